@@ -1,0 +1,45 @@
+"""Errors, sorted by what the person on call can do about them.
+
+RebakeError
+├── ConfigError           a file or a parameter is wrong: correct it and trigger again
+├── ArtifactError         the artifact is missing or damaged: build or upload it again
+├── ImageError            an image does not exist, is not ours, or is not usable: choose another
+├── ToolMissingError      Packer or Terraform cannot be found: install it on the worker
+├── ToolFailedError       Packer or Terraform ran and failed: read the end of its output
+├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
+└── RolloutFailedError    the instance refresh did not end well: see the reason code
+"""
+
+from __future__ import annotations
+
+
+class RebakeError(Exception):
+    """Base of every error that Rebake raises on purpose."""
+
+
+class ConfigError(RebakeError):
+    """Raised when a configuration file or a run's parameter breaks its rules."""
+
+
+class ArtifactError(RebakeError):
+    """Raised when the artifact of a version is missing, damaged or does not match its checksum."""
+
+
+class ImageError(RebakeError):
+    """Raised when an image is unknown, unavailable, or was not made by Rebake."""
+
+
+class ToolMissingError(RebakeError):
+    """Raised when a program that a stage calls is not on the worker, or is too old."""
+
+
+class ToolFailedError(RebakeError):
+    """Raised when Packer or Terraform ends with a failure; carries the end of what it printed."""
+
+
+class ProbeFailedError(RebakeError):
+    """Raised when a temporary instance of an image fails one of the service's checks."""
+
+
+class RolloutFailedError(RebakeError):
+    """Raised when an instance refresh ends in anything but success."""

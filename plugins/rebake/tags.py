@@ -1,0 +1,29 @@
+"""The closed vocabulary of tags that lead from an AWS resource back to the run that made it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIND: Final = "rebake:kind"
+"""What the resource is: one of the KIND_* values below. Only resources with this tag are ours."""
+SERVICE: Final = "rebake:service"
+"""The service, or for a base image the base family."""
+VERSION: Final = "rebake:version"
+COMMIT: Final = "rebake:commit"
+BUILD_ID: Final = "rebake:build-id"
+TEMPLATE_VERSION: Final = "rebake:template-version"
+FINGERPRINT: Final = "rebake:fingerprint"
+BASE_AMI: Final = "rebake:base-ami"
+DAG_RUN: Final = "rebake:dag-run"
+"""`<dag_id>/<run_id>` of the Airflow run: the key by which a retry finds what an earlier try left."""
+
+KIND_BASE_IMAGE: Final = "base-image"
+KIND_APP_IMAGE: Final = "app-image"
+KIND_BUILDER: Final = "builder"
+KIND_PROBE: Final = "probe"
+KIND_FLEET: Final = "fleet"
+
+
+def dag_run_tag(dag_id: str, run_id: str) -> str:
+    """Return the value of `rebake:dag-run`; AWS keeps at most 256 characters of a tag's value."""
+    return f"{dag_id}/{run_id}"[:256]
