@@ -1,0 +1,68 @@
+"""What every DAG of the project shares: default arguments, the vocabulary of tags, the line for a failed run."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from rebake.exceptions import (
+    ArtifactError,
+    ConfigError,
+    ImageError,
+    ProbeFailedError,
+    RolloutFailedError,
+    ToolFailedError,
+    ToolMissingError,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+TAG_DEPLOY: Final = "deploy"
+TAG_IMAGE: Final = "image"
+TAG_INVALID: Final = "invalid"
+TAGS: Final = frozenset({TAG_DEPLOY, TAG_IMAGE, TAG_INVALID})
+"""The closed vocabulary: every DAG has at least one of these tags, besides the name of its service."""
+
+
+def log_failure(context: Context) -> None:
+    """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
+    ti = context["ti"]
+    error = context.get("exception")
+    why = " ".join(str(error).split()) if error else "no exception was handed over"
+    log.error("run %s of %s failed at %s: %s: %s", ti.run_id, ti.dag_id, ti.task_id, type(error).__name__, why)
+
+
+RETRY_POLICY: Final = ExceptionRetryPolicy(
+    [
+        RetryRule(
+            exception=[ConfigError, ArtifactError, ImageError, ToolMissingError],
+            action=RetryAction.FAIL,
+            reason="someone has to correct the input first",
+        ),
+        RetryRule(
+            exception=[ProbeFailedError, RolloutFailedError],
+            action=RetryAction.FAIL,
+            reason="the checks and the rollout have waited long enough themselves",
+        ),
+        RetryRule(
+            exception=ToolFailedError,
+            action=RetryAction.FAIL,
+            reason="Packer and Terraform retry what is worth it themselves; the same input fails again",
+        ),
+    ]
+)
+
+DEFAULT_ARGS: Final[dict[str, Any]] = {
+    # For a worker that was lost, or AWS being away for longer than the clients try: every stage adopts what
+    # the try before has left. What another try cannot help, the policy fails at once.
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_policy": RETRY_POLICY,
+    "on_failure_callback": log_failure,
+}

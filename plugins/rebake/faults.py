@@ -1,0 +1,51 @@
+"""Which failed calls are worth asking again: throttling, AWS's own faults, and a connection that broke.
+
+The clients retry a few times by themselves. A wait of minutes or hours has to outlive more than that, so
+every loop that waits asks here and goes on until its own deadline.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+THROTTLING_CODES: Final = frozenset({
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+})  # fmt: skip
+"""The error codes that botocore's standard retry mode counts as throttling."""
+
+TRANSIENT_CODES: Final = THROTTLING_CODES | {"RequestTimeout", "RequestTimeoutException", "ResourceContention"}
+
+_SERVER_ERROR: Final = 500
+
+
+def error_code(error: BaseException) -> str:
+    """Return the AWS error code of `error`, or an empty string when it is not AWS's answer."""
+    if not isinstance(error, ClientError):
+        return ""
+    return str(cast("dict[str, Any]", error.response).get("Error", {}).get("Code", ""))
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether asking again can help: AWS throttles or stumbles, or it was not reached at all."""
+    if isinstance(error, (HTTPClientError, BotoConnectionError, OSError)):
+        # OSError covers Python's own ConnectionError and TimeoutError, which asyncio raises as they are.
+        return True
+    if not isinstance(error, ClientError):
+        return False
+    status = cast("dict[str, Any]", error.response).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error_code(error) in TRANSIENT_CODES or status >= _SERVER_ERROR

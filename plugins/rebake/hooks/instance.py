@@ -1,0 +1,226 @@
+"""Temporary instances: launched, found again and removed by the tag of the Airflow run that needs them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import ClientError
+
+from rebake import tags
+from rebake.exceptions import ImageError
+from rebake.faults import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+LIVE_STATES: Final = ("pending", "running", "stopping", "stopped", "shutting-down")
+"""States of an instance that still holds its network interface and so its security group."""
+USABLE_STATES: Final = ("pending", "running")
+GONE_STATES: Final = ("shutting-down", "terminated", "stopping", "stopped")
+"""States that a probe never comes back from: it is told to terminate when it shuts down."""
+
+_UNKNOWN_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable")
+_GROUP_ATTEMPTS: Final = 20
+
+
+class InstanceHook(AwsBaseHook):
+    """Thick wrapper around `boto3.client("ec2")` for probes: the temporary instances that images are tested on.
+
+    Nothing without the tags `rebake:kind=probe` and `rebake:dag-run=<the run>` is ever changed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "ec2"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def ec2(self) -> EC2Client:
+        """The typed client."""
+        client: EC2Client = self.conn
+        return client
+
+    @cached_property
+    def waiter_path(self) -> Path:
+        """Our waiters; the base class looks only among the provider's own."""
+        return Path(__file__).parents[1] / "waiters" / "ec2.json"
+
+    def find_probes(self, run_tag: str) -> list[dict[str, Any]]:
+        """Return the run's probes that are not terminated yet, newest first (EC2, DescribeInstances)."""
+        pages = self.ec2.get_paginator("describe_instances").paginate(
+            Filters=[
+                {"Name": f"tag:{tags.KIND}", "Values": [tags.KIND_PROBE]},
+                {"Name": "instance-state-name", "Values": list(LIVE_STATES)},
+            ]
+        )
+        found: list[dict[str, Any]] = [
+            dict(instance) for page in pages for group in page["Reservations"] for instance in group["Instances"]
+        ]
+        # Compared here and not by a filter, because EC2's filters read * and ? in a run id as wildcards.
+        ours = [instance for instance in found if _tag_of(instance, tags.DAG_RUN) == run_tag]
+        return sorted(ours, key=lambda instance: str(instance.get("LaunchTime", "")), reverse=True)
+
+    def find_probe_groups(self, run_tag: str) -> list[str]:
+        """Return the ids of the run's security groups (EC2, DescribeSecurityGroups)."""
+        pages = self.ec2.get_paginator("describe_security_groups").paginate(
+            Filters=[{"Name": f"tag:{tags.KIND}", "Values": [tags.KIND_PROBE]}]
+        )
+        groups: list[dict[str, Any]] = [dict(group) for page in pages for group in page["SecurityGroups"]]
+        return [str(group["GroupId"]) for group in groups if _tag_of(group, tags.DAG_RUN) == run_tag]
+
+    def ensure_probe_group(
+        self, run_tag: str, service: str, vpc_id: str, port: int | None, cidrs: Sequence[str]
+    ) -> str:
+        """Return the security group of the run's probe, made if it is missing.
+
+        Args:
+            run_tag: value of `rebake:dag-run`.
+            service: value of `rebake:service`.
+            vpc_id: where to make it; empty for the default VPC.
+            port: the one port that is opened; none for a base image, which serves nothing.
+            cidrs: from where the port is opened.
+        """
+        group_id = (
+            next(iter(self.find_probe_groups(run_tag)), None)
+            or self.ec2.create_security_group(
+                GroupName=f"rebake-probe-{_digest(run_tag)[:16]}",
+                Description="Temporary instance that tests an image: removed with it",
+                TagSpecifications=[{"ResourceType": "security-group", "Tags": _tags(run_tag, service)}],
+                **({"VpcId": vpc_id} if vpc_id else {}),
+            )["GroupId"]
+        )
+        if port is not None:
+            self._open(group_id, port, cidrs)
+        return group_id
+
+    def _open(self, group_id: str, port: int, cidrs: Sequence[str]) -> None:
+        for cidr in cidrs:
+            try:
+                self.ec2.authorize_security_group_ingress(
+                    GroupId=group_id,
+                    IpPermissions=[
+                        {
+                            "IpProtocol": "tcp",
+                            "FromPort": port,
+                            "ToPort": port,
+                            "IpRanges": [{"CidrIp": cidr, "Description": "The pipeline's checks"}],
+                        }
+                    ],
+                )
+            except ClientError as error:
+                # An earlier try was killed after it had opened the port.
+                if error_code(error) != "InvalidPermission.Duplicate":
+                    raise
+
+    def launch_probe(
+        self,
+        run_tag: str,
+        service: str,
+        *,
+        ami_id: str,
+        instance_type: str,
+        group_id: str,
+        subnet_id: str,
+        instance_profile: str,
+        token: str,
+        lifetime: int,
+    ) -> str:
+        """Launch the run's probe and return its id (EC2, RunInstances).
+
+        Args:
+            run_tag: value of `rebake:dag-run`.
+            service: value of `rebake:service`.
+            ami_id: the image under test.
+            instance_type: such as `t3.micro`.
+            group_id: the only security group.
+            subnet_id: empty for AWS's choice in the default VPC.
+            instance_profile: name; empty for none.
+            token: makes a repeated request launch once; the same for all requests of one try of the task.
+            lifetime: seconds after which the instance ends itself, should the pipeline be gone by then.
+
+        Raises:
+            ImageError: AWS does not know the image or cannot use it.
+        """
+        # The image is tested as it is, so this is all the user data there is. Together with the shutdown
+        # behaviour below it terminates the instance without anyone's help.
+        end_itself = f"#!/bin/sh\nsystemd-run --on-active={lifetime} systemctl poweroff\n"
+        try:
+            answer = self.ec2.run_instances(
+                ImageId=ami_id,
+                InstanceType=instance_type,  # type: ignore[arg-type]
+                MinCount=1,
+                MaxCount=1,
+                ClientToken=_digest(f"{run_tag} {ami_id} {token}"),
+                InstanceInitiatedShutdownBehavior="terminate",
+                MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled"},
+                SecurityGroupIds=[group_id],
+                UserData=end_itself,
+                TagSpecifications=[
+                    {
+                        "ResourceType": "instance",
+                        "Tags": [{"Key": "Name", "Value": f"rebake probe {service}"}, *_tags(run_tag, service)],
+                    },
+                    {"ResourceType": "volume", "Tags": _tags(run_tag, service)},
+                ],
+                **({"SubnetId": subnet_id} if subnet_id else {}),
+                **({"IamInstanceProfile": {"Name": instance_profile}} if instance_profile else {}),
+            )
+        except ClientError as error:
+            if error_code(error) in _UNKNOWN_IMAGE:
+                raise ImageError(f"image {ami_id} of {service} cannot be launched: {error}") from error
+            raise
+        return str(answer["Instances"][0]["InstanceId"])
+
+    def terminate(self, instance_ids: Sequence[str]) -> None:
+        """Terminate probes; one that is gone already is no error (EC2, TerminateInstances)."""
+        for instance_id in instance_ids:  # one by one: a single unknown id makes EC2 refuse a whole list
+            try:
+                self.ec2.terminate_instances(InstanceIds=[instance_id])
+            except ClientError as error:
+                if error_code(error) != "InvalidInstanceID.NotFound":
+                    raise
+
+    def wait_terminated(self, instance_ids: Sequence[str], poll_seconds: float, timeout: float) -> None:
+        """Wait until the instances are terminated, holding the worker: only for the clean-up of a failed launch."""
+        if instance_ids:
+            self.get_waiter("instances_terminated").wait(
+                InstanceIds=list(instance_ids),
+                WaiterConfig={"Delay": poll_seconds, "MaxAttempts": max(1, int(timeout / poll_seconds))},
+            )
+
+    def delete_probe_groups(self, run_tag: str, poll_seconds: float) -> list[str]:
+        """Delete the run's security groups and return their ids.
+
+        EC2 lets go of a terminated instance's network interface a moment later, so a few refusals are normal.
+        """
+        group_ids = self.find_probe_groups(run_tag)
+        for group_id in group_ids:
+            for attempt in range(1, _GROUP_ATTEMPTS + 1):
+                try:
+                    self.ec2.delete_security_group(GroupId=group_id)
+                    break
+                except ClientError as error:
+                    if error_code(error) == "InvalidGroup.NotFound":
+                        break
+                    if error_code(error) != "DependencyViolation" or attempt == _GROUP_ATTEMPTS:
+                        raise
+                    time.sleep(min(poll_seconds, 5))
+        return group_ids
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _tags(run_tag: str, service: str) -> list[Any]:
+    named = {tags.KIND: tags.KIND_PROBE, tags.SERVICE: service, tags.DAG_RUN: run_tag}
+    return [{"Key": key, "Value": value} for key, value in named.items()]
+
+
+def _tag_of(resource: dict[str, Any], key: str) -> str | None:
+    return next((tag["Value"] for tag in resource.get("Tags", []) if tag["Key"] == key), None)

@@ -1,0 +1,280 @@
+"""The stage `test_image`: boot a temporary instance of an image, ask it the service's checks, remove it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import TaskGroup, XComArg
+
+from rebake import config, tags
+from rebake.connection import EnvironmentConnection
+from rebake.exceptions import ConfigError, ProbeFailedError
+from rebake.hooks.instance import USABLE_STATES, InstanceHook
+from rebake.probe import checks_of
+from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+TERMINATION_TIMEOUT: Final = 900
+"""Seconds that an instance may take to terminate."""
+
+
+def run_tag(context: Context) -> str:
+    """Return the value of `rebake:dag-run` for the run that `context` belongs to."""
+    ti = context["ti"]
+    return tags.dag_run_tag(ti.dag_id, ti.run_id)
+
+
+class _ProbeStage(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
+    """What the three tasks share: they work for a service, or for a family of base images."""
+
+    aws_hook_class = InstanceHook
+    template_fields: Sequence[str] = aws_template_fields("service", "base")
+
+    def __init__(self, *, service: str = "", base: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
+        self.base = base
+
+    def subject(self) -> tuple[config.Service | None, config.Base | None]:
+        """Return the service, or the base family, whose image is tested.
+
+        Raises:
+            ConfigError: neither or both are given, or the file is wrong.
+        """
+        if bool(self.service) == bool(self.base):
+            raise ConfigError(f"{self.task_id} needs either service or base: {self.service!r} and {self.base!r} given")
+        if self.service:
+            return config.load_service(self.service, self.environment), None
+        return None, config.load_base(self.base)
+
+    def probe(self) -> config.Probe:
+        """Return the checks of the service or of the base family."""
+        service, base = self.subject()
+        return service.probe if service else base.probe  # type: ignore[union-attr]
+
+
+class LaunchProbeOperator(_ProbeStage):
+    """Launch the temporary instance and return its id.
+
+    A retry adopts the instance that an earlier try of the same run left, and replaces one of another image. A
+    try that fails removes what it made, because the teardown does not run for a setup that failed.
+
+    Args:
+        ami_id: the image under test (templated).
+        service: name of the service (templated), or
+        base: name of the base family (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("ami_id", "service", "base")
+
+    def __init__(self, *, ami_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ami_id = ami_id
+
+    def execute(self, context: Context) -> str:
+        """Return the id of a pending or running instance of the image.
+
+        Raises:
+            ImageError: the image cannot be launched.
+            ConfigError: a configuration file is wrong.
+        """
+        run = run_tag(context)
+        adopted = self._adopt(run)
+        if adopted:
+            self.log.info("found temporary instance %s that an earlier try launched", adopted)
+            return adopted
+        try:
+            instance_id = self._launch(run, token=str(context["ti"].try_number))
+        except BaseException:  # also a signal: whoever stops this task wants nothing left
+            with suppress(Exception):
+                self._clean_up(run)
+            raise
+        self.log.info("launched temporary instance %s of %s", instance_id, self.ami_id)
+        return instance_id
+
+    def _adopt(self, run: str) -> str | None:
+        usable: list[str] = []
+        for probe in self.hook.find_probes(run):
+            if probe["ImageId"] == self.ami_id and probe["State"]["Name"] in USABLE_STATES and not usable:
+                usable.append(probe["InstanceId"])
+            else:
+                self.log.info("removing temporary instance %s of %s", probe["InstanceId"], probe["ImageId"])
+                self.hook.terminate([probe["InstanceId"]])
+        return usable[0] if usable else None
+
+    def _launch(self, run: str, token: str) -> str:
+        service, base = self.subject()
+        environment, name = self.environment, self.service or self.base
+        group_id = self.hook.ensure_probe_group(
+            run,
+            name,
+            environment.network.vpc_id,
+            service.fleet.port if service else None,
+            environment.pipeline_cidrs,
+        )
+        return self.hook.launch_probe(
+            run,
+            name,
+            ami_id=self.ami_id,
+            instance_type=service.fleet.instance_type if service else base.instance_type,  # type: ignore[union-attr]
+            group_id=group_id,
+            subnet_id=next(iter(environment.network.subnet_ids), ""),
+            instance_profile=environment.builder_instance_profile,
+            token=token,
+            lifetime=self.probe().timeout + TERMINATION_TIMEOUT,
+        )
+
+    def _clean_up(self, run: str) -> None:
+        leftovers = [probe["InstanceId"] for probe in self.hook.find_probes(run)]
+        self.hook.terminate(leftovers)
+        poll_seconds = self.environment.poll_seconds
+        self.hook.wait_terminated(leftovers, poll_seconds, TERMINATION_TIMEOUT)
+        self.hook.delete_probe_groups(run, poll_seconds)
+
+
+class ProbeOperator(_ProbeStage):
+    """Wait until the temporary instance runs and passes every check; return the test report.
+
+    Holds no worker slot while it waits. The report is `{"instance_id", "address", "seconds", "checks": [{"name",
+    "ok", "attempts", "seconds", "answer"}]}`.
+
+    Args:
+        instance_id: the temporary instance (templated).
+        service: name of the service (templated), or
+        base: name of the base family (templated).
+        version: the application's version, which checks may look for (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("instance_id", "service", "base", "version")
+
+    def __init__(self, *, instance_id: str, version: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.instance_id = instance_id
+        self.version = version
+
+    def execute(self, context: Context) -> None:
+        """Defer until the checks have passed or the probe's timeout is over."""
+        service, _ = self.subject()
+        probe = self.probe()
+        checks = checks_of(probe, self.version)
+        self.log.info("%s has %d s to pass %d checks", self.instance_id, probe.timeout, len(checks))
+        self.defer(
+            trigger=ProbeTrigger(
+                instance_id=self.instance_id,
+                port=service.fleet.port if service else 0,
+                checks=[asdict(check) for check in checks],
+                deadline=time.time() + probe.timeout,
+                poll_seconds=self.environment.poll_seconds,
+                **self.connection,
+            ),
+            method_name="execute_complete",
+            # Only a second lock on the door: the trigger keeps its deadline itself and tells more.
+            timeout=timedelta(seconds=probe.timeout + 120),
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the report that the trigger brought.
+
+        Raises:
+            ProbeFailedError: a check did not pass in time, or the instance is gone.
+        """
+        if not event["ok"]:
+            raise ProbeFailedError(f"the image of {self.service or self.base} is bad: {event['message']}")
+        report: dict[str, Any] = event["report"]
+        self.log.info("%s in %s s: %s", event["message"], report["seconds"], [one["name"] for one in report["checks"]])
+        return report
+
+
+class TerminateProbeOperator(_ProbeStage):
+    """Terminate the run's temporary instances, wait until they are gone, remove their security group.
+
+    Found by the run's tags, so that it also removes what a killed try of the launch left.
+
+    Args:
+        instance_id: the temporary instance (templated); only named in the log.
+        service: name of the service (templated), or
+        base: name of the base family (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("instance_id", "service", "base")
+
+    def __init__(self, *, instance_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.instance_id = instance_id
+
+    def execute(self, context: Context) -> None:
+        """Terminate and defer, or only remove what is left when no instance is."""
+        instance_ids = [probe["InstanceId"] for probe in self.hook.find_probes(run_tag(context))]
+        if not instance_ids:
+            self.log.info("temporary instance %s is gone already", self.instance_id)
+            self.execute_complete(context, {"status": "success"})
+            return
+        self.hook.terminate(instance_ids)
+        self.log.info("terminating %s", ", ".join(instance_ids))
+        poll_seconds = self.environment.poll_seconds
+        self.defer(
+            trigger=InstancesTerminatedTrigger(
+                instance_ids=instance_ids,
+                waiter_delay=poll_seconds,
+                waiter_max_attempts=max(1, int(TERMINATION_TIMEOUT / poll_seconds)),
+                **self.connection,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=TERMINATION_TIMEOUT),
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
+        """Remove the security group.
+
+        Raises:
+            TimeoutError: the instances did not terminate in time.
+        """
+        if event["status"] != "success":
+            raise TimeoutError(f"temporary instances {event['value']} did not terminate: {event['message']}")
+        removed = self.hook.delete_probe_groups(run_tag(context), self.environment.poll_seconds)
+        self.log.info("removed security groups %s", removed)
+
+
+def test_image_group(
+    *,
+    ami_id: str | XComArg,
+    service: str = "",  # noqa: PT028  # no test: it has the name of the stage
+    base: str = "",  # noqa: PT028
+    version: str | XComArg = "",  # noqa: PT028
+) -> tuple[TaskGroup, XComArg]:
+    """Return the task group `test_image`, and the report that its task `probe` returns.
+
+    Downstream of the group runs only what may run after the image has passed: Airflow leaves teardowns out when
+    a group is followed by an arrow, so nothing waits for the instance to be gone.
+
+    Args:
+        ami_id: the image under test.
+        service: name of the service, or
+        base: name of the base family.
+        version: the application's version, which checks may look for.
+    """
+    subject = {"service": service, "base": base}
+    with TaskGroup("test_image", tooltip="Boot a temporary instance of the image and check it") as group:
+        launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)  # type: ignore[arg-type]
+        instance_id: Any = launch.output
+        probe = ProbeOperator(task_id="probe", instance_id=instance_id, version=version, **subject)  # type: ignore[arg-type]
+        terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **subject)
+        # A teardown runs however the probe ended, as long as the instance was launched.
+        launch >> probe >> terminate.as_teardown(setups=launch)
+    return group, probe.output
+
+
+# pytest collects functions named test_*; this one builds tasks.
+test_image_group.__test__ = False  # type: ignore[attr-defined]

@@ -1,0 +1,173 @@
+"""Checks of an image on a temporary instance: what is asked, how long, and what is told about the answers.
+
+Each check is asked until it passes or the deadline is over; all of them at the same time, so that one that
+hangs hides no other's answer. The functions know neither Airflow nor boto3: `ask` is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from rebake.config import Probe
+
+EXCERPT: Final = 400
+"""Characters of a body or of an output that a report keeps."""
+HTTP_TIMEOUT: Final = 10.0
+"""Seconds for one HTTP request."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing asked of the instance: an HTTP request, or a command that must exit 0."""
+
+    name: str
+    path: str = ""
+    status: int = 200
+    contains: str | None = None
+    command: str = ""
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> Check:
+        """Return the check that `dataclasses.asdict` turned into `data`."""
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one attempt at a check brought."""
+
+    ok: bool
+    text: str
+
+
+@dataclass
+class Outcome:
+    """What a check came to over all its attempts."""
+
+    name: str
+    ok: bool = False
+    attempts: int = 0
+    seconds: float = 0.0
+    answer: str = "never asked"
+
+
+@dataclass
+class Report:
+    """The test report that becomes part of the release record."""
+
+    instance_id: str
+    address: str
+    checks: list[Outcome] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return all(outcome.ok for outcome in self.checks)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+
+def checks_of(probe: Probe, version: str) -> list[Check]:
+    """Return the checks that `probe` lists, with `{version}` replaced in the texts that are looked for.
+
+    A probe without any check still proves something: that the instance boots and runs a command.
+    """
+    http = [
+        Check(
+            name=f"GET {check.path}",
+            path=check.path,
+            status=check.status,
+            contains=check.contains.replace("{version}", version) if check.contains else None,
+        )
+        for check in probe.http
+    ]
+    commands = [Check(name=command, command=command) for command in probe.commands]
+    return http + commands or [Check(name="runs a command", command="true")]
+
+
+def excerpt(text: str) -> str:
+    """Return `text` without surrounding space, cut to what a report keeps."""
+    text = text.strip()
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}... ({len(text)} characters)"
+
+
+async def ask_http(session: aiohttp.ClientSession, base_url: str, check: Check) -> Answer:
+    """Send the check's request once; a connection that fails is an answer too."""
+    try:
+        timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT)
+        async with session.get(f"{base_url}{check.path}", timeout=timeout, allow_redirects=False) as response:
+            body = (await response.read()).decode("utf-8", "replace")
+            status = response.status
+    except (aiohttp.ClientError, OSError) as error:
+        return Answer(ok=False, text=f"no answer: {type(error).__name__}: {error}".rstrip(": "))
+    if status != check.status:
+        return Answer(ok=False, text=f"HTTP {status}, wanted {check.status}; body: {excerpt(body)}")
+    if check.contains is not None and check.contains not in body:
+        return Answer(ok=False, text=f"HTTP {status}, but {check.contains!r} is not in the body: {excerpt(body)}")
+    return Answer(ok=True, text=f"HTTP {status}")
+
+
+async def run_checks(
+    checks: Sequence[Check],
+    ask: Callable[[Check], Awaitable[Answer]],
+    *,
+    deadline: float,
+    poll_seconds: float,
+    on_attempt: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Ask every check until it passes or the deadline is over.
+
+    Args:
+        checks: what to ask.
+        ask: sends one check once.
+        deadline: seconds since the epoch at which a check that has not passed is given up.
+        poll_seconds: seconds between two attempts at one check.
+        on_attempt: told after each attempt that brought another answer than the one before.
+
+    Returns:
+        The outcomes, in the order of `checks`.
+    """
+    return list(await asyncio.gather(*(_pursue(check, ask, deadline, poll_seconds, on_attempt) for check in checks)))
+
+
+async def _pursue(
+    check: Check,
+    ask: Callable[[Check], Awaitable[Answer]],
+    deadline: float,
+    poll_seconds: float,
+    on_attempt: Callable[[Outcome], None],
+) -> Outcome:
+    outcome = Outcome(check.name)
+    start = time.monotonic()
+    while True:
+        outcome.attempts += 1
+        try:
+            # The deadline also ends an attempt that hangs, such as a command that never returns.
+            answer = await asyncio.wait_for(ask(check), timeout=max(deadline - time.time(), 0.001))
+        except TimeoutError:
+            # What the attempt before said tells more than that the last one was cut short.
+            said_more = outcome.attempts > 1
+            answer = Answer(ok=False, text=outcome.answer if said_more else "no answer before the deadline")
+        outcome.ok, outcome.seconds = answer.ok, round(time.monotonic() - start, 2)
+        changed, outcome.answer = outcome.answer != answer.text, answer.text
+        if changed:
+            on_attempt(outcome)
+        if answer.ok or time.time() + poll_seconds >= deadline:
+            return outcome
+        await asyncio.sleep(poll_seconds)
+
+
+def explain(report: Report) -> str:
+    """Return one paragraph that names the instance and each failed check with its last answer."""
+    failed = [outcome for outcome in report.checks if not outcome.ok]
+    told = "; ".join(f"{one.name}: {one.answer} (asked {one.attempts} times in {one.seconds:g} s)" for one in failed)
+    return f"{len(failed)} of {len(report.checks)} checks failed on {report.instance_id} ({report.address}): {told}"
