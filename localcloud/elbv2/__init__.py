@@ -1,0 +1,49 @@
+"""The embedded cloud's load balancers: what moto records, made to listen, check, forward and drain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .addresses import AddressBook
+from .balancer import Balancer
+from .health import Endpoint
+from .models import LocalELBv2Backend
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+__all__ = ["LoadBalancing", "install"]
+
+
+class LoadBalancing:
+    """The load balancers of one cloud.
+
+    Args:
+        cloud: The cloud whose moto backend is extended.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._balancer = Balancer(self._locate, cloud.clock)
+        self._backend = cloud.elbv2
+        LocalELBv2Backend.adopt(self._backend, self._balancer, AddressBook(cloud.name, cloud.bind))
+
+    def start(self) -> None:
+        """Start to listen and to check health."""
+        self._balancer.start()
+
+    def stop(self) -> None:
+        """Stop listening, free every address, and give moto its backend back."""
+        self._balancer.stop()
+        self._backend.release()
+
+    def _locate(self, target_id: str) -> Endpoint:
+        if not target_id.startswith("i-"):
+            return Endpoint(target_id)
+        instance = self._cloud.instance(target_id)
+        return Endpoint(self._cloud.address(target_id), instance.state if instance else "terminated")
+
+
+def install(cloud: Cloud) -> LoadBalancing:
+    """Extend moto's Elastic Load Balancing; the result is started and stopped by the caller."""
+    return LoadBalancing(cloud)

@@ -1,0 +1,172 @@
+"""The thread in which every load balancer listens, forwards and checks health."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .exceptions import ListenFailedError
+from .health import Endpoint, HealthChecker
+from .proxy import Proxy, client_session, listen
+from .routing import Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    import aiohttp
+    from aiohttp import web
+
+    from .targets import TargetPool
+
+START_TIMEOUT = 10.0  # seconds
+CLOSE_TIMEOUT = 5.0  # seconds that requests in flight have when a listener is closed
+
+
+@dataclass
+class Listener:
+    """A listener as wanted, and its socket once it is open."""
+
+    address: str
+    port: int
+    routes: Routes
+    server: asyncio.Server | None = None
+    handler: web.Server | None = None
+
+
+class Balancer:
+    """Listeners and pools of every load balancer, served by one asyncio loop in one thread.
+
+    Args:
+        locate: Finds a target's address and state by its id.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, locate: Callable[[str], Endpoint], clock: Callable[[], float]) -> None:
+        self.pools: dict[str, TargetPool] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._checker = HealthChecker(lambda: list(self.pools.values()), locate, clock)
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def start(self) -> None:
+        """Start the thread and open every listener that is wanted already."""
+        if self._thread:
+            return
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), name="load-balancer", daemon=True)
+        self._thread.start()
+        if not ready.wait(START_TIMEOUT):
+            raise TimeoutError(f"the load balancer's thread did not start within {START_TIMEOUT:.0f} s")
+        for listener in self._listeners.values():
+            self._call(self._open(listener))
+
+    def stop(self) -> None:
+        """Close every listener and end the thread."""
+        if not (self._thread and self._loop):
+            return
+        for listener in self._listeners.values():
+            self._call(self._close(listener))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._thread = self._loop = None
+
+    def listen(self, arn: str, address: str, port: int, routes: Routes) -> None:
+        """Open a listener, or move an open one to another port.
+
+        Raises:
+            ListenFailedError: The socket cannot be bound; an open listener stays as it was.
+        """
+        before = self._listeners.get(arn)
+        if before and (before.address, before.port) == (address, port):
+            before.routes = routes
+            return
+        listener = Listener(address, port, routes)
+        if self._loop:
+            self._call(self._open(listener))
+        self._listeners[arn] = listener
+        if before and self._loop:
+            self._call(self._close(before))
+
+    def unlisten(self, arn: str) -> None:
+        """Close a listener; one that is not open is ignored."""
+        listener = self._listeners.pop(arn, None)
+        if listener and self._loop:
+            self._call(self._close(listener))
+
+    def route(self, arn: str, routes: Routes) -> None:
+        """Give a listener other rules."""
+        if arn in self._listeners:
+            self._listeners[arn].routes = routes
+
+    def mark_pools_in_use(self) -> None:
+        """Note, in each pool, whether a listener forwards to it."""
+        used: set[int] = set().union(*(listener.routes.pools() for listener in self._listeners.values()))
+        for pool in list(self.pools.values()):
+            pool.use(id(pool) in used)
+
+    def drain(self, pool: TargetPool, target_id: str) -> None:
+        """Start to drain a target; without requests in flight that is over at once."""
+        pool.deregister(target_id, self._clock())
+        if self._loop:
+            # Looked at in the loop, where no request can be between picking a target and being counted.
+            self._loop.call_soon_threadsafe(lambda: pool.finish_draining(self._clock()))
+        else:
+            pool.finish_draining(self._clock())
+
+    def clear(self) -> None:
+        """Close every listener and forget every pool."""
+        for arn in list(self._listeners):
+            self.unlisten(arn)
+        self.pools.clear()
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._loop is None:
+            raise RuntimeError("the load balancer's thread is not running")
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(START_TIMEOUT)
+
+    def _serve(self, ready: threading.Event) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._session = loop.run_until_complete(_new_session())
+        checks = loop.create_task(self._checker.run())
+        self._loop = loop
+        loop.call_soon(ready.set)
+        try:
+            loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(loop)
+            checks.cancel()
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(self._session.close())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    async def _open(self, listener: Listener) -> None:
+        if self._session is None:
+            raise RuntimeError("the load balancer has no session")
+        proxy = Proxy(lambda: listener.routes, self._session, listener.port)
+        try:
+            listener.server, listener.handler = await listen(proxy, listener.address, listener.port)
+        except OSError as error:
+            raise ListenFailedError(listener.address, listener.port, error) from error
+
+    async def _close(self, listener: Listener) -> None:
+        if listener.server is None or listener.handler is None:
+            return
+        listener.server.close()
+        with contextlib.suppress(TimeoutError):
+            await listener.handler.shutdown(CLOSE_TIMEOUT)
+        listener.server = listener.handler = None
+
+
+async def _new_session() -> aiohttp.ClientSession:
+    return client_session()

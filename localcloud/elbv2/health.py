@@ -1,0 +1,121 @@
+"""Health checks of every target group, and the end of draining."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from .targets import CHECK_FAILED, CHECKING, TIMED_OUT, Health, State, invalid_state, wrong_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .targets import HealthCheck, Target, TargetPool
+
+log = logging.getLogger(__name__)
+
+HEADERS = {"User-Agent": "ELB-HealthChecker/2.0", "Accept-Encoding": "gzip, compressed", "Connection": "close"}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a target is, and the state of its instance; plain addresses count as running."""
+
+    address: str | None
+    state: str = "running"
+
+
+class HealthChecker:
+    """Checks each target when it is due.
+
+    Args:
+        pools: Returns the pools to look after.
+        locate: Finds a target by its id; called in a thread, because it may wait for moto's lock.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        pools: Callable[[], Iterable[TargetPool]],
+        locate: Callable[[str], Endpoint],
+        clock: Callable[[], float],
+    ) -> None:
+        self._pools = pools
+        self._locate = locate
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, period: float = 0.1) -> None:
+        """Look at every pool each period (seconds), until cancelled."""
+        # A health check has a connection of its own, which is closed after it, as AWS does.
+        connector = aiohttp.TCPConnector(force_close=True, limit=0)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            while True:
+                try:
+                    self.tick(session)
+                except Exception:
+                    log.exception("the load balancer's health checker goes on after an error")
+                await asyncio.sleep(period)
+
+    def tick(self, session: aiohttp.ClientSession) -> None:
+        """Start every check that is due and end every draining that is over."""
+        now = self._clock()
+        for pool in self._pools():
+            pool.finish_draining(now)
+            if not (pool.in_use and pool.check.enabled):
+                continue
+            for target in list(pool.targets.values()):
+                if target.drained_by is None and not target.checking and now >= target.next_check:
+                    target.next_check = now + pool.check.interval
+                    target.checking = True
+                    task = asyncio.ensure_future(self._check(session, pool, target))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+
+    async def _check(self, session: aiohttp.ClientSession, pool: TargetPool, target: Target) -> None:
+        check = pool.check
+        try:
+            endpoint = await asyncio.to_thread(self._locate, target.id)
+            verdict = await self._ask(session, check, target, endpoint)
+        finally:
+            target.checking = False
+        if target.drained_by is not None:
+            return
+        before = target.health
+        target.address = endpoint.address
+        if verdict is None:
+            target.passed(check)
+        elif verdict.state in {State.UNUSED, State.INITIAL}:
+            target.set_aside(verdict)
+        else:
+            target.failed(check, verdict)
+        pool.reroute()
+        if target.health.state is not before.state:
+            log.info("target %s:%s is %s (%s)", target.id, target.port, target.health.state, target.health.reason)
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, check: HealthCheck, target: Target, endpoint: Endpoint
+    ) -> Health | None:
+        """Return None when the check passed, else why it did not."""
+        if endpoint.address is None or endpoint.state != "running":
+            # Until an instance has booted its target is still in its first checks, not broken.
+            return CHECKING if endpoint.state == "pending" else invalid_state(endpoint.state)
+        port = check.port or target.port
+        try:
+            async with asyncio.timeout(check.timeout):
+                if check.protocol == "TCP":
+                    _, writer = await asyncio.open_connection(endpoint.address, port)
+                    writer.close()
+                    return None
+                url = URL(f"http://{endpoint.address}:{port}{check.path}", encoded=True)
+                async with session.get(url, headers=HEADERS, allow_redirects=False) as answer:
+                    return None if answer.status in check.statuses else wrong_status(answer.status)
+        except TimeoutError:
+            return TIMED_OUT
+        except (aiohttp.ClientError, OSError):
+            return CHECK_FAILED
