@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Looks at what the clean-up left; an image that still holds a key or an identity is never made.
+set -euo pipefail
+
+failed=0
+complain() {
+  echo "not clean: $*" >&2
+  failed=1
+}
+
+keys="$(find /root /home /etc/ssh \( -name authorized_keys -o -name 'ssh_host_*' -o -name 'id_*' \) -size +0)"
+[[ -z "$keys" ]] || complain "keys are left: ${keys//$'\n'/ }"
+[[ ! -s /etc/machine-id ]] || complain "/etc/machine-id holds an id"
+histories="$(find /root /home -name '.*_history')"
+[[ -z "$histories" ]] || complain "shell histories are left: ${histories//$'\n'/ }"
+[[ "$(passwd --status root)" == 'root L'* ]] || complain "root may log in with a password"
+
+exit "$failed"

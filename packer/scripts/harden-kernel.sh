@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Kernel settings, read at every boot. A container has its host's and cannot change them: there only the file counts.
+set -euo pipefail
+
+cat >/etc/sysctl.d/60-rebake.conf <<'CONFIG'
+# What the kernel tells, and lets be traced, only root may see.
+kernel.dmesg_restrict = 1
+kernel.kptr_restrict = 2
+kernel.yama.ptrace_scope = 1
+kernel.unprivileged_bpf_disabled = 1
+net.core.bpf_jit_harden = 2
+fs.suid_dumpable = 0
+
+# Links and pipes in shared folders cannot be used against other users.
+fs.protected_hardlinks = 1
+fs.protected_symlinks = 1
+fs.protected_fifos = 2
+fs.protected_regular = 2
+
+# An instance routes nothing and believes no router that it did not ask.
+net.ipv4.ip_forward = 0
+net.ipv4.conf.all.accept_redirects = 0
+net.ipv4.conf.default.accept_redirects = 0
+net.ipv4.conf.all.send_redirects = 0
+net.ipv4.conf.default.send_redirects = 0
+net.ipv4.conf.all.accept_source_route = 0
+net.ipv4.conf.default.accept_source_route = 0
+net.ipv4.conf.all.rp_filter = 1
+net.ipv4.conf.default.rp_filter = 1
+net.ipv4.icmp_echo_ignore_broadcasts = 1
+net.ipv4.tcp_syncookies = 1
+net.ipv6.conf.all.accept_redirects = 0
+net.ipv6.conf.default.accept_redirects = 0
+net.ipv6.conf.all.accept_source_route = 0
+net.ipv6.conf.default.accept_source_route = 0
+CONFIG
+chmod 0644 /etc/sysctl.d/60-rebake.conf
+
+if systemd-detect-virt --quiet --container; then
+  echo "in a container: the settings are written, not applied"
+else
+  # -e: a kernel without one of them is no reason to fail.
+  sysctl --quiet -e --load /etc/sysctl.d/60-rebake.conf
+fi

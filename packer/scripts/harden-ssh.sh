@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SSH is for baking alone (no security group of a fleet lets it in): keys only, no root, nothing forwarded.
+set -euo pipefail
+
+install --directory --mode=0755 /etc/ssh/sshd_config.d
+# 00-: sshd keeps the first value that it reads, also before what cloud-init adds.
+cat >/etc/ssh/sshd_config.d/00-rebake.conf <<'CONFIG'
+PermitRootLogin no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitEmptyPasswords no
+AuthenticationMethods publickey
+AllowAgentForwarding no
+X11Forwarding no
+PermitTunnel no
+MaxAuthTries 4
+LoginGraceTime 30
+ClientAliveInterval 60
+ClientAliveCountMax 5
+CONFIG
+chmod 0600 /etc/ssh/sshd_config.d/00-rebake.conf
+if ! grep -Eq '^\s*Include\s+/etc/ssh/sshd_config\.d/' /etc/ssh/sshd_config; then
+  sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config
+fi
+
+# What counts is what sshd makes of it. It needs its runtime folder and the host keys for that.
+install --directory --mode=0755 /run/sshd
+for expected in 'permitrootlogin no' 'passwordauthentication no' 'permitemptypasswords no'; do
+  if ! sshd -T | grep -Fxq "$expected"; then
+    echo "sshd would not use '$expected'" >&2
+    exit 1
+  fi
+done

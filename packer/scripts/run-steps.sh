@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Runs provisioning steps in order: run-steps.sh STEP...; a step is the script STEP.sh beside this one. The first
+# that fails ends the bake, named. Each step finds the versions and the package functions loaded.
+set -euo pipefail
+
+case "${REBAKE_PACKAGE_MANAGER:-}" in
+  apt | dnf) ;;
+  *)
+    echo "REBAKE_PACKAGE_MANAGER='${REBAKE_PACKAGE_MANAGER:-}': must be apt or dnf" >&2
+    exit 1
+    ;;
+esac
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=packer/scripts/versions.sh
+source "$here/versions.sh"
+# shellcheck source=packer/scripts/packages.sh
+source "$here/packages.sh"
+
+step=""
+name_the_failed_step() {
+  local status=$?
+  [[ $status -eq 0 ]] || echo "step $step failed with exit status $status" >&2
+}
+trap name_the_failed_step EXIT
+
+for step in "$@"; do
+  if [[ ! -f "$here/$step.sh" ]]; then
+    echo "there is no script $step.sh" >&2
+    exit 1
+  fi
+  began=$SECONDS
+  echo "==> $step"
+  # A subshell: a step cannot change what the next one finds.
+  # shellcheck source=/dev/null
+  (source "$here/$step.sh")
+  echo "    $step: $((SECONDS - began)) s"
+done
