@@ -6,6 +6,8 @@ RebakeError
 ├── ImageError            an image does not exist, is not ours, or is not usable: choose another
 ├── ToolMissingError      Packer or Terraform cannot be found: install it on the worker
 ├── ToolFailedError       Packer or Terraform ran and failed: read the end of its output
+├── ToolStoppedError      Packer or Terraform was stopped with its task: clear the task to go on
+├── CloudUnreachableError the AWS API does not answer: check the address, or start the embedded cloud
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
 └── RolloutFailedError    the instance refresh did not end well: see the reason code
 """
@@ -35,6 +37,14 @@ class ToolMissingError(RebakeError):
 
 class ToolFailedError(RebakeError):
     """Raised when Packer or Terraform ends with a failure; carries the end of what it printed."""
+
+
+class ToolStoppedError(RebakeError):
+    """Raised when a task that is being killed has stopped Packer or Terraform."""
+
+
+class CloudUnreachableError(RebakeError):
+    """Raised when nothing answers at the address of the AWS API."""
 
 
 class ProbeFailedError(RebakeError):

@@ -1,0 +1,157 @@
+"""Machine images: found by what their tags say, removed only where they are provably unfinished ones of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import ClientError
+
+from rebake import tags
+from rebake.exceptions import ImageError
+from rebake.faults import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+IMAGE_KINDS: Final = frozenset({tags.KIND_BASE_IMAGE, tags.KIND_APP_IMAGE})
+"""An image of ours has one of these kinds. Packer writes its tags last: without them a bake was not finished."""
+
+_UNKNOWN: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image, as DescribeImages shows it."""
+
+    id: str
+    name: str
+    state: str
+    created: str
+    """UTC, in ISO 8601, so that the text sorts as the time does."""
+    tags: Mapping[str, str]
+    snapshots: tuple[str, ...]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has the tags of an image that Rebake finished."""
+        return self.tags.get(tags.KIND) in IMAGE_KINDS
+
+
+class ImageHook(AwsBaseHook):
+    """Thick wrapper around `boto3.client("ec2")` for images."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "ec2"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def ec2(self) -> EC2Client:
+        """The typed client."""
+        client: EC2Client = self.conn
+        return client
+
+    def describe(self, ami_id: str) -> Image:
+        """Return an image by its id, in whatever state it is (EC2, DescribeImages).
+
+        Raises:
+            ImageError: AWS does not know it.
+        """
+        try:
+            found = self.ec2.describe_images(ImageIds=[ami_id])["Images"]
+        except ClientError as error:
+            if error_code(error) not in _UNKNOWN:
+                raise
+            found = []
+        if not found:
+            raise ImageError(f"image {ami_id!r} does not exist in {self.conn_region_name}")
+        return _image(dict(found[0]))
+
+    def available(self, ami_id: str, what: str) -> Image:
+        """Return an image that can be launched.
+
+        Args:
+            ami_id: its id.
+            what: what it is needed as; begins the error message.
+
+        Raises:
+            ImageError: it does not exist, or is not available.
+        """
+        try:
+            image = self.describe(ami_id)
+        except ImageError as error:
+            raise ImageError(f"{what}: {error}") from error
+        if image.state != "available":
+            raise ImageError(f"{what}: image {ami_id} is {image.state!r}, not 'available'")
+        return image
+
+    def ours(self, ami_id: str, kind: str, subject: str) -> Image:
+        """Return an available image that Rebake made for `subject`.
+
+        Args:
+            ami_id: its id.
+            kind: value of `rebake:kind`.
+            subject: value of `rebake:service`.
+
+        Raises:
+            ImageError: it does not exist, is not available, or was made by something or for something else.
+        """
+        image = self.available(ami_id, f"ami_id {ami_id!r} for {subject}")
+        found = {key: image.tags.get(key, "(none)") for key in (tags.KIND, tags.SERVICE)}
+        if found != {tags.KIND: kind, tags.SERVICE: subject}:
+            raise ImageError(
+                f"image {ami_id} was not made by Rebake for {subject}: its tags are {tags.KIND}={found[tags.KIND]}, "
+                f"{tags.SERVICE}={found[tags.SERVICE]}, and {kind}, {subject} are needed; "
+                "choose one that has them, or leave ami_id empty to bake"
+            )
+        return image
+
+    def find(self, kind: str, subject: str, fingerprint: str) -> list[Image]:
+        """Return the account's available images of a fingerprint, newest first (EC2, DescribeImages)."""
+        return self._search(
+            {
+                "state": "available",
+                f"tag:{tags.KIND}": kind,
+                f"tag:{tags.SERVICE}": subject,
+                f"tag:{tags.FINGERPRINT}": fingerprint,
+            }
+        )
+
+    def unfinished(self, name_prefix: str) -> list[Image]:
+        """Return the account's images of a name that have no tags of a finished image.
+
+        Args:
+            name_prefix: up to and with the fingerprint, which nobody else's image has.
+        """
+        return [image for image in self._search({"name": f"{name_prefix}*"}) if not image.is_finished]
+
+    def remove(self, image: Image) -> None:
+        """Deregister an image and delete its snapshots (EC2, DeregisterImage and DeleteSnapshot)."""
+        self.ec2.deregister_image(ImageId=image.id)
+        for snapshot in image.snapshots:
+            try:
+                self.ec2.delete_snapshot(SnapshotId=snapshot)
+            except ClientError as error:
+                if error_code(error) != "InvalidSnapshot.NotFound":
+                    raise
+
+    def _search(self, filters: Mapping[str, str]) -> list[Image]:
+        pages = self.ec2.get_paginator("describe_images").paginate(
+            Owners=["self"], Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]
+        )
+        found = [_image(dict(image)) for page in pages for image in page["Images"]]
+        return sorted(found, key=lambda image: image.created, reverse=True)
+
+
+def _image(answer: dict[str, Any]) -> Image:
+    disks = (mapping.get("Ebs", {}) for mapping in answer.get("BlockDeviceMappings", []))
+    return Image(
+        id=answer["ImageId"],
+        name=answer.get("Name", ""),
+        state=answer.get("State", ""),
+        created=answer.get("CreationDate", ""),
+        tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])},
+        snapshots=tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")),
+    )

@@ -1,0 +1,117 @@
+"""The stage `terraform_apply`: the fleet as its configuration says, with the image in a new template version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from botocore.exceptions import ClientError
+
+from rebake import config, terraform
+from rebake.connection import EnvironmentConnection
+from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.faults import error_code
+from rebake.hooks.network import NetworkHook
+from rebake.tooling import Access, ToolStage, reachable, workspace_key
+from rebake.workspace import workspace
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+RETURNED: Final = "launch_template_version"
+PUSHED: Final = (
+    "launch_template_id",
+    "auto_scaling_group_name",
+    "target_group_arn",
+    "url",
+    "load_balancer_dns_name",
+)
+
+
+class TerraformApplyOperator(ToolStage, EnvironmentConnection, AwsBaseOperator[NetworkHook]):
+    """Plan and apply the service's fleet with an image; return the number of the launch template's version.
+
+    Running instances are not touched: the group's version is moved by the instance refresh. Only the first apply,
+    which makes the group, waits until its instances are healthy. Applying again changes nothing, so a retry is
+    safe; the state is locked meanwhile.
+
+    Further XCom keys: `launch_template_id`, `auto_scaling_group_name`, `target_group_arn`, `url`,
+    `load_balancer_dns_name`.
+
+    Args:
+        service: name of the service (templated).
+        ami_id: the image (templated).
+        version: the application's version in it, for the tags (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = NetworkHook
+    template_fields: Sequence[str] = aws_template_fields("service", "ami_id", "version")
+
+    def __init__(self, *, service: str, ami_id: str, version: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
+        self.ami_id = ami_id
+        self.version = version
+
+    def execute(self, context: Context) -> str:
+        """Return the number of the launch template's version that launches the image.
+
+        Raises:
+            ConfigError: a file is wrong, or the state's bucket is not there.
+            ToolMissingError: Terraform is not on this worker.
+            ToolFailedError: Terraform failed; the message has its own errors.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        service = config.load_service(self.service, self.environment)
+        with reachable(self.hook):
+            self._check_bucket()
+            network = self.hook.resolve(self.environment.network)
+            access = Access(self.hook)
+        with workspace(workspace_key(context)) as place:
+            runner = self._runner = terraform.Terraform(
+                place,
+                environment=access.environment,
+                log=self.log,
+                endpoint=access.endpoint,
+                secrets=access.secrets,
+            )
+            try:
+                outputs = runner.apply(
+                    terraform.backend_settings(service.name, self.environment, access.endpoint),
+                    terraform.fleet_variables(
+                        service, self.environment, network, ami_id=self.ami_id, version=str(self.version)
+                    ),
+                )
+            finally:
+                self._runner = None
+        missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
+        if missing:
+            raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
+        for name in PUSHED:
+            context["ti"].xcom_push(key=name, value=outputs[name])
+        self.log.info("%s launches %s with template version %s", outputs["url"], self.ami_id, outputs[RETURNED])
+        return str(outputs[RETURNED])
+
+    def _check_bucket(self) -> None:
+        bucket = self.environment.bucket
+        setting = f"bucket in config/environments/{self.environment.name}.yaml"
+        try:
+            s3: Any = S3Hook(**self.connection).conn
+            s3.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            code = error_code(error)
+            if code in {"404", "NoSuchBucket", "NotFound"}:
+                raise ConfigError(
+                    f"bucket {bucket} does not exist: it holds Terraform's state and the release records; apply "
+                    f"infrastructure/pipeline, which makes it, or correct {setting}"
+                ) from error
+            if code in {"403", "AccessDenied", "Forbidden"}:
+                raise ConfigError(
+                    f"bucket {bucket} is closed to the connection {self.environment.aws_conn_id!r}: it belongs to "
+                    f"another account, or the pipeline's policy is not attached; see {setting}"
+                ) from error
+            raise
