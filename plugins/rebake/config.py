@@ -203,6 +203,17 @@ def load_service(name: str, environment: Environment | None = None) -> Service:
     return _load("services", name, Service, overrides)
 
 
+def read_service(name: str) -> Service:
+    """Read and validate `config/services/<name>.yaml` as it is, without any environment's overrides.
+
+    For DAG files, which are parsed where the environment's variables need not be set.
+
+    Raises:
+        ConfigError: naming the file, the field, the value and what is allowed.
+    """
+    return _load("services", name, Service)
+
+
 def load_base(name: str) -> Base:
     """Read and validate `config/bases/<name>.yaml`.
 

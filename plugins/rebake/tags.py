@@ -17,6 +17,9 @@ BASE_AMI: Final = "rebake:base-ami"
 DAG_RUN: Final = "rebake:dag-run"
 """`<dag_id>/<run_id>` of the Airflow run: the key by which a retry finds what an earlier try left."""
 
+RELEASE: Final = "rebake:release"
+"""On an image: the id of the last release that rolled it out, which names its record."""
+
 KIND_BASE_IMAGE: Final = "base-image"
 KIND_APP_IMAGE: Final = "app-image"
 KIND_BUILDER: Final = "builder"

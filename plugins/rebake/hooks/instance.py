@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -175,6 +175,15 @@ class InstanceHook(AwsBaseHook):
                 raise ImageError(f"image {ami_id} of {service} cannot be launched: {error}") from error
             raise
         return str(answer["Instances"][0]["InstanceId"])
+
+    def template_image(self, launch_template_id: str, version: str) -> str:
+        """Return the image that a launch template's version names (EC2, DescribeLaunchTemplateVersions)."""
+        answer = self.ec2.describe_launch_template_versions(LaunchTemplateId=launch_template_id, Versions=[version])
+        return answer["LaunchTemplateVersions"][0]["LaunchTemplateData"].get("ImageId", "(none)")
+
+    def tag_image(self, ami_id: str, labels: Mapping[str, str]) -> None:
+        """Set tags on an image (EC2, CreateTags)."""
+        self.ec2.create_tags(Resources=[ami_id], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         """Terminate probes; one that is gone already is no error (EC2, TerminateInstances)."""

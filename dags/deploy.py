@@ -1,0 +1,186 @@
+"""
+# Deploy a service
+
+Bakes a version of a service into a machine image, tests the image on a temporary instance, provisions the fleet,
+rolls the image out behind the load balancer, and records the release. There is one such DAG for each file in
+`config/services/`.
+
+| task | what it does | when it fails |
+| --- | --- | --- |
+| `bake` | reuses the image with the same fingerprint, or runs Packer | nothing has changed |
+| `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not promoted |
+| `promote_ami` | points `/rebake/<service>/candidate` at the image | the fleet is untouched |
+| `terraform_apply` | provisions the fleet, with a new launch template version | running instances are untouched |
+| `start_refresh` | starts the instance refresh, or finds it running or not needed | running instances are untouched |
+| `wait_for_refresh` | waits, deferred, for a healthy fleet on the new image | AWS rolls back to the image before |
+| `record_release` | writes the release record, moves `current` and `previous` | the fleet is on the new image; clear the task |
+
+`current` moves only at the very end, so a run that fails leaves it where it was.
+
+## When this DAG runs
+
+By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make deploy VERSION=...`. `version` is
+required. `ami_id` deploys an image that exists already; `force_bake` bakes although an image with the same
+fingerprint exists.
+
+## Race conditions
+
+One run of a service at a time (`max_active_runs=1`): a second waits in the queue until the first has ended.
+Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
+`start_refresh` fail with its id, unless it goes to the same launch template version: then it is adopted.
+Every task may be cleared and run again: it finds what the try before has left.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import NoReturn
+
+from airflow.sdk import DAG, Asset, Param, XComArg, task
+
+from rebake import config
+from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
+from rebake.exceptions import ConfigError
+from rebake.hooks.registry import service_name
+from rebake.operators.bake import BakeOperator
+from rebake.operators.promote_ami import PromoteAmiOperator
+from rebake.operators.record_release import RecordReleaseOperator
+from rebake.operators.start_refresh import StartRefreshOperator
+from rebake.operators.terraform_apply import TerraformApplyOperator
+from rebake.operators.test_image import test_image_group
+from rebake.release import asset_uri
+from rebake.sensors.instance_refresh import InstanceRefreshSensor
+
+log = logging.getLogger(__name__)
+
+ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
+
+
+def deploy(service: config.Service) -> DAG:
+    """Return the DAG that deploys a service."""
+    with DAG(
+        dag_id=f"deploy_{service.name}",
+        description=f"Deploy {service.name}: {service.description}",
+        doc_md=__doc__,
+        schedule=None,
+        max_active_runs=1,
+        tags=[TAG_DEPLOY, service.name],
+        default_args=DEFAULT_ARGS,
+        params={
+            "version": Param(
+                type="string",
+                pattern=service.version_pattern,
+                title="Version",
+                description=f"Version of {service.name} to deploy; its artifact is {service.artifact}.",
+            ),
+            "commit": Param("", type="string", title="Commit", description="Commit that the artifact was built from."),
+            "build_id": Param("", type="string", title="Build", description="Build that made the artifact."),
+            "force_bake": Param(
+                False,
+                type="boolean",
+                title="Bake anew",
+                description="Bake although an image with the same fingerprint exists.",
+            ),
+            "ami_id": Param(
+                "",
+                type="string",
+                pattern="^(ami-[0-9a-f]+)?$",
+                title="Existing image",
+                description="Deploy this image instead of baking one; it must be one of this service.",
+            ),
+        },
+    ) as dag:
+        bake = BakeOperator(
+            task_id="bake",
+            service=service.name,
+            version="{{ params.version }}",
+            commit="{{ params.commit }}",
+            build_id="{{ params.build_id }}",
+            force="{{ params.force_bake }}",
+            ami_id="{{ params.ami_id }}",
+        )
+        image = bake.output
+        test_image, test_report = test_image_group(
+            ami_id=image, service=service.name, version=XComArg(bake, key="version")
+        )
+        promote_ami = PromoteAmiOperator(task_id="promote_ami", ami_id=image, name=service_name(service.name))
+        terraform_apply = TerraformApplyOperator(
+            task_id="terraform_apply", service=service.name, ami_id=image, version=XComArg(bake, key="version")
+        )
+        launch_template_version = terraform_apply.output
+        launch_template_id = XComArg(terraform_apply, key="launch_template_id")
+        group_name = XComArg(terraform_apply, key="auto_scaling_group_name")
+        start_refresh = StartRefreshOperator(
+            task_id="start_refresh",
+            service=service.name,
+            auto_scaling_group_name=group_name,
+            launch_template_id=launch_template_id,
+            launch_template_version=launch_template_version,
+            ami_id=image,
+        )
+        wait_for_refresh = InstanceRefreshSensor(
+            task_id="wait_for_refresh",
+            service=service.name,
+            auto_scaling_group_name=group_name,
+            refresh_id=start_refresh.output,
+            launch_template_version=launch_template_version,
+        )
+        record_release = RecordReleaseOperator(
+            task_id="record_release",
+            service=service.name,
+            version=XComArg(bake, key="version"),
+            ami_id=image,
+            commit=XComArg(bake, key="commit"),
+            build_id=XComArg(bake, key="build_id"),
+            template_version=XComArg(bake, key="template_version"),
+            fingerprint=XComArg(bake, key="fingerprint"),
+            base_ami=XComArg(bake, key="base_ami"),
+            reused=XComArg(bake, key="reused"),
+            test_report=test_report,
+            launch_template_id=launch_template_id,
+            launch_template_version=launch_template_version,
+            auto_scaling_group_name=group_name,
+            url=XComArg(terraform_apply, key="url"),
+            refresh_id=start_refresh.output,
+            refresh_status=wait_for_refresh.output,
+            instances_before=XComArg(start_refresh, key="instances_before"),
+            outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
+        )
+
+        # The arrow that matters: nothing may point at the image, and no fleet may run it, before it has passed.
+        bake >> test_image >> promote_ami >> terraform_apply
+        terraform_apply >> start_refresh >> wait_for_refresh >> record_release
+    return dag
+
+
+def explain(name: str, error: ConfigError) -> DAG:
+    """Return a DAG in the place of one whose service file is wrong: it says so, and fails if it is run.
+
+    A DAG file that raised instead would take the other services' DAGs with it.
+    """
+    message = str(error)
+    with DAG(
+        dag_id=f"deploy_{name}",
+        description=f"The file of service {name} is wrong: correct it",
+        doc_md=f"# The file of service {name} is wrong\n\n```\n{message}\n```\n{__doc__}",
+        schedule=None,
+        max_active_runs=1,
+        tags=[TAG_DEPLOY, TAG_INVALID],
+        default_args=DEFAULT_ARGS,
+    ) as dag:
+
+        @task
+        def service_file_is_valid() -> NoReturn:
+            raise ConfigError(message)
+
+        service_file_is_valid()
+    return dag
+
+
+for name in config.service_names():
+    try:
+        globals()[f"deploy_{name}"] = deploy(config.read_service(name))
+    except ConfigError as error:
+        log.warning("no deployment of %s is possible: %s", name, error)
+        globals()[f"deploy_{name}"] = explain(name, error)

@@ -1,0 +1,101 @@
+"""Auto Scaling groups, their instance refreshes, and the health of their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+from rebake.exceptions import RolloutFailedError
+from rebake.refresh import Version
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+
+
+class AutoScalingHook(AwsBaseHook):
+    """Thin wrapper around `boto3.client("autoscaling")`: groups and instance refreshes, all pages of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "autoscaling"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def autoscaling(self) -> AutoScalingClient:
+        """The typed client."""
+        client: AutoScalingClient = self.conn
+        return client
+
+    def group(self, name: str) -> dict[str, Any]:
+        """Return the group (DescribeAutoScalingGroups).
+
+        Raises:
+            RolloutFailedError: there is no group of that name.
+        """
+        found = self.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+        if not found:
+            raise RolloutFailedError(f"Auto Scaling group {name} does not exist in {self.region_name}")
+        return dict(found[0])
+
+    def refreshes(self, name: str) -> list[dict[str, Any]]:
+        """Return the group's instance refreshes of the last six weeks, newest first (DescribeInstanceRefreshes).
+
+        boto3 has no paginator for this call.
+        """
+        found: list[dict[str, Any]] = []
+        token: dict[str, str] = {}
+        while True:
+            page = self.autoscaling.describe_instance_refreshes(AutoScalingGroupName=name, **token)  # type: ignore[arg-type]
+            found.extend(dict(refresh) for refresh in page["InstanceRefreshes"])
+            if not page.get("NextToken"):
+                return found
+            token = {"NextToken": page["NextToken"]}
+
+    def start_refresh(self, name: str, version: Version, preferences: dict[str, Any]) -> str:
+        """Start an instance refresh to a numbered template version and return its id (StartInstanceRefresh)."""
+        answer = self.autoscaling.start_instance_refresh(
+            AutoScalingGroupName=name,
+            Strategy="Rolling",
+            DesiredConfiguration={
+                "LaunchTemplate": {"LaunchTemplateId": version.launch_template_id, "Version": version.number}
+            },
+            Preferences=preferences,  # type: ignore[arg-type]
+        )
+        return answer["InstanceRefreshId"]
+
+
+class TargetHealthHook(AwsBaseHook):
+    """Thin wrapper around `boto3.client("elbv2")`, used for its asynchronous client."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "elbv2"
+        super().__init__(*args, **kwargs)
+
+
+async def describe_group(autoscaling: Any, name: str) -> dict[str, Any] | None:
+    """Return the group, by an aiobotocore client; none if there is no such group."""
+    answer = await autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+    return next(iter(answer["AutoScalingGroups"]), None)
+
+
+async def describe_refresh(autoscaling: Any, name: str, refresh_id: str) -> dict[str, Any] | None:
+    """Return one instance refresh, by an aiobotocore client; none if AWS does not know it."""
+    arguments: dict[str, Any] = {"AutoScalingGroupName": name, "InstanceRefreshIds": [refresh_id]}
+    while True:
+        page = await autoscaling.describe_instance_refreshes(**arguments)
+        if page["InstanceRefreshes"]:
+            found: dict[str, Any] = page["InstanceRefreshes"][0]
+            return found
+        if not page.get("NextToken"):
+            return None
+        arguments["NextToken"] = page["NextToken"]
+
+
+async def describe_target_health(elbv2: Any, target_group_arns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the health of all targets of the groups, by an aiobotocore client (DescribeTargetHealth)."""
+    found: list[dict[str, Any]] = []
+    for arn in target_group_arns:
+        answer = await elbv2.describe_target_health(TargetGroupArn=arn)
+        found.extend(answer["TargetHealthDescriptions"])
+    return found

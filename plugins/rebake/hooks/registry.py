@@ -1,0 +1,133 @@
+"""The registry of images: one SSM parameter a channel, such as `/rebake/webapp/current`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import ClientError
+
+from rebake.exceptions import ImageError
+from rebake.faults import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+CANDIDATE: Final = "candidate"
+"""The newest image that passed its checks."""
+CURRENT: Final = "current"
+"""The image of the last successful release; for a base family, the one that new images are built on."""
+PREVIOUS: Final = "previous"
+"""The image that was current before."""
+CHANNELS: Final = (CANDIDATE, CURRENT, PREVIOUS)
+
+DATA_TYPE: Final = "aws:ec2:image"
+"""Makes Parameter Store check that the value is an image of this account and region."""
+_LOOKS: Final = 60
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What a channel points at, and the parameter's version."""
+
+    ami_id: str
+    version: int
+
+
+class RegistryHook(AwsBaseHook):
+    """Thick wrapper around `boto3.client("ssm")` for the channels' parameters."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "ssm"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def ssm(self) -> SSMClient:
+        """The typed client."""
+        client: SSMClient = self.conn
+        return client
+
+    def read(self, name: str, channel: str) -> Pointer | None:
+        """Return what the channel points at; none if it was never set (GetParameter).
+
+        Args:
+            name: such as `/rebake/webapp` or `/rebake/bases/debian-12`.
+            channel: one of `CHANNELS`.
+        """
+        try:
+            parameter = self.ssm.get_parameter(Name=_parameter(name, channel))["Parameter"]
+        except ClientError as error:
+            if error_code(error) == "ParameterNotFound":
+                return None
+            raise
+        return Pointer(parameter["Value"], parameter["Version"])
+
+    def point(
+        self, name: str, channel: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None
+    ) -> int:
+        """Point the channel at an image and return the parameter's version (PutParameter).
+
+        Nothing is written when it points there already, so a retry makes no new version. AWS checks the image
+        after it has answered, and drops a value that it does not accept: so the value is read back.
+
+        Args:
+            name: such as `/rebake/webapp`.
+            channel: one of `CHANNELS`.
+            ami_id: the image.
+            poll_seconds: seconds between two looks.
+            labels: tags, set when the parameter is made.
+
+        Raises:
+            ImageError: AWS did not take the value: no such image in this account and region.
+        """
+        before = self.read(name, channel)
+        if before and before.ami_id == ami_id:
+            return before.version
+        parameter = _parameter(name, channel)
+        if before is None:
+            # Tags and Overwrite exclude each other in one request.
+            self.ssm.put_parameter(
+                Name=parameter,
+                Value=ami_id,
+                Type="String",
+                DataType=DATA_TYPE,
+                Description=f"Rebake: the {channel} image",
+                Tags=[{"Key": key, "Value": value} for key, value in (labels or {}).items()],
+            )
+        else:
+            self.ssm.put_parameter(Name=parameter, Value=ami_id, Type="String", DataType=DATA_TYPE, Overwrite=True)
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(min(poll_seconds, 2))
+            now = self.read(name, channel)
+            if now and now.ami_id == ami_id:
+                return now.version
+        raise ImageError(
+            f"Parameter Store did not accept {ami_id} for {parameter}: is it an image of this account and region?"
+        )
+
+    def release(self, name: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None) -> None:
+        """Move `current` to the image, and `previous` to where `current` was.
+
+        Safe to repeat at any point: `previous` moves first, and once `current` has moved nothing moves again.
+        """
+        before = self.read(name, CURRENT)
+        if before and before.ami_id == ami_id:
+            return
+        if before:
+            self.point(name, PREVIOUS, before.ami_id, poll_seconds=poll_seconds, labels=labels)
+        self.point(name, CURRENT, ami_id, poll_seconds=poll_seconds, labels=labels)
+
+
+def service_name(service: str) -> str:
+    """Return the name under which a service's channels are."""
+    return f"/rebake/{service}"
+
+
+def _parameter(name: str, channel: str) -> str:
+    if channel not in CHANNELS:
+        raise ValueError(f"channel {channel!r} is none of {', '.join(CHANNELS)}")
+    return f"{name}/{channel}"

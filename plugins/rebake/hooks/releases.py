@@ -1,0 +1,70 @@
+"""Release records in S3: written once, never overwritten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import ClientError
+
+from rebake import release
+from rebake.exceptions import ConfigError
+from rebake.faults import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_TAKEN = ("PreconditionFailed", "412")
+
+
+class ReleasesHook(AwsBaseHook):
+    """Thick wrapper around `boto3.client("s3")` for the release records of a bucket."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "s3"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def s3(self) -> S3Client:
+        """The typed client."""
+        client: S3Client = self.conn
+        return client
+
+    def read(self, bucket: str, service: str, release_id: str) -> dict[str, Any] | None:
+        """Return a record; none if there is none (S3, GetObject)."""
+        try:
+            body = self.s3.get_object(Bucket=bucket, Key=release.key(service, release_id))["Body"].read()
+        except ClientError as error:
+            if error_code(error) == "NoSuchKey":
+                return None
+            raise
+        loaded: dict[str, Any] = json.loads(body)
+        return loaded
+
+    def write(self, bucket: str, record: Mapping[str, Any]) -> bool:
+        """Write a record unless its name is taken, and return whether it was written (S3, PutObject, If-None-Match).
+
+        Raises:
+            ConfigError: the bucket does not exist.
+            ValueError: the record does not follow its schema.
+        """
+        release.validate(record)
+        try:
+            self.s3.put_object(
+                Bucket=bucket,
+                Key=release.key(record["service"], record["release_id"]),
+                Body=json.dumps(record, indent=2, sort_keys=True).encode() + b"\n",
+                ContentType="application/json",
+                IfNoneMatch="*",  # S3 itself decides between two writers
+            )
+        except ClientError as error:
+            if error_code(error) == "NoSuchBucket":
+                raise ConfigError(
+                    f"bucket {bucket!r} does not exist: make it, or correct `bucket` in the environment's file"
+                ) from error
+            if error_code(error) in _TAKEN:
+                return False
+            raise
+        return True

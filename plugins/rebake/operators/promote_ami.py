@@ -1,0 +1,53 @@
+"""The stage `promote_ami`: point a channel of the registry at an image that passed its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from rebake.connection import EnvironmentConnection
+from rebake.hooks.registry import CANDIDATE, RegistryHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
+    """Point a channel at an image; return the parameter's version.
+
+    Args:
+        ami_id: the image (templated).
+        name: whose channels, such as `/rebake/webapp` (templated).
+        channel: `candidate`, `current` or `previous`; `candidate` by default (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = RegistryHook
+    template_fields: Sequence[str] = aws_template_fields("ami_id", "name", "channel")
+
+    def __init__(self, *, ami_id: str, name: str, channel: str = CANDIDATE, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ami_id = ami_id
+        self.name = name
+        self.channel = channel
+
+    def execute(self, context: Context) -> int:
+        """Return the parameter's version.
+
+        Raises:
+            ImageError: Parameter Store does not accept the image.
+        """
+        before = self.hook.read(self.name, self.channel)
+        version = self.hook.point(self.name, self.channel, self.ami_id, poll_seconds=self.environment.poll_seconds)
+        self.log.info(
+            "%s/%s: %s -> %s (version %d)",
+            self.name,
+            self.channel,
+            before.ami_id if before else "(unset)",
+            self.ami_id,
+            version,
+        )
+        return version

@@ -1,0 +1,15 @@
+"""The one file that Airflow's plugin loader runs.
+
+It runs every Python file below plugins/ under its bare name, unless `.airflowignore` names it: so the package
+`rebake` is ignored there and is imported by its full name instead. plugins/ is on the path of every component.
+"""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+class RebakePlugin(AirflowPlugin):
+    """Makes Rebake show in the list of plugins; its operators, sensors and triggers need no registration."""
+
+    name = "rebake"
