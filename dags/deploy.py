@@ -1,5 +1,4 @@
-"""
-# Deploy a service
+"""Deploy a service: from a version to a fleet that runs it.
 
 Bakes a version of a service into a machine image, tests the image on a temporary instance, provisions the fleet,
 rolls the image out behind the load balancer, and records the release. There is one such DAG for each file in
@@ -13,7 +12,7 @@ rolls the image out behind the load balancer, and records the release. There is 
 | `terraform_apply` | provisions the fleet, with a new launch template version | running instances are untouched |
 | `start_refresh` | starts the instance refresh, or finds it running or not needed | running instances are untouched |
 | `wait_for_refresh` | waits, deferred, for a healthy fleet on the new image | AWS rolls back to the image before |
-| `record_release` | writes the release record, moves `current` and `previous` | the fleet is on the new image; clear the task |
+| `record_release` | writes the record, moves `current` and `previous` | the fleet is on the new image: clear the task |
 
 `current` moves only at the very end, so a run that fails leaves it where it was.
 
@@ -35,9 +34,9 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from airflow.sdk import DAG, Asset, Param, XComArg, task
+from airflow.sdk import DAG, Asset, BaseOperator, Param, XComArg, task
 
 from rebake import config
 from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
@@ -55,6 +54,11 @@ from rebake.sensors.instance_refresh import InstanceRefreshSensor
 log = logging.getLogger(__name__)
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
+
+
+def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
+    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    return XComArg(operator, key=key)
 
 
 def deploy(service: config.Service) -> DAG:
@@ -100,17 +104,15 @@ def deploy(service: config.Service) -> DAG:
             force="{{ params.force_bake }}",
             ami_id="{{ params.ami_id }}",
         )
-        image = bake.output
-        test_image, test_report = test_image_group(
-            ami_id=image, service=service.name, version=XComArg(bake, key="version")
-        )
+        image = xcom(bake)
+        test_image, test_report = test_image_group(ami_id=image, service=service.name, version=xcom(bake, "version"))
         promote_ami = PromoteAmiOperator(task_id="promote_ami", ami_id=image, name=service_name(service.name))
         terraform_apply = TerraformApplyOperator(
-            task_id="terraform_apply", service=service.name, ami_id=image, version=XComArg(bake, key="version")
+            task_id="terraform_apply", service=service.name, ami_id=image, version=xcom(bake, "version")
         )
-        launch_template_version = terraform_apply.output
-        launch_template_id = XComArg(terraform_apply, key="launch_template_id")
-        group_name = XComArg(terraform_apply, key="auto_scaling_group_name")
+        launch_template_version = xcom(terraform_apply)
+        launch_template_id = xcom(terraform_apply, "launch_template_id")
+        group_name = xcom(terraform_apply, "auto_scaling_group_name")
         start_refresh = StartRefreshOperator(
             task_id="start_refresh",
             service=service.name,
@@ -123,28 +125,28 @@ def deploy(service: config.Service) -> DAG:
             task_id="wait_for_refresh",
             service=service.name,
             auto_scaling_group_name=group_name,
-            refresh_id=start_refresh.output,
+            refresh_id=xcom(start_refresh),
             launch_template_version=launch_template_version,
         )
         record_release = RecordReleaseOperator(
             task_id="record_release",
             service=service.name,
-            version=XComArg(bake, key="version"),
+            version=xcom(bake, "version"),
             ami_id=image,
-            commit=XComArg(bake, key="commit"),
-            build_id=XComArg(bake, key="build_id"),
-            template_version=XComArg(bake, key="template_version"),
-            fingerprint=XComArg(bake, key="fingerprint"),
-            base_ami=XComArg(bake, key="base_ami"),
-            reused=XComArg(bake, key="reused"),
+            commit=xcom(bake, "commit"),
+            build_id=xcom(bake, "build_id"),
+            template_version=xcom(bake, "template_version"),
+            fingerprint=xcom(bake, "fingerprint"),
+            base_ami=xcom(bake, "base_ami"),
+            reused=xcom(bake, "reused"),
             test_report=test_report,
             launch_template_id=launch_template_id,
             launch_template_version=launch_template_version,
             auto_scaling_group_name=group_name,
-            url=XComArg(terraform_apply, key="url"),
-            refresh_id=start_refresh.output,
-            refresh_status=wait_for_refresh.output,
-            instances_before=XComArg(start_refresh, key="instances_before"),
+            url=xcom(terraform_apply, "url"),
+            refresh_id=xcom(start_refresh),
+            refresh_status=xcom(wait_for_refresh),
+            instances_before=xcom(start_refresh, "instances_before"),
             outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
         )
 

@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.connection import EnvironmentConnection
 from rebake.hooks.registry import CANDIDATE, RegistryHook
+from rebake.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,8 +40,10 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
 
         Raises:
             ImageError: Parameter Store does not accept the image.
+            CloudUnreachableError: the AWS API does not answer.
         """
-        before = self.hook.read(self.name, self.channel)
+        with reachable(self.hook):
+            before = self.hook.read(self.name, self.channel)
         version = self.hook.point(self.name, self.channel, self.ami_id, poll_seconds=self.environment.poll_seconds)
         self.log.info(
             "%s/%s: %s -> %s (version %d)",

@@ -16,6 +16,7 @@ from rebake.hooks.instance import InstanceHook
 from rebake.hooks.registry import RegistryHook, service_name
 from rebake.hooks.releases import ReleasesHook
 from rebake.refresh import leaves_the_group
+from rebake.tooling import reachable, run_tag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -116,8 +117,10 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
         Raises:
             ConfigError: the environment's bucket does not exist.
+            CloudUnreachableError: the AWS API does not answer.
         """
-        record = self._write(context)
+        with reachable(self.hook):
+            record = self._write(context)
         release_id: str = record["release_id"]
         InstanceHook(**self.connection).tag_image(self.ami_id, {tags.RELEASE: release_id})
         RegistryHook(**self.connection).release(
@@ -148,7 +151,7 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         return record
 
     def _describe(self, context: Context) -> dict[str, Any]:
-        ti, dag_run = context["ti"], context["dag_run"]
+        dag_run = context["dag_run"]
         group = AutoScalingHook(**self.connection).group(self.auto_scaling_group_name)
         return {
             "schema": release.SCHEMA_VERSION,
@@ -175,7 +178,7 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             "requested_by": getattr(dag_run, "triggering_user_name", None) or "unknown",
             "finished_at": _text(datetime.now(UTC)),
             "outcome": release.SUCCESSFUL,
-            "dag_run": tags.dag_run_tag(ti.dag_id, ti.run_id),
+            "dag_run": run_tag(context),
         }
 
 

@@ -26,6 +26,7 @@ from rebake.refresh import (
     leaves_the_group,
     preferences,
 )
+from rebake.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,11 +75,13 @@ class StartRefreshOperator(EnvironmentConnection, AwsBaseOperator[AutoScalingHoo
 
         Raises:
             RolloutFailedError: the version is not what it should be, or a refresh to something else is active.
+            CloudUnreachableError: the AWS API does not answer.
         """
         wanted = Version(self.launch_template_id, str(self.launch_template_version))
         service = config.load_service(self.service, self.environment)
+        with reachable(self.hook):
+            group = self.hook.group(self.auto_scaling_group_name)
         self._check_version(wanted)
-        group = self.hook.group(self.auto_scaling_group_name)
         serving = [one for one in group["Instances"] if not leaves_the_group(one)]
         before = sorted(one["InstanceId"] for one in serving if not wanted.matches(one.get("LaunchTemplate")))
         context["ti"].xcom_push(key="instances_before", value=before)

@@ -13,11 +13,12 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import TaskGroup, XComArg
 
-from rebake import config, tags
+from rebake import config
 from rebake.connection import EnvironmentConnection
 from rebake.exceptions import ConfigError, ProbeFailedError
 from rebake.hooks.instance import USABLE_STATES, InstanceHook
 from rebake.probe import checks_of
+from rebake.tooling import reachable, run_tag
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
 
 if TYPE_CHECKING:
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that an instance may take to terminate."""
-
-
-def run_tag(context: Context) -> str:
-    """Return the value of `rebake:dag-run` for the run that `context` belongs to."""
-    ti = context["ti"]
-    return tags.dag_run_tag(ti.dag_id, ti.run_id)
 
 
 class _ProbeStage(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
@@ -87,9 +82,11 @@ class LaunchProbeOperator(_ProbeStage):
         Raises:
             ImageError: the image cannot be launched.
             ConfigError: a configuration file is wrong.
+            CloudUnreachableError: the AWS API does not answer.
         """
         run = run_tag(context)
-        adopted = self._adopt(run)
+        with reachable(self.hook):
+            adopted = self._adopt(run)
         if adopted:
             self.log.info("found temporary instance %s that an earlier try launched", adopted)
             return adopted
@@ -216,7 +213,8 @@ class TerminateProbeOperator(_ProbeStage):
 
     def execute(self, context: Context) -> None:
         """Terminate and defer, or only remove what is left when no instance is."""
-        instance_ids = [probe["InstanceId"] for probe in self.hook.find_probes(run_tag(context))]
+        with reachable(self.hook):
+            instance_ids = [probe["InstanceId"] for probe in self.hook.find_probes(run_tag(context))]
         if not instance_ids:
             self.log.info("temporary instance %s is gone already", self.instance_id)
             self.execute_complete(context, {"status": "success"})
@@ -253,7 +251,7 @@ def test_image_group(
     service: str = "",  # noqa: PT028  # no test: it has the name of the stage
     base: str = "",  # noqa: PT028
     version: str | XComArg = "",  # noqa: PT028
-) -> tuple[TaskGroup, XComArg]:
+) -> tuple[TaskGroup, Any]:
     """Return the task group `test_image`, and the report that its task `probe` returns.
 
     Downstream of the group runs only what may run after the image has passed: Airflow leaves teardowns out when
