@@ -1,0 +1,62 @@
+"""Command line of the embedded cloud: `python -m localcloud --port 4566 --engine unix://… --os-image … --name …`."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import re
+import sys
+
+from localcloud.exceptions import LocalCloudError
+from localcloud.server import Settings, serve
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 32 lower-case letters, digits and inner dashes")
+    return text
+
+
+def _cidr(text: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 network such as 10.90.1.0/24 ({error})") from error
+    if network.prefixlen > 28:  # noqa: PLR2004 # fewer than 14 addresses do not hold a fleet and its replacement
+        raise argparse.ArgumentTypeError(f"{text!r} is too small: at most /28")
+    return text
+
+
+def parse(arguments: list[str]) -> Settings:
+    """Return the settings that the command line names; ends the process with a usage message on bad ones."""
+    parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
+    parser.add_argument("--name", type=_name, required=True, help="tells clouds on one engine apart")
+    parser.add_argument("--port", type=int, required=True, help="port of the API; 0 takes a free one")
+    parser.add_argument("--engine", required=True, help="container engine: unix:///path/to.sock")
+    parser.add_argument("--os-image", required=True, help="the engine's image that instances boot from")
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--region", default="eu-west-1", help="the one region with instances (default: %(default)s)")
+    parser.add_argument("--memory", default="512m", help="memory cap of an instance (default: %(default)s)")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--network-cidr", type=_cidr, help="subnet of the instances (default: derived from the name)")
+    network.add_argument("--network", help="put the instances into this existing network of the engine")
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+def main() -> int:
+    """Run until told to end; every failure to start is one line on standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = parse(sys.argv[1:])
+    try:
+        serve(settings, lambda url: print(f"localcloud ready on {url}", flush=True))  # noqa: T201 # the interface
+    except LocalCloudError as error:
+        print(f"localcloud: {error}", file=sys.stderr)  # noqa: T201 # it is the command's message
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

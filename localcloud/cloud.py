@@ -1,0 +1,85 @@
+"""The one object that every part of the embedded cloud shares."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moto.ec2.models.instances import Instance
+
+    from localcloud.engine import Engine
+
+ACCOUNT_ID = "123456789012"
+
+
+@dataclass
+class Cloud:
+    """Names, clock, engine and moto's backends, handed to each part when it is installed.
+
+    Args:
+        name: Tells clouds that share a container engine apart; part of every name and label they use there.
+        region: The only region with images and instances.
+        bind: The address that the API, and load balancers, listen on.
+        engine: The container engine that runs the instances.
+        clock: Seconds that only grow; tests replace it.
+        lock: Guards moto's state. Each API request holds it; so must every background thread that reads and then
+            changes that state. It may not be held while waiting for a container.
+    """
+
+    name: str
+    region: str
+    bind: str
+    engine: Engine
+    account_id: str = ACCOUNT_ID
+    clock: Callable[[], float] = time.monotonic
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def ec2(self) -> Any:
+        """moto's EC2 backend of the region."""
+        from moto.ec2.models import ec2_backends
+
+        return ec2_backends[self.account_id][self.region]
+
+    @property
+    def autoscaling(self) -> Any:
+        """moto's Auto Scaling backend of the region."""
+        from moto.autoscaling.models import autoscaling_backends
+
+        return autoscaling_backends[self.account_id][self.region]
+
+    @property
+    def elbv2(self) -> Any:
+        """moto's Elastic Load Balancing (version 2) backend of the region."""
+        from moto.elbv2.models import elbv2_backends
+
+        return elbv2_backends[self.account_id][self.region]
+
+    @property
+    def ssm(self) -> Any:
+        """moto's Systems Manager backend of the region."""
+        from moto.ssm.models import ssm_backends
+
+        return ssm_backends[self.account_id][self.region]
+
+    def instance(self, instance_id: str) -> Instance | None:
+        """Return the instance, or None when there never was one of that id."""
+        with self.lock:
+            found: Instance | None = self.ec2.get_instance_by_id(instance_id)
+        return found
+
+    def is_running(self, instance_id: str) -> bool:
+        """Say whether the instance has booted (it answers SSH) and was not stopped since."""
+        instance = self.instance(instance_id)
+        return instance is not None and instance.state == "running"
+
+    def address(self, instance_id: str) -> str | None:
+        """Return the private address of an instance that is not terminated, else None."""
+        instance = self.instance(instance_id)
+        if instance is None or instance.state == "terminated" or not instance.nics:
+            return None
+        return instance.private_ip

@@ -1,0 +1,40 @@
+"""EC2: moto's, with instances that really run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+    from localcloud.ec2.models import Watch
+
+
+def install(cloud: Cloud, os_image: str) -> Watch:
+    """Put machines behind moto's instances, and register the OS image as the AMI to begin with.
+
+    Args:
+        cloud: Where the instances run.
+        os_image: The engine's image that the seed AMI boots.
+
+    Returns:
+        The watch over the machines, to be started.
+    """
+    import moto.ec2.models.instances
+    from moto.ec2.models import ec2_backends
+    from moto.ec2.responses import EC2Response
+
+    from localcloud.ec2 import responses
+    from localcloud.ec2.images import ImageRules
+    from localcloud.ec2.instances import LocalInstance
+    from localcloud.ec2.models import LocalEC2Backend, Watch
+
+    LocalInstance.cloud = cloud
+    ImageRules.cloud = cloud
+    # moto's backend makes instances by this name; and makes backends of the class that its dictionary holds.
+    moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
+    ec2_backends.clear()
+    ec2_backends.backend = LocalEC2Backend
+    EC2Response.create_image = responses.create_image
+    EC2Response.get_console_output = responses.get_console_output
+    cloud.ec2.seed_image(os_image)
+    return Watch(cloud)

@@ -1,0 +1,39 @@
+"""Errors of EC2 that moto does not raise, with AWS's codes and words."""
+
+from __future__ import annotations
+
+from moto.ec2.exceptions import EC2ClientError
+
+
+class ImageUnavailableError(EC2ClientError):
+    """Raised when an instance is launched from an image that is not available yet."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is not available")
+
+
+class DuplicateImageNameError(EC2ClientError):
+    """Raised when an image is created under a name that another one has."""
+
+    def __init__(self, name: str, image_id: str) -> None:
+        super().__init__("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image_id}")
+
+
+class IncorrectInstanceStateError(EC2ClientError):
+    """Raised when an instance is told to do what its state does not allow."""
+
+    def __init__(self, instance_id: str, action: str) -> None:
+        super().__init__(
+            "IncorrectInstanceState", f"The instance '{instance_id}' is not in a state from which it can be {action}."
+        )
+
+
+class InsufficientAddressesError(EC2ClientError):
+    """Raised when the instances' network has no address left."""
+
+    def __init__(self, cidr: str) -> None:
+        super().__init__(
+            "InsufficientFreeAddressesInSubnet",
+            f"The embedded cloud's network {cidr} has no free address: terminate instances, or give it a larger one "
+            "with --network-cidr.",
+        )

@@ -1,0 +1,216 @@
+"""Instances: moto's, each with a machine behind it, and states that follow what the machine does."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from moto.ec2.models.instances import Instance, InstanceState, StateReason
+
+from localcloud.ec2.exceptions import IncorrectInstanceStateError, InsufficientAddressesError
+from localcloud.ec2.machines import Machine
+from localcloud.exceptions import EngineError
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+
+class LocalInstance(Instance):  # type: ignore[misc] # moto is not typed throughout
+    """An instance that runs.
+
+    moto changes states at once; here a call only begins a change, and a thread completes it. Everything that reads
+    and changes the state holds the cloud's lock.
+    """
+
+    cloud: ClassVar[Cloud]
+    machine: Machine | None = None
+    _expected_down = False
+    """Whether the machine's exit is our own doing, so that it is no news."""
+
+    def launch(self, image: str) -> None:
+        """Boot for the first time, from that image of the engine; the state is pending until the machine answers.
+
+        Raises:
+            InsufficientAddressesError: the network is full.
+        """
+        address = self.cloud.engine.addresses.take()
+        if address is None:
+            raise InsufficientAddressesError(self.cloud.engine.cidr)
+        self._take_address(address)
+        self.machine = Machine(
+            engine=self.cloud.engine,
+            instance_id=self.id,
+            image=image,
+            address=address,
+            authorized_key=self._public_key(),
+            user_data=decode_user_data(self.user_data),
+        )
+        self._enter("pending")
+        self._in_background("boot", self._boot)
+
+    def start(self) -> InstanceState:
+        """Begin to boot a stopped instance; one that runs or boots is left alone, as AWS does."""
+        previous = copy.copy(self._state)
+        if self.state in ("pending", "running"):
+            return previous
+        if self.state != "stopped":
+            raise IncorrectInstanceStateError(self.id, "started")
+        super().start()
+        self._enter("pending")
+        self._in_background("boot", self._boot)
+        return previous
+
+    def stop(self) -> InstanceState:
+        """Begin an orderly shutdown; an instance that is stopped or stops already is left alone."""
+        previous = copy.copy(self._state)
+        if self.state in ("stopping", "stopped"):
+            return previous
+        if self.state in ("shutting-down", "terminated"):
+            raise IncorrectInstanceStateError(self.id, "stopped")
+        super().stop()
+        self._enter("stopping", self.state_reason)
+        self._in_background("halt", self._halt)
+        return previous
+
+    def terminate(self) -> InstanceState:
+        """Begin to remove the machine; terminating twice is no error, as at AWS."""
+        previous = copy.copy(self._state)
+        if self.state not in ("shutting-down", "terminated"):
+            self._shut_down(
+                StateReason("Client.UserInitiatedShutdown: User initiated shutdown", "Client.UserInitiatedShutdown")
+            )
+        return previous
+
+    def reboot(self) -> None:
+        """Restart the machine; the state stays running, as AWS shows it."""
+        if self.state != "running":
+            raise IncorrectInstanceStateError(self.id, "rebooted")
+        self._expected_down = True
+        self._in_background("reboot", self._reboot)
+
+    def went_down(self) -> None:
+        """Take note that the machine exited by itself: it rebooted, powered off or broke."""
+        with self.cloud.lock:
+            if self.state != "running" or self._expected_down or self.machine is None:
+                return
+            self._expected_down = True
+        if self.machine.means_to_reboot():
+            self._boot()
+            return
+        reason = StateReason(
+            "Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown"
+        )
+        with self.cloud.lock:
+            if self.instance_initiated_shutdown_behavior == "terminate":
+                self._shut_down(reason)
+            else:
+                super().stop()
+                self._enter("stopped", reason)
+
+    def expect_down(self, expected: bool) -> None:
+        """Say that the machine is about to exit on purpose, or that this is over."""
+        with self.cloud.lock:
+            self._expected_down = expected
+
+    def console(self) -> str:
+        """Return what the machine logged since it booted, or "" when it does not run."""
+        if self.state != "running":
+            return ""
+        try:
+            output = self.cloud.engine.run(self.id, ["journalctl", "--boot", "--no-pager", "--lines=500"]).stdout
+        except EngineError:
+            return ""
+        return output.decode(errors="replace")
+
+    # What the background threads do
+
+    def _boot(self) -> None:
+        if self.machine is None:
+            return
+        problem = self.machine.boot()
+        with self.cloud.lock:
+            self._expected_down = False
+            if self.state not in ("pending", "running"):
+                return
+            if problem:
+                log.warning("instance %s did not start: %s", self.id, problem)
+                self._shut_down(StateReason(f"Server.InternalError: {problem}", "Server.InternalError"))
+            else:
+                self._enter("running")
+
+    def _halt(self) -> None:
+        if self.machine is not None:
+            try:
+                self.machine.halt()
+            except EngineError:
+                log.exception("instance %s did not stop", self.id)
+        with self.cloud.lock:
+            if self.state == "stopping":
+                self._enter("stopped", self.state_reason)
+
+    def _reboot(self) -> None:
+        if self.machine is not None:
+            try:
+                self.machine.halt()
+            except EngineError:
+                log.exception("instance %s did not go down to reboot", self.id)
+            self._boot()
+
+    def _shut_down(self, reason: StateReason) -> None:
+        self._enter("shutting-down", reason)
+        self._in_background("destroy", lambda: self._destroy(reason))
+
+    def _destroy(self, reason: StateReason) -> None:
+        if self.machine is not None:
+            try:
+                self.machine.destroy()
+            except EngineError:
+                log.exception("the container of instance %s was not removed", self.id)
+            self.cloud.engine.addresses.give_back(self.machine.address)
+        with self.cloud.lock:
+            # moto's own termination deletes volumes and network interfaces and ends the profile's association.
+            super().terminate()
+            self._enter("terminated", reason)
+        self.ec2_backend.remove_condemned_images()
+
+    def _in_background(self, step: str, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=f"{step}-{self.id}", daemon=True).start()
+
+    # Details
+
+    def _enter(self, state: str, reason: StateReason | None = None) -> None:
+        self._state = InstanceState(state, CODES[state])
+        self.state_reason = reason or StateReason()
+
+    def _take_address(self, address: str) -> None:
+        """Make the primary interface's address the machine's, in place of the one moto drew from the subnet."""
+        interface = self.nics[0]
+        drawn, interface.private_ip_address = interface.private_ip_address, address
+        for entry in interface.private_ip_addresses:
+            if entry.get("PrivateIpAddress") == drawn:
+                entry["PrivateIpAddress"] = address
+
+    def _public_key(self) -> str:
+        key_pair = self.ec2_backend.key_pairs.get(self.key_name) if self.key_name else None
+        material = getattr(key_pair, "material_public", None) or ""
+        return material.decode() if isinstance(material, bytes) else str(material)
+
+
+def decode_user_data(user_data: Any) -> bytes:
+    """Return user data as the instance reads it; moto holds it encoded, or plain for a launch configuration."""
+    if not user_data:
+        return b""
+    text = str(user_data)
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return text.encode()

@@ -1,0 +1,174 @@
+"""moto's EC2 backend with machines behind the instances, and the thread that notices when one exits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.exceptions import InvalidAMIIdError, InvalidKeyPairNameError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.instances import Reservation
+from moto.ec2.utils import convert_tag_spec, random_ami_id
+
+from localcloud.ec2.exceptions import ImageUnavailableError
+from localcloud.ec2.images import ROOT_DEVICE, ImageRules, LocalAmi
+from localcloud.ec2.instances import LocalInstance
+from localcloud.exceptions import EngineError
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+SEED_IMAGE_NAME = "debian-12-amd64-localcloud"
+DEBIAN_ACCOUNT = "136693071363"
+"""The account that publishes Debian's own AMIs; the seed stands in for one of them."""
+NO_TOKEN = "ABCDE"  # noqa: S105 # what moto passes when the request has no client token
+RECONNECT_SECONDS = 1.0
+
+
+class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is not typed throughout
+    """EC2 of one region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._condemned: list[str] = []
+        self._launches: dict[str, str] = {}
+        """Reservation by client token."""
+
+    def run_instances(
+        self,
+        image_id: str,
+        count: int,
+        user_data: Any,
+        security_group_names: list[str],
+        **kwargs: Any,
+    ) -> Reservation:
+        """Launch instances, also for Auto Scaling: they are pending when this returns, and boot by themselves.
+
+        Raises:
+            InvalidAMIIdError: there is no such image.
+            ImageUnavailableError: the image is still pending, or failed.
+            InvalidKeyPairNameError: there is no key pair of that name.
+        """
+        token = kwargs.get("client_token")
+        if token in self._launches:
+            return self.reservations[self._launches[token]]
+        template: dict[str, Any] = {}
+        if kwargs.get("launch_template"):
+            template = self._get_template_from_args(kwargs["launch_template"]).data
+        engine_image = self._engine_image(image_id or template.get("ImageId") or "")
+        key_name = kwargs.get("key_name") or template.get("KeyName")
+        if key_name and key_name not in self.key_pairs:
+            raise InvalidKeyPairNameError(key_name)
+        behavior = template.get("InstanceInitiatedShutdownBehavior")
+        if behavior and not kwargs.get("instance_initiated_shutdown_behavior"):
+            kwargs["instance_initiated_shutdown_behavior"] = behavior
+        tags = dict(kwargs.get("tags") or {})  # moto takes it out of its own copy
+
+        reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+        template_tags = convert_tag_spec(template.get("TagSpecifications", []))
+        for instance in reservation.instances:
+            self._complete(instance, template_tags, tags, kwargs.get("block_device_mappings"), template)
+            instance.launch(engine_image)
+        if token and token != NO_TOKEN:
+            self._launches[token] = reservation.id
+        return reservation
+
+    def _engine_image(self, image_id: str) -> str:
+        image = self.amis.get(image_id)
+        if image is None:
+            raise InvalidAMIIdError(image_id)
+        if image.state != "available" or not getattr(image, "engine_image", ""):
+            raise ImageUnavailableError(image_id)
+        return str(image.engine_image)
+
+    def _complete(
+        self,
+        instance: LocalInstance,
+        template_tags: dict[str, dict[str, str]],
+        tags: dict[str, dict[str, str]],
+        mappings: list[dict[str, Any]] | None,
+        template: dict[str, Any],
+    ) -> None:
+        """Do what AWS does at launch and moto leaves out: tags of the template, deletion along with the instance."""
+        keep = {
+            mapping["DeviceName"]
+            for mapping in mappings or template.get("BlockDeviceMappings") or []
+            if str(mapping.get("Ebs", {}).get("DeleteOnTermination", True)).lower() == "false"
+        }
+        volume_tags = {**template_tags.get("volume", {}), **tags.get("volume", {})}
+        for device, mapping in instance.get_block_device_mapping:
+            mapping.delete_on_termination = device not in keep
+            self.get_volume(mapping.volume_id).add_tags(volume_tags)
+        interface_tags = {**template_tags.get("network-interface", {}), **tags.get("network-interface", {})}
+        for interface in instance.nics.values():
+            interface.delete_on_termination = True
+            interface.add_tags(interface_tags)
+
+    def seed_image(self, engine_image: str) -> LocalAmi:
+        """Register the OS image as the AMI that everything starts from."""
+        image = LocalAmi(
+            self,
+            random_ami_id(),
+            name=SEED_IMAGE_NAME,
+            description="Debian 12 (amd64), as a container of the embedded cloud",
+            owner_id=DEBIAN_ACCOUNT,
+            public=True,
+            virtualization_type="hvm",
+            architecture="x86_64",
+            hypervisor="xen",
+            image_location=f"{DEBIAN_ACCOUNT}/{SEED_IMAGE_NAME}",
+            root_device_type="ebs",
+            root_device_name=ROOT_DEVICE,
+            snapshot_description=SEED_IMAGE_NAME,
+        )
+        image.engine_image = engine_image
+        self.amis[image.id] = image
+        return image
+
+
+class Watch:
+    """Follows the engine's events, so that an instance which powers itself off is seen to."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._follow, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """End, and see to it that no container is made or committed any more."""
+        self._stopped.set()
+        for instance in self.cloud.ec2.all_instances():
+            if instance.machine is not None:
+                instance.machine.abandon()
+
+    def _follow(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._catch_up()
+                for instance_id in self.cloud.engine.deaths():
+                    self._tell(instance_id)
+            except EngineError as error:
+                log.warning("lost sight of the engine's events, trying again: %s", error)
+            self._stopped.wait(RECONNECT_SECONDS)
+
+    def _catch_up(self) -> None:
+        """See to instances that went down while nobody watched."""
+        with self.cloud.lock:
+            running = [instance.id for instance in self.cloud.ec2.all_running_instances()]
+        if running:
+            up = self.cloud.engine.up()
+            for instance_id in running:
+                if instance_id not in up:
+                    self._tell(instance_id)
+
+    def _tell(self, instance_id: str) -> None:
+        instance = self.cloud.instance(instance_id)
+        if isinstance(instance, LocalInstance):
+            # Not in this thread: finding out what happened asks the engine, and may boot the machine again.
+            threading.Thread(target=instance.went_down, name=f"exit-{instance_id}", daemon=True).start()

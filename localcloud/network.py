@@ -1,0 +1,80 @@
+"""Addresses: which network the instances live in, and which address each gets."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from localcloud.exceptions import LocalCloudError
+
+POOL = ipaddress.IPv4Network("10.64.0.0/10")
+PREFIX_LENGTH = 24
+
+
+def host_routes(table: str | None = None) -> list[ipaddress.IPv4Network]:
+    """Return the networks that this host routes to, the default route left out.
+
+    Args:
+        table: The text of `/proc/net/route`; read from there when None.
+    """
+    if table is None:
+        path = Path("/proc/net/route")
+        table = path.read_text() if path.exists() else ""
+    routes = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        destination, mask = (int.from_bytes(bytes.fromhex(fields[i]), "little") for i in (1, 7))
+        if mask:
+            routes.append(ipaddress.IPv4Network((destination, mask.bit_count())))
+    return routes
+
+
+def choose(name: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
+    """Return a /24 of 10.64.0.0/10 for the cloud of that name: the same one each time, unless it is taken.
+
+    Raises:
+        LocalCloudError: every such network overlaps a taken one.
+    """
+    taken = list(taken)
+    count = 2 ** (PREFIX_LENGTH - POOL.prefixlen)
+    first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    for step in range(count):
+        base = int(POOL.network_address) + ((first + step) % count) * 2 ** (32 - PREFIX_LENGTH)
+        candidate = ipaddress.IPv4Network((base, PREFIX_LENGTH))
+        if not any(candidate.overlaps(other) for other in taken):
+            return candidate
+    raise LocalCloudError(f"every network in {POOL} is routed by this host: name a free one with --network-cidr")
+
+
+class Addresses:
+    """Hands out the addresses of a network, from the top down.
+
+    The engine's own address management counts from the bottom up, so the two do not meet in a shared network. An
+    address that was just given back is used again last: nobody mistakes a new instance for the old one.
+    """
+
+    def __init__(self, network: ipaddress.IPv4Network) -> None:
+        self.network = network
+        self._hosts = [str(host) for host in network.hosts()][:0:-1]  # without the first: the gateway
+        self._lock = threading.Lock()
+        self._next = 0
+        self._used: set[str] = set()
+
+    def take(self) -> str | None:
+        """Return a free address, or None when all are in use."""
+        with self._lock:
+            for _ in self._hosts:
+                address = self._hosts[self._next % len(self._hosts)]
+                self._next += 1
+                if address not in self._used:
+                    self._used.add(address)
+                    return address
+        return None
+
+    def give_back(self, address: str) -> None:
+        """Make the address free again; unknown ones are ignored."""
+        with self._lock:
+            self._used.discard(address)

@@ -1,0 +1,118 @@
+"""Who asked the cloud for what: a bounded log of the API requests, against which policies and tests are checked."""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+CAPACITY = 20_000
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request: seconds since the epoch, AWS's names of service and action, the access key id, HTTP status."""
+
+    time: float
+    service: str
+    action: str
+    principal: str
+    status: int
+
+
+class RequestLog:
+    """Keeps the newest requests, as many as CAPACITY."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, capacity: int = CAPACITY) -> None:
+        self._clock = clock
+        self._entries: deque[Entry] = deque(maxlen=capacity)
+
+    def record(self, environ: Mapping[str, Any], body: bytes, status: int) -> None:
+        """Note a request that was answered with that HTTP status."""
+        service, principal = credential(environ)
+        action = name_action(service, environ, body)
+        self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status))
+
+    def since(self, moment: float) -> list[dict[str, Any]]:
+        """Return the requests later than that moment (seconds since the epoch), oldest first."""
+        return [asdict(entry) for entry in self._entries.copy() if entry.time > moment]
+
+    def clear(self) -> None:
+        """Forget every request."""
+        self._entries.clear()
+
+
+def credential(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Return service and access key id from a request's signature (header or query); blanks when it has none."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    signature = environ.get("HTTP_AUTHORIZATION", "") or f"Credential={query.get('X-Amz-Credential', [''])[0]}"
+    found = _CREDENTIAL.search(signature)
+    return (found[3], found[1]) if found else ("", "")
+
+
+def name_action(service: str, environ: Mapping[str, Any], body: bytes) -> str:
+    """Return AWS's name of what the request asks for: the `Action`, the JSON target, or for S3 the operation."""
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    if target:
+        return str(target).rpartition(".")[2]
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        actions = parse_qs(body.decode(errors="replace")).get("Action")
+        if actions:
+            return actions[0]
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    if "Action" in query:
+        return query["Action"][0]
+    method, path = environ.get("REQUEST_METHOD", "GET"), environ.get("PATH_INFO", "/")
+    if service == "s3":
+        return _s3_operation(method, path, set(query), "HTTP_X_AMZ_COPY_SOURCE" in environ)
+    return f"{method} {path}"
+
+
+def _s3_operation(method: str, path: str, query: set[str], copies: bool) -> str:
+    depth = min(len([part for part in path.split("/", 2) if part]), 2)
+    candidates = [
+        (len(keys), name)
+        for name, verb, parts, keys, copying in _s3_operations()
+        if verb == method and parts == depth and keys <= query and copying == copies
+    ]
+    # The most specific wins: `?versioning` says more than the bare bucket.
+    best = max((count for count, _ in candidates), default=0)
+    return next((name for count, name in candidates if count == best), f"{method} {path}")
+
+
+@functools.cache
+def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
+    """Each S3 operation with its method, depth of path, the query keys that mark it, and whether it copies."""
+    import botocore.session
+
+    model = botocore.session.get_session().get_service_model("s3")
+    operations = []
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        path, _, marks = operation.http["requestUri"].partition("?")
+        keys = {key for key in parse_qs(marks, keep_blank_values=True) if key != "x-id"}
+        members = operation.input_shape.members if operation.input_shape else {}
+        for required in operation.input_shape.required_members if operation.input_shape else ():
+            if members[required].serialization.get("location") == "querystring":
+                keys.add(members[required].serialization["name"])
+        depth = len([part for part in path.split("/") if part])
+        operations.append((name, operation.http["method"], depth, frozenset(keys), "CopySource" in members))
+    # An older and a newer operation may look alike on the wire: the older one's name is the IAM action.
+    return sorted(operations, key=lambda entry: (-len(entry[3]), len(entry[0]), entry[0]))
+
+
+def read_body(environ: Mapping[str, Any]) -> Iterable[bytes]:
+    """Yield the request's body as the client sends it, as far as its length is announced."""
+    remaining = int(environ.get("CONTENT_LENGTH") or 0)
+    while remaining > 0:
+        chunk = environ["wsgi.input"].read(min(remaining, 1 << 20))
+        if not chunk:
+            return
+        remaining -= len(chunk)
+        yield chunk

@@ -1,0 +1,233 @@
+"""The process: moto's server with this package's parts plugged in, on one port.
+
+Clean-up comes first and last: what an earlier run of the same name left in the engine goes before anything starts,
+and everything goes when the process is told to end.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from localcloud.cloud import Cloud
+from localcloud.engine import Engine
+from localcloud.exceptions import LocalCloudError
+from localcloud.requestlog import RequestLog, read_body
+
+log = logging.getLogger(__name__)
+
+ADMIN_PREFIX = "/_localcloud/"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says; see `python -m localcloud --help`."""
+
+    name: str
+    port: int
+    engine: str
+    os_image: str
+    bind: str = "127.0.0.1"
+    region: str = "eu-west-1"
+    memory: str = "512m"
+    network_cidr: str | None = None
+    network: str | None = None
+
+
+class Part(Protocol):
+    """What `install` of each part returns: threads and listeners that live as long as the server."""
+
+    def start(self) -> None:
+        """Begin; called once the API's backends are patched."""
+
+    def stop(self) -> None:
+        """End, and let go of every thread and socket."""
+
+
+class Application:
+    """The WSGI application: admin endpoints, the request log, and one request at a time into moto.
+
+    moto's state is plain dictionaries, and the cloud's own threads change it too; so a request holds the cloud's
+    lock while moto works on it. Its body is read before that, for a slow client must not stop the others.
+    """
+
+    def __init__(self, cloud: Cloud, moto: Callable[..., Iterable[bytes]], requests: RequestLog) -> None:
+        self.cloud = cloud
+        self.moto = moto
+        self.requests = requests
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ.get("PATH_INFO", "").startswith(ADMIN_PREFIX):
+            return self._admin(environ, start_response)
+        body = b""
+        if environ.get("CONTENT_LENGTH"):
+            body = b"".join(read_body(environ))
+            environ["wsgi.input"] = io.BytesIO(body)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+        def note_status(line: str, *rest: Any) -> Any:
+            nonlocal status
+            status = int(line.split()[0])
+            return start_response(line, *rest)
+
+        try:
+            with self.cloud.lock:
+                return self.moto(environ, note_status)
+        finally:
+            self.requests.record(environ, body, status)
+
+    def _admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        endpoint = environ["PATH_INFO"].removeprefix(ADMIN_PREFIX)
+        method = environ["REQUEST_METHOD"]
+        status, answer = HTTPStatus.OK, None
+        if (method, endpoint) == ("GET", "health"):
+            answer = self.health()
+        elif (method, endpoint) == ("GET", "requests"):
+            since = parse_qs(environ.get("QUERY_STRING", "")).get("since", ["0"])[0]
+            try:
+                answer = self.requests.since(float(since))
+            except ValueError:
+                status = HTTPStatus.BAD_REQUEST
+                answer = {"error": f"since={since!r} is not a number of seconds since the epoch"}
+        elif (method, endpoint) == ("DELETE", "requests"):
+            self.requests.clear()
+            status = HTTPStatus.NO_CONTENT
+        else:
+            status = HTTPStatus.NOT_FOUND
+            answer = {"error": f"no {method} {environ['PATH_INFO']}; there are GET health, GET and DELETE requests"}
+        body = b"" if answer is None else json.dumps(answer).encode()
+        start_response(
+            f"{status.value} {status.phrase}",
+            [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
+        )
+        return [body]
+
+    def health(self) -> dict[str, str]:
+        """Return what the set-up and the pipeline's environment need to know about this cloud."""
+        return {
+            "status": "ok",
+            "name": self.cloud.name,
+            "region": self.cloud.region,
+            "account_id": self.cloud.account_id,
+            "network": self.cloud.engine.network_name,
+            "network_cidr": self.cloud.engine.cidr,
+        }
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Run the embedded cloud until SIGTERM, SIGINT or SIGHUP, then remove all it made.
+
+    Args:
+        settings: What to run.
+        announce: Called once with the API's address, when it answers.
+
+    Raises:
+        LocalCloudError: it cannot start; the text says why and what to do.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
+    with ExitStack() as stack:
+        stack.enter_context(_only_one(settings.name))
+        engine = Engine(settings.engine, settings.name, settings.memory)
+        engine.connect()
+        os_image = engine.image_id(settings.os_image)
+        if os_image is None:
+            raise LocalCloudError(
+                f"the engine at {settings.engine} has no image {settings.os_image!r}: build it with `make setup`, "
+                "or name another with --os-image"
+            )
+        engine.clean_up()
+        stack.callback(engine.clean_up)
+        if settings.network:
+            engine.join_network(settings.network)
+        else:
+            engine.create_network(settings.network_cidr)
+        cloud = Cloud(name=settings.name, region=settings.region, bind=settings.bind, engine=engine)
+        for part in install(cloud, os_image):
+            part.start()
+            stack.callback(part.stop)
+        server = listen(settings.bind, settings.port, Application(cloud, _moto_application(), RequestLog()))
+        stack.callback(server.server_close)
+        threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
+        stack.callback(server.shutdown)
+        announce(f"http://{settings.bind}:{server.port}")
+        ended.wait()
+
+
+def install(cloud: Cloud, os_image: str) -> list[Part]:
+    """Plug every part into moto, and return those that run threads, in starting order."""
+    # moto reads its settings when it is imported, so nothing of it is imported before this.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    from localcloud import autoscaling, ec2, elbv2, ssm
+
+    watch = ec2.install(cloud, os_image)
+    ssm.install(cloud)
+    return [watch, elbv2.install(cloud), autoscaling.install(cloud)]
+
+
+def listen(bind: str, port: int, application: Callable[..., Iterable[bytes]]) -> Any:
+    """Return a bound, threaded HTTP server for the application; port 0 takes a free one.
+
+    Raises:
+        LocalCloudError: the address is in use or not ours.
+    """
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    class QuietHandler(MotoRequestHandler):
+        """moto's handler without a line on standard error per request: the request log has them."""
+
+        def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 # werkzeug's name
+            log.debug(message, *args)
+
+    try:
+        # werkzeug ends the process when it cannot bind; a socket of our own lets the caller say so.
+        listener = socket.create_server((bind, port), backlog=128)
+    except OSError as error:
+        raise LocalCloudError(f"cannot listen on {bind}:{port} ({error.strerror}): name another --port") from error
+    server = make_server(
+        bind,
+        listener.getsockname()[1],
+        application,
+        threaded=True,
+        request_handler=QuietHandler,
+        fd=listener.detach(),
+    )
+    server.daemon_threads = True  # type: ignore[attr-defined] # a mix-in's attribute that the stubs leave out
+    return server
+
+
+def _moto_application() -> Callable[..., Iterable[bytes]]:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def _only_one(name: str) -> socket.socket:
+    """Hold an abstract socket for as long as the process lives: two clouds of one name would destroy each other's.
+
+    Raises:
+        LocalCloudError: another process holds it.
+    """
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0rebake-localcloud-{name}")
+    except OSError as error:
+        holder.close()
+        raise LocalCloudError(
+            f"an embedded cloud named {name!r} is already running: stop it with `make down`, or give this one another --name"
+        ) from error
+    return holder
