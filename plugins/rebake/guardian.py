@@ -26,6 +26,8 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1
 """From <linux/prctl.h>: the signal a process gets when its parent ends."""
 
+ASKED_TO_STOP: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def _follow_the_guardian() -> None:
     """Ask Linux to send SIGTERM to the program when the guardian itself is killed. Runs in the child, before exec."""
@@ -40,29 +42,37 @@ def main(arguments: list[str]) -> int:
         arguments: the grace period in seconds, the program, and the program's arguments.
     """
     grace, command = float(arguments[0]), arguments[1:]
-    on_linux = sys.platform == "linux"
+    pid = 0  # of the program, once it runs
+    stopping = told = False
+
+    def stop(_signum: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+        tell_the_program()
+
+    def tell_the_program() -> None:
+        nonlocal told
+        if pid and not told:
+            told = True
+            signal.setitimer(signal.ITIMER_REAL, grace)
+            os.kill(pid, signal.SIGTERM)
+
+    def give_up(_signum: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, give_up)
+    for asked_to_stop in ASKED_TO_STOP:
+        signal.signal(asked_to_stop, stop)
     program = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         process_group=0,
-        preexec_fn=_follow_the_guardian if on_linux else None,  # noqa: PLW1509 - no thread runs yet
+        preexec_fn=_follow_the_guardian if sys.platform == "linux" else None,  # noqa: PLW1509 - no thread runs yet
     )
-    stopping = False
-
-    def stop(_signum: int, _frame: object) -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            signal.setitimer(signal.ITIMER_REAL, grace)
-            os.kill(program.pid, signal.SIGTERM)
-
-    def give_up(_signum: int, _frame: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)
-
-    signal.signal(signal.SIGALRM, give_up)
-    for asked_to_stop in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(asked_to_stop, stop)
+    pid = program.pid
+    if stopping:  # asked between the two lines above
+        tell_the_program()
 
     def watch_the_task() -> None:
         while os.read(0, 1):
@@ -72,10 +82,10 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=watch_the_task, daemon=True).start()
 
     # The program stays a zombie until its group is empty, so that its number cannot be another process's by then.
-    os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    for asked_to_stop in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
-        signal.signal(asked_to_stop, signal.SIG_IGN)
+    for late in (*ASKED_TO_STOP, signal.SIGALRM):
+        signal.signal(late, signal.SIG_IGN)
     give_up(0, None)
     status = program.wait()
     return 128 - status if status < 0 else status
