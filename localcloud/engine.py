@@ -216,8 +216,10 @@ class Engine:
             # A client of its own, without the read timeout that suits single requests.
             api = docker.APIClient(base_url=self.url, version="auto", timeout=None)
             with contextlib.closing(api):
-                events = api.events(decode=True, filters={**self._mine(), "event": ["die"]})
-                yield from (event["Actor"]["Attributes"][INSTANCE_LABEL] for event in events)
+                # Podman knows the event by another name when it filters, so the filter is here.
+                for event in api.events(decode=True, filters=self._mine()):
+                    if event.get("Action") == "die":
+                        yield event["Actor"]["Attributes"][INSTANCE_LABEL]
 
     def run(self, instance_id: str, argv: Sequence[str]) -> Completed:
         """Run a program as root in the instance and wait for it.

@@ -36,5 +36,6 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     ec2_backends.backend = LocalEC2Backend
     EC2Response.create_image = responses.create_image
     EC2Response.get_console_output = responses.get_console_output
+    EC2Response._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
     cloud.ec2.seed_image(os_image)
     return Watch(cloud)

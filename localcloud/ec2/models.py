@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from moto.ec2.exceptions import InvalidAMIIdError, InvalidKeyPairNameError
+from moto.ec2.exceptions import DependencyViolationError, InvalidAMIIdError, InvalidKeyPairNameError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Reservation
 from moto.ec2.utils import convert_tag_spec, random_ami_id
@@ -106,6 +106,17 @@ class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is n
         for interface in instance.nics.values():
             interface.delete_on_termination = True
             interface.add_tags(interface_tags)
+
+    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
+        """Delete the group.
+
+        Raises:
+            DependencyViolationError: a network interface is in it; AWS refuses that, and moto does not.
+        """
+        group = self.get_security_group_from_id(group_id) if group_id else self.get_security_group_by_name_or_id(name)
+        if group is not None and any(group in interface.group_set for interface in self.enis.values()):
+            raise DependencyViolationError(f"resource {group.id} has a dependent object")
+        super().delete_security_group(name=name, group_id=group_id)
 
     def seed_image(self, engine_image: str) -> LocalAmi:
         """Register the OS image as the AMI that everything starts from."""

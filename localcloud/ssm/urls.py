@@ -1,0 +1,5 @@
+"""Where moto looks for the routes of a backend that is defined in this package: they are moto's own."""
+
+from moto.ssm.urls import url_bases, url_paths
+
+__all__ = ["url_bases", "url_paths"]
