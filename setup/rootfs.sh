@@ -15,7 +15,7 @@ if [ ! -f "$tar" ]; then
   exec 9>"$STATE/cache/rootfs.lock"
   flock 9
   if [ ! -f "$tar" ]; then
-    as_root env TMPDIR="$STATE/tmp" mmdebstrap --mode=root --variant=apt --include="$OS_PACKAGES" \
+    as_root env TMPDIR="$STATE/tmp" mmdebstrap --mode=root --format=tar --variant=apt --include="$OS_PACKAGES" \
       "$OS_SUITE" "$tar.part" >"$STATE/logs/rootfs.log" 2>&1 9>&- ||
       die "mmdebstrap could not make Debian $OS_SUITE" "The end of $STATE/logs/rootfs.log:" "$(tail -n 5 "$STATE/logs/rootfs.log")"
     mv -f "$tar.part" "$tar"

@@ -1,0 +1,91 @@
+# Every task a person does. `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PYTHON ?=
+PY := PYTHONPATH=plugins:. .venv/bin/python
+STACK := $(PY) -m stack
+
+# Settings of a target, given as NAME=value.
+VERSION ?=
+SERVICE ?=
+FORMAT ?= text
+COMPONENT ?=
+RATE ?= 50
+TESTS ?= tests
+COMMIT ?=
+BUILD_ID ?=
+AMI_ID ?=
+FORCE_BAKE ?=
+
+.PHONY: help
+help: ## say what there is
+	@echo "make TARGET [NAME=value...]"; echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
+	  printf '  %-10s %s\n' "$${target// /}" "$$text"; done
+
+.PHONY: setup
+setup: ## install what is missing: tools, Python packages, the instances' operating system image
+	@setup/setup.sh
+	@$(STACK) engine >/dev/null
+
+.PHONY: tools
+tools:
+	@setup/setup.sh
+
+.PHONY: demo
+demo: tools ## deploy 1.0.0, then roll 1.1.0 out under load (RATE=50 requests a second)
+	@$(STACK) demo --rate $(RATE)
+
+.PHONY: up
+up: tools ## start the embedded cloud and Airflow
+	@$(STACK) up
+
+.PHONY: down
+down: ## stop everything and see that nothing is left running
+	@if [ -x .venv/bin/python ]; then $(STACK) down; else echo "nothing was ever set up here"; fi
+
+.PHONY: clean
+clean: ## down, and remove everything that was made in this folder
+	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .rebake .venv build; fi
+
+.PHONY: artifact
+artifact: tools ## build build/webapp-VERSION.tar.gz (VERSION=1.2.3)
+	@$(PY) -m examples.webapp.build "$(VERSION)"
+
+.PHONY: deploy
+deploy: ## deploy VERSION=1.2.3 and watch (SERVICE= COMMIT= BUILD_ID= AMI_ID= FORCE_BAKE=1)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) deploy "$(VERSION)" $(if $(SERVICE),--service "$(SERVICE)") $(if $(COMMIT),--commit "$(COMMIT)") \
+	  $(if $(BUILD_ID),--build-id "$(BUILD_ID)") $(if $(AMI_ID),--ami-id "$(AMI_ID)") $(if $(FORCE_BAKE),--force-bake)
+
+.PHONY: status
+status: ## say what runs, per service (FORMAT=json)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) status --format "$(FORMAT)"
+
+.PHONY: logs
+logs: ## print the end of the services' logs (COMPONENT=scheduler for one)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) logs $(COMPONENT)
+
+.PHONY: test
+test: tools ## run the tests (TESTS="tests/unit -k name" for some)
+	@.ci/test $(TESTS)
+
+.PHONY: lint
+lint: ## check the code: ruff, mypy, terraform, packer, shellcheck
+	@setup/setup.sh shellcheck
+	@.ci/lint
+
+.PHONY: bench
+bench: tools ## measure, and write benchmarks/results.md
+	@$(PY) -m benchmarks.run
+
+.PHONY: lock
+lock: tools ## compile requirements.lock anew
+	@UV_CACHE_DIR=.rebake/cache/uv .rebake/uv/bin/uv pip compile --quiet requirements.txt requirements-dev.txt \
+	  --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock

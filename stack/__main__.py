@@ -1,0 +1,123 @@
+"""The commands behind the Makefile's targets: `python -m stack VERB`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from rebake import config
+from stack import demo, follow, status, up
+from stack.airflow import COMPONENTS
+from stack.errors import InputError, StackError
+from stack.layout import Layout
+from stack.processes import Process
+
+LOGS = (*COMPONENTS, "localcloud", "engine")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    os.umask(0o022)
+    try:
+        return int(options.run(Layout.here(), options))
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stack", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    verb("up", _up, "start the container engine, the embedded cloud and Airflow")
+    verb("down", _down, "stop everything and see that nothing is left")
+    verb("clean", _clean, "down, and remove everything that was made in this folder")
+    verb("engine", _engine, "start the container engine alone and print what tests need to know of it")
+    made = verb("demo", _demo, "deploy twice, the second time under load")
+    made.add_argument("--rate", type=float, default=50, help="requests a second (default: %(default)s)")
+    made = verb("deploy", _deploy, "deploy a version of a service and watch")
+    made.add_argument("version")
+    made.add_argument("--service", default="", help="needed only where there are several")
+    made.add_argument("--commit", default="", help="commit that the version was built from")
+    made.add_argument("--build-id", default="", help="build that made the artifact")
+    made.add_argument("--ami-id", default="", help="deploy this image of ours instead of baking one")
+    made.add_argument("--force-bake", action="store_true", help="bake even if the same image exists")
+    made = verb("status", _status, "say what runs")
+    made.add_argument("--format", choices=("text", "json"), default="text")
+    made = verb("logs", _logs, "print the end of the logs")
+    made.add_argument("component", nargs="?", default="", help=", ".join(LOGS))
+    made.add_argument("--lines", type=int, default=40)
+    return parser
+
+
+def _up(layout: Layout, _: argparse.Namespace) -> int:
+    up.up(layout)
+    return 0
+
+
+def _down(layout: Layout, _: argparse.Namespace) -> int:
+    up.down(layout)
+    return 0
+
+
+def _clean(layout: Layout, _: argparse.Namespace) -> int:
+    up.clean(layout)
+    return 0
+
+
+def _engine(layout: Layout, _: argparse.Namespace) -> int:
+    engine, image = up.with_engine(layout)
+    print(f"DOCKER_HOST={engine.url}\nREBAKE_OS_IMAGE={image}")
+    return 0
+
+
+def _demo(layout: Layout, options: argparse.Namespace) -> int:
+    return 0 if demo.run(layout, options.rate) else 1
+
+
+def _deploy(layout: Layout, options: argparse.Namespace) -> int:
+    stack = up.connect(layout)
+    services = config.service_names()
+    service = options.service or (services[0] if len(services) == 1 else "")
+    if not service:
+        raise InputError(f"name a service: SERVICE={'|'.join(services)}")
+    follow.check(service, options.version)
+    conf = {
+        "version": options.version,
+        "commit": options.commit,
+        "build_id": options.build_id,
+        "ami_id": options.ami_id,
+        "force_bake": options.force_bake,
+    }
+    outcome = follow.run(stack.api, f"deploy_{service}", {key: value for key, value in conf.items() if value})
+    print(f"{service} {options.version}: {outcome.state} after {outcome.seconds:.0f} s")
+    return 0 if outcome.state == "success" else 1
+
+
+def _status(layout: Layout, options: argparse.Namespace) -> int:
+    found = status.collect(up.connect(layout))
+    print(json.dumps(found, indent=2) if options.format == "json" else status.render(found))
+    return 0
+
+
+def _logs(layout: Layout, options: argparse.Namespace) -> int:
+    if options.component and options.component not in LOGS:
+        raise InputError(f"no component {options.component!r}: one of {', '.join(LOGS)}")
+    for name in (options.component,) if options.component else LOGS:
+        process = Process(layout, name)
+        print(f"==> {process.log}\n{process.tail(options.lines)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Airflow's REST API, as far as the commands need it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from stack.airflow import USER
+from stack.errors import InputError, StackError
+from stack.settings import Settings
+
+RUN_ENDS = frozenset({"success", "failed"})
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Airflow says of one task of a run."""
+
+    name: str
+    state: str
+    try_number: int
+    start: dt.datetime | None
+    end: dt.datetime | None
+
+
+class Api:
+    """A session with Airflow's REST API.
+
+    Args:
+        settings: Where it is, and the password.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session = requests.Session()
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+        """Start a run and return its id.
+
+        Raises:
+            InputError: there is no such DAG, or it refuses the configuration.
+        """
+        now = dt.datetime.now(dt.UTC)
+        run_id = f"manual__{now:%Y-%m-%dT%H:%M:%S.%f}"
+        answer = self._call(
+            "POST", f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        )
+        if answer.status_code in {400, 404, 422}:
+            raise InputError(f"Airflow refuses to run {dag_id} with {conf}: {_reason(answer)}")
+        _check(answer)
+        return run_id
+
+    def has_dag(self, dag_id: str) -> bool:
+        """Say whether Airflow has read the DAG."""
+        return self._call("GET", f"/dags/{dag_id}").ok
+
+    def wait_for_dag(self, dag_id: str, seconds: float = 60) -> None:
+        """Wait until Airflow has read the DAG.
+
+        Raises:
+            InputError: it has not within the time; with the errors of the DAG files.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.has_dag(dag_id):
+            if time.monotonic() > deadline:
+                raise InputError(f"Airflow has no DAG {dag_id}. {self.import_errors()}".strip())
+            time.sleep(0.25)
+
+    def import_errors(self) -> str:
+        """Return what Airflow could not read, in its words."""
+        found = _check(self._call("GET", "/importErrors"))["import_errors"]
+        return "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in found)
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run."""
+        return str(_check(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[Task]:
+        """Return the tasks of a run, in the order in which they started."""
+        listed = _check(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"))["task_instances"]
+        tasks = [
+            Task(
+                item["task_id"],
+                item["state"] or "none",
+                item["try_number"],
+                _time(item["start_date"]),
+                _time(item["end_date"]),
+            )
+            for item in listed
+        ]
+        never = dt.datetime.max.replace(tzinfo=dt.UTC)
+        return sorted(tasks, key=lambda task: task.start or never)
+
+    def xcom(self, dag_id: str, run_id: str, task: str, key: str = "return_value") -> Any:
+        """Return what a task handed on, or None."""
+        answer = self._call(
+            "GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}?deserialize=true"
+        )
+        return answer.json()["value"] if answer.ok else None
+
+    def log(self, dag_id: str, run_id: str, task: Task) -> list[dict[str, Any]]:
+        """Return the log of a task's last try, an entry each."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.name}/logs/{max(task.try_number, 1)}"
+        answer = self._call("GET", f"{path}?full_content=true")
+        content = answer.json().get("content", []) if answer.ok else []
+        return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        url = f"{self._settings.airflow_url}/api/v2{path}"
+        try:
+            if "Authorization" not in self._session.headers:
+                self._log_in()
+            answer = self._session.request(method, url, json=body, timeout=30)
+            if answer.status_code == 401:
+                self._log_in()
+                answer = self._session.request(method, url, json=body, timeout=30)
+        except requests.RequestException as error:
+            raise StackError(
+                f"Airflow does not answer at {self._settings.airflow_url}: `make up` starts it ({error})"
+            ) from error
+        return answer
+
+    def _log_in(self) -> None:
+        body = {"username": USER, "password": self._settings.admin_password}
+        token = _check(self._session.post(f"{self._settings.airflow_url}/auth/token", json=body, timeout=30))[
+            "access_token"
+        ]
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+
+def error_of(entries: list[dict[str, Any]]) -> str:
+    """Return the message of the error that ended a task, out of its log."""
+    for entry in reversed(entries):
+        if details := entry.get("error_detail"):
+            # The first is the error that surfaced; its causes follow.
+            return f"{details[0]['exc_type']}: {details[0]['exc_value']}"
+    errors = [str(entry.get("event", "")) for entry in entries if entry.get("level") in {"error", "critical"}]
+    return errors[-1] if errors else "(its log names no error)"
+
+
+def _check(answer: requests.Response) -> Any:
+    if not answer.ok:
+        raise StackError(
+            f"Airflow answered {answer.status_code} to {answer.request.method} {answer.url}: {_reason(answer)}"
+        )
+    return answer.json()
+
+
+def _reason(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:500]
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None

@@ -1,0 +1,99 @@
+"""The embedded cloud, as a process of this clone, and AWS clients for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import requests
+from botocore.config import Config
+
+from stack.errors import StackError
+from stack.layout import Layout
+from stack.processes import Process
+from stack.settings import ACCESS_KEY, REGION, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Cloud:
+    """The embedded cloud of one clone.
+
+    Args:
+        layout: The clone.
+        settings: Its port and network.
+    """
+
+    def __init__(self, layout: Layout, settings: Settings) -> None:
+        self.layout = layout
+        self.settings = settings
+        self.process = Process(layout, "localcloud")
+
+    def answers(self) -> bool:
+        """Say whether it is there, and is ours."""
+        try:
+            health = requests.get(f"{self.settings.cloud_url}/_localcloud/health", timeout=5)
+        except requests.RequestException:
+            return False
+        return health.ok and bool(health.json()["name"] == self.layout.clone_id)
+
+    def start(self, engine_url: str, os_image: str) -> None:
+        """Start it, unless it runs already, and wait until it answers.
+
+        Raises:
+            StackError: it ends, or does not answer within a minute.
+        """
+        if self.process.pid and self.answers():
+            return
+        command = [
+            *(str(self.layout.venv_python), "-m", "localcloud"),
+            *("--port", str(self.settings.cloud_port), "--engine", engine_url, "--os-image", os_image),
+            *("--name", self.layout.clone_id, "--network-cidr", self.settings.network_cidr, "--region", REGION),
+        ]
+        self.process.start(command, python_environment(self.layout))
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            self.process.require()
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"the embedded cloud does not answer at {self.settings.cloud_url}:\n{self.process.tail()}"
+                )
+            time.sleep(0.1)
+
+    def make_bucket(self, bucket: str) -> None:
+        """Make the bucket that the environment names, versioned as the real one is."""
+        s3: S3Client = self.client("s3")
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of an AWS service, answered by the embedded cloud."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.settings.cloud_url,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=ACCESS_KEY,
+            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+
+def python_environment(layout: Layout) -> dict[str, str]:
+    """Return this process's environment for a Python program of ours: its modules, and no stray settings of AWS's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # Compiled modules halve the time that Airflow takes to start.
+        if not name.startswith(("AWS_", "AIRFLOW_", "TF_")) and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return {
+        **kept,
+        "PYTHONPATH": f"{layout.project / 'plugins'}:{layout.project}",
+        "PYTHONUNBUFFERED": "1",
+        "PATH": f"{layout.state / 'bin'}:{layout.venv_python.parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
+    }

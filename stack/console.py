@@ -1,0 +1,41 @@
+"""Progress, as lines with the seconds since the command began."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+_BEGAN = time.monotonic()
+_LOCK = threading.Lock()
+
+
+def step(message: str) -> None:
+    """Print what happens now."""
+    with _LOCK:
+        print(f"==> [{time.monotonic() - _BEGAN:3.0f} s] {message}", flush=True)
+
+
+def detail(message: str) -> None:
+    """Print a line that belongs to the step before it."""
+    with _LOCK:
+        print(f"    {message}", flush=True)
+
+
+def elapsed() -> float:
+    """Return the seconds since the command began."""
+    return time.monotonic() - _BEGAN
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay rows out in columns, the first to the left and the others to the right."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        first, *others = row
+        return "  ".join(
+            [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        ).rstrip()
+
+    return "\n".join([line(cells[0]), "  ".join("-" * width for width in widths), *(line(row) for row in cells[1:])])

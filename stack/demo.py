@@ -1,0 +1,102 @@
+"""The demo: from nothing to a fleet that changes its version under load, with not one request lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+
+import requests
+
+from examples.webapp.build import build
+from stack import follow, up
+from stack.airflow import USER
+from stack.console import detail, elapsed, step, table
+from stack.errors import StackError
+from stack.follow import Outcome
+from stack.layout import Layout
+from stack.load import Load, Result
+from stack.up import Stack
+
+SERVICE = "webapp"
+BASE = "debian-12"
+VERSIONS = ("1.0.0", "1.1.0")
+TAIL_SECONDS = 3
+
+
+def run(layout: Layout, rate: float) -> bool:
+    """Run it all, say how it went, and return whether every request was answered and the new version runs.
+
+    Args:
+        layout: The clone.
+        rate: Requests a second during the second deployment.
+
+    Raises:
+        StackError: something does not start, or a run fails.
+    """
+    step(f"building the artifacts of {SERVICE} {' and '.join(VERSIONS)}")
+    for version in VERSIONS:
+        build(version, layout.project / "build")
+    stack = up.up(layout)
+    base = _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
+    first = _succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[0]}))
+    url = _handed_on(stack, first, "terraform_apply", "url").rstrip("/")
+    _expect(url, VERSIONS[0])
+    step(f"{url}/version answers {VERSIONS[0]}; from now on {rate:g} requests a second")
+    load = Load(f"{url}/version", rate, report=layout.state / "demo" / "load.csv").start()
+    try:
+        second = _succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[1]}, load.line))
+        time.sleep(TAIL_SECONDS)
+    finally:
+        result = load.stop()
+    _expect(url, VERSIONS[1])
+    _report(stack, (base, first, second), result, url)
+    return result.failed == 0 and result.sent > 0
+
+
+def _succeed(outcome: Outcome) -> Outcome:
+    if outcome.state != "success":
+        raise StackError(
+            f"{outcome.dag_id} failed; its log is in Airflow's UI, and everything is still up: `make down`"
+        )
+    return outcome
+
+
+def _handed_on(stack: Stack, outcome: Outcome, task: str, key: str = "return_value") -> str:
+    return str(stack.api.xcom(outcome.dag_id, outcome.run_id, task, key))
+
+
+def _expect(url: str, version: str) -> None:
+    """Ask often enough that every instance of the fleet is met."""
+    answers = Counter(str(requests.get(f"{url}/version", timeout=10).json()["version"]) for _ in range(30))
+    if set(answers) != {version}:
+        raise StackError(f"{url}/version answers {dict(answers)}: expected {version} alone")
+
+
+def _report(stack: Stack, outcomes: tuple[Outcome, Outcome, Outcome], result: Result, url: str) -> None:
+    base, first, second = outcomes
+    names = list(dict.fromkeys([*first.stages, *second.stages]))
+    columns = (base, first, second)
+    rows: list[tuple[str, ...]] = [
+        (name, *(f"{outcome.stages[name]:.1f}" if name in outcome.stages else "" for outcome in columns))
+        for name in names
+    ]
+    rows.append(("whole run", *(f"{outcome.seconds:.1f}" for outcome in columns)))
+    rows.append(("AMI", *(_handed_on(stack, outcome, "bake") for outcome in columns)))
+    header = ("stage (seconds)", f"base {BASE}", *(f"{SERVICE} {version}" for version in VERSIONS))
+    print(f"\n{table(header, rows)}\n")
+    versions: Counter[str] = Counter()
+    for body, count in result.answers.items():
+        versions[str(json.loads(body)["version"])] += count
+    detail(f"instance refresh   {_handed_on(stack, second, 'start_refresh')}")
+    detail(
+        f"requests sent      {result.sent} in {result.duration:.0f} s, answered by "
+        + ", ".join(f"{version}: {count}" for version, count in sorted(versions.items()))
+    )
+    detail(f"requests failed    {result.failed} {dict(result.reasons) or ''}".rstrip())
+    latencies = ", ".join(f"{percent} %: {result.percentile(percent) * 1000:.0f} ms" for percent in (50, 95, 99))
+    detail(f"latency            {latencies}; each second in {stack.layout.state / 'demo' / 'load.csv'}")
+    detail(f"the service        {url}/version  now {VERSIONS[1]}")
+    detail(f"Airflow            {stack.settings.airflow_url}  user {USER}, password {stack.settings.admin_password}")
+    detail("go on with         make status | make deploy VERSION=... | make logs | make down")
+    step(f"the demo took {elapsed():.0f} s")

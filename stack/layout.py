@@ -1,0 +1,78 @@
+"""Where this clone keeps its things, and by what name the machine knows it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNROOT_LIMIT = 50
+"""Podman refuses a longer run root."""
+
+SOCKET_LIMIT = 100
+"""The kernel's limit for the path of a Unix socket is 107 bytes."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one clone.
+
+    Args:
+        project: The checkout, with symbolic links resolved.
+    """
+
+    project: Path
+
+    @classmethod
+    def here(cls) -> Layout:
+        """Return the layout of the checkout that this file lies in."""
+        return cls(Path(__file__).resolve().parents[1])
+
+    @property
+    def clone_id(self) -> str:
+        """Eight hexadecimal digits that tell this clone from others on the machine."""
+        return hashlib.sha256(str(self.project).encode()).hexdigest()[:8]
+
+    @property
+    def state(self) -> Path:
+        """Everything that is made while running, ignored by git."""
+        return self.project / ".rebake"
+
+    @property
+    def logs(self) -> Path:
+        """Where each process writes what it has to say."""
+        return self.state / "logs"
+
+    @property
+    def pids(self) -> Path:
+        """Which processes of ours run."""
+        return self.state / "pids"
+
+    @property
+    def airflow(self) -> Path:
+        """AIRFLOW_HOME."""
+        return self.state / "airflow"
+
+    @property
+    def podman(self) -> Path:
+        """Images, containers and settings of the Podman that is this clone's own."""
+        return self.state / "podman"
+
+    @property
+    def podman_run(self) -> Path:
+        """Podman's run root and socket: in the project where its path is short enough, else in /run or /tmp.
+
+        The folder outside is the one exception to "nothing outside the project", forced by the limits above;
+        `make down` removes it.
+        """
+        inside = self.podman / "run"
+        if len(str(inside)) <= RUNROOT_LIMIT:
+            return inside
+        root = "/run" if os.geteuid() == 0 else "/tmp"
+        return Path(root) / f"rebake-{self.clone_id}"
+
+    @property
+    def venv_python(self) -> Path:
+        """The interpreter that everything runs on."""
+        return self.project / ".venv" / "bin" / "python"

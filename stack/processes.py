@@ -1,0 +1,173 @@
+"""Processes that outlive the command that started them, and are found again by the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.layout import Layout
+
+MARK = "REBAKE_STACK"
+"""In the environment of each process of ours, with the clone's id: what a killed parent leaves is found by it."""
+
+
+class Process:
+    """One long-running program of a clone: its pid file, its log.
+
+    Args:
+        layout: The clone.
+        name: Of the pid file and the log.
+    """
+
+    def __init__(self, layout: Layout, name: str) -> None:
+        self.layout = layout
+        self.name = name
+        self.log = layout.logs / f"{name}.log"
+        self._file = layout.pids / f"{name}.json"
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs, else None."""
+        try:
+            record = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return None
+        # The kernel gives a pid to another process sooner or later; never with the same start time.
+        pid: int = record["pid"]
+        return pid if _started(pid) == record["started"] and not _ended(pid) else None
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it in a session of its own, its output appended to the log, unless it runs already."""
+        if self.pid:
+            return
+        for folder in (self.layout.logs, self.layout.pids):
+            folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                command,
+                cwd=self.layout.project,
+                env={**environment, MARK: self.layout.clone_id},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._file.write_text(json.dumps({"pid": child.pid, "started": _started(child.pid)}))
+
+    def require(self) -> None:
+        """Check that it still runs.
+
+        Raises:
+            StackError: it does not; with the end of its log.
+        """
+        if not self.pid:
+            raise StackError(f"{self.name} has ended. The end of {self.log}:\n{self.tail()}")
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the end of the log."""
+        try:
+            text = self.log.read_text(errors="replace")
+        except OSError:
+            return "(no log)"
+        return "\n".join(text.splitlines()[-lines:])
+
+    def signal_stop(self) -> None:
+        """Ask it to end."""
+        if pid := self.pid:
+            _kill(pid, signal.SIGTERM)
+
+    def finish(self, seconds: float) -> None:
+        """Wait for the end that was asked for; past `seconds`, kill it and its whole session."""
+        deadline = time.monotonic() + seconds
+        while pid := self.pid:
+            if time.monotonic() > deadline:
+                for member in _session(pid):
+                    _kill(member, signal.SIGKILL)
+                deadline = float("inf")
+            time.sleep(0.05)
+        self._file.unlink(missing_ok=True)
+
+
+def stop(processes: Iterable[Process], seconds: float = 20) -> None:
+    """Stop processes together."""
+    stopping = list(processes)
+    for process in stopping:
+        process.signal_stop()
+    for process in stopping:
+        process.finish(seconds)
+
+
+def marked(clone_id: str) -> list[int]:
+    """Return the processes that carry the clone's mark: all that were started for it, and their descendants."""
+    wanted = f"{MARK}={clone_id}".encode()
+    return [
+        pid
+        for pid in _pids()
+        if pid != os.getpid() and wanted in _read(f"/proc/{pid}/environ").split(b"\0") and not _ended(pid)
+    ]
+
+
+def kill_marked(clone_id: str, seconds: float = 10) -> list[int]:
+    """End every process that carries the clone's mark, and return those that would not go."""
+    sent = signal.SIGTERM
+    deadline = time.monotonic() + seconds
+    while left := marked(clone_id):
+        if time.monotonic() > deadline:
+            if sent == signal.SIGKILL:
+                return left
+            sent, deadline = signal.SIGKILL, time.monotonic() + seconds
+        for pid in left:
+            _kill(pid, sent)
+        time.sleep(0.2)
+    return []
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+def _stat(pid: int) -> list[str]:
+    # The second field, the name in brackets, may hold anything: count from its end.
+    return _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(") ")[2].split()
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process began, in the kernel's ticks since boot, or None if there is none."""
+    fields = _stat(pid)
+    return fields[19] if fields else None
+
+
+def _ended(pid: int) -> bool:
+    """Say whether a process has ended; a child of ours is taken off the table first."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    fields = _stat(pid)
+    return not fields or fields[0] in {"Z", "X"}
+
+
+def _session(leader: int) -> list[int]:
+    return [pid for pid in _pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        # Podman's service, started by sudo.
+        subprocess.run(["sudo", "-n", "kill", f"-{number.value}", str(pid)], check=False, capture_output=True)

@@ -1,0 +1,127 @@
+"""What runs: per service the load balancer, the instances with their versions and images, the last release."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rebake import config, tags
+from rebake.exceptions import ConfigError
+from stack.console import table
+from stack.settings import ENVIRONMENT
+from stack.up import Stack
+
+
+def collect(stack: Stack) -> dict[str, Any]:
+    """Return the state of the stack and of every service, as plain data."""
+    cloud = stack.cloud.answers()
+    return {
+        "airflow": {
+            "url": stack.settings.airflow_url,
+            **{name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()},
+        },
+        "cloud": {"url": stack.settings.cloud_url, "state": "running" if cloud else "stopped"},
+        "services": {name: _service(stack, name) for name in config.service_names()} if cloud else {},
+    }
+
+
+def render(status: dict[str, Any]) -> str:
+    """Return the state as text for people."""
+    airflow = {name: state for name, state in status["airflow"].items() if name != "url"}
+    lines = [
+        f"Airflow            {status['airflow']['url']}  "
+        + ", ".join(f"{name} {state}" for name, state in airflow.items()),
+        f"embedded cloud     {status['cloud']['url']}  {status['cloud']['state']}",
+    ]
+    for name, service in status["services"].items():
+        lines += ["", f"{name}: {service.get('error') or service.get('url') or 'not deployed'}"]
+        if not service.get("url"):
+            continue
+        lines.append(f"  answers          {service['answers']}")
+        lines.append(f"  current image    {service['current'] or 'none'}")
+        release = service["last_release"] or {}
+        lines.append(f"  last release     {release.get('release_id', 'none')}  {release.get('outcome', '')}".rstrip())
+        rows = [
+            (item["instance"], item["state"], item["health"], item["version"], item["ami"])
+            for item in service["instances"]
+        ]
+        text = table(("instance", "state", "target", "version", "image"), rows)
+        lines += [f"  {line}" for line in text.splitlines()]
+    return "\n".join(lines)
+
+
+def _service(stack: Stack, name: str) -> dict[str, Any]:
+    try:
+        group_name = f"{name}-{ENVIRONMENT}"
+        service = config.load_service(name, config.load_environment(ENVIRONMENT))
+        groups = stack.cloud.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group_name])
+        if not groups["AutoScalingGroups"]:
+            return {"url": None}
+        group = groups["AutoScalingGroups"][0]
+        url = f"http://{_address(stack, group)}:{service.fleet.listener_port}/"
+        instances = _instances(stack, group)
+        return {
+            "url": url,
+            "answers": _answer(f"{url}version"),
+            "desired_capacity": group["DesiredCapacity"],
+            "instances": instances,
+            "versions": dict(Counter(item["version"] for item in instances)),
+            "current": _parameter(stack, f"/rebake/{name}/current"),
+            "last_release": _last_release(stack, name),
+        }
+    except (ConfigError, ClientError, BotoCoreError) as error:
+        return {"error": str(error)}
+
+
+def _address(stack: Stack, group: dict[str, Any]) -> str:
+    elbv2 = stack.cloud.client("elbv2")
+    target_groups = elbv2.describe_target_groups(TargetGroupArns=group["TargetGroupARNs"])["TargetGroups"]
+    balancers = elbv2.describe_load_balancers(LoadBalancerArns=target_groups[0]["LoadBalancerArns"])["LoadBalancers"]
+    return str(balancers[0]["DNSName"])
+
+
+def _instances(stack: Stack, group: dict[str, Any]) -> list[dict[str, str]]:
+    ids = [item["InstanceId"] for item in group["Instances"]]
+    if not ids:
+        return []
+    described = stack.cloud.client("ec2").describe_instances(InstanceIds=ids)["Reservations"]
+    targets = stack.cloud.client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupARNs"][0])
+    health = {item["Target"]["Id"]: item["TargetHealth"]["State"] for item in targets["TargetHealthDescriptions"]}
+    return [
+        {
+            "instance": item["InstanceId"],
+            "state": item["State"]["Name"],
+            "health": health.get(item["InstanceId"], "unused"),
+            "version": next((tag["Value"] for tag in item.get("Tags", []) if tag["Key"] == tags.VERSION), ""),
+            "ami": item["ImageId"],
+        }
+        for reservation in described
+        for item in reservation["Instances"]
+    ]
+
+
+def _answer(url: str) -> str:
+    try:
+        return requests.get(url, timeout=5).text.strip()
+    except requests.RequestException as error:
+        return f"nothing ({type(error).__name__})"
+
+
+def _parameter(stack: Stack, name: str) -> str | None:
+    ssm = stack.cloud.client("ssm")
+    found = ssm.get_parameters(Names=[name])["Parameters"]
+    return str(found[0]["Value"]) if found else None
+
+
+def _last_release(stack: Stack, service: str) -> dict[str, Any] | None:
+    s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"releases/{service}/")
+    keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+    if not keys:
+        return None
+    record: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=keys[-1])["Body"].read())
+    return record

@@ -1,0 +1,131 @@
+"""Bring everything up, as much at the same time as can be; take everything down, and see that nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rebake.config import load_environment
+from stack import osimage, processes, settings
+from stack.airflow import COMPONENTS, USER, Airflow
+from stack.api import Api
+from stack.cloud import Cloud
+from stack.console import detail, step
+from stack.engine import Engine, as_root
+from stack.errors import StackError
+from stack.layout import Layout
+from stack.settings import ENVIRONMENT, Settings
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What runs, once it is up."""
+
+    layout: Layout
+    settings: Settings
+    cloud: Cloud
+    airflow: Airflow
+    api: Api
+
+
+def up(layout: Layout) -> Stack:
+    """Start what does not run yet: the container engine, the embedded cloud, Airflow.
+
+    Raises:
+        StackError: a part of it does not start; with the end of its log.
+    """
+    stack = connect(layout, choose=True)
+    # Airflow takes as long to start as the operating system image takes to be built: neither needs the other.
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(stack.airflow.start)
+        engine = Engine(layout)
+        engine.start()
+        image = osimage.ensure(layout, engine)
+        step("starting the embedded cloud")
+        stack.cloud.start(engine.url, image)
+        stack.cloud.make_bucket(load_environment(ENVIRONMENT).bucket)
+        starting.result()
+    step("waiting for Airflow")
+    stack.airflow.wait()
+    step(f"up: Airflow at {stack.settings.airflow_url} (user {USER}, password {stack.settings.admin_password})")
+    detail(f"the embedded cloud at {stack.settings.cloud_url}; it forgets everything when it ends")
+    return stack
+
+
+def connect(layout: Layout, *, choose: bool = False) -> Stack:
+    """Return the stack of this clone as it was last started.
+
+    Args:
+        layout: The clone.
+        choose: It is about to be started: choose what is not chosen yet.
+
+    Raises:
+        StackError: it was never started, and `choose` is false.
+    """
+    if choose:
+        chosen: Settings | None = settings.choose(
+            layout,
+            cloud_runs=bool(processes.Process(layout, "localcloud").pid),
+            airflow_runs=any(processes.Process(layout, name).pid for name in COMPONENTS),
+        )
+    else:
+        chosen = settings.load(layout)
+    if chosen is None:
+        raise StackError("nothing runs here: `make up` starts it")
+    # What reads the configuration in this process needs what the tasks' processes have.
+    os.environ["REBAKE_HOME"] = str(layout.project)
+    os.environ["REBAKE_INSTANCE_CIDR"] = chosen.network_cidr
+    return Stack(layout, chosen, Cloud(layout, chosen), Airflow(layout, chosen), Api(chosen))
+
+
+def with_engine(layout: Layout) -> tuple[Engine, str]:
+    """Start the container engine alone, and return it with the name of the instances' operating system image."""
+    engine = Engine(layout)
+    engine.start()
+    return engine, osimage.ensure(layout, engine)
+
+
+def down(layout: Layout) -> None:
+    """Stop every process of this clone, remove what it has in the engine, and check that nothing is left.
+
+    Raises:
+        StackError: naming what could not be removed.
+    """
+    step("stopping Airflow")
+    processes.stop([processes.Process(layout, name) for name in COMPONENTS])
+    step("stopping the embedded cloud, with its instances")
+    processes.stop([processes.Process(layout, "localcloud")], seconds=60)
+    engine = Engine(layout)
+    left: list[str] = []
+    if engine.answers():
+        engine.remove_leftovers()
+        left = engine.leftovers()
+        if engine.own:
+            step("stopping Podman")
+        else:
+            osimage.remove(layout, engine)
+    engine.stop()
+    left += [f"process {pid}" for pid in processes.kill_marked(layout.clone_id)]
+    shutil.rmtree(layout.state / "work", ignore_errors=True)
+    if layout.podman_run.exists() and not layout.podman_run.is_relative_to(layout.state):
+        left.append(f"folder {layout.podman_run}")
+    if left:
+        raise StackError("down, but for: " + ", ".join(left))
+    step("down: no process, container, network or image of this clone is left")
+
+
+def clean(layout: Layout) -> None:
+    """Take everything down, and remove everything that was ever made in this folder, the virtual environment too."""
+    down(layout)
+    step("removing .rebake, .venv and build")
+    for folder in (layout.state, layout.project / "build", layout.project / ".venv"):
+        if folder.exists() and subprocess.run(["rm", "-rf", str(folder)], check=False, capture_output=True).returncode:
+            subprocess.run([*as_root(), "rm", "-rf", str(folder)], check=True)
+    for name in (".pytest_cache", ".mypy_cache", ".ruff_cache"):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(Path(layout.project, name))
