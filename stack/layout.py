@@ -69,7 +69,7 @@ class Layout:
         inside = self.podman / "run"
         if len(str(inside)) <= RUNROOT_LIMIT:
             return inside
-        root = "/run" if os.geteuid() == 0 else "/tmp"
+        root = "/run" if os.geteuid() == 0 else "/tmp"  # noqa: S108 -- Podman makes it as root, mode 0711.
         return Path(root) / f"rebake-{self.clone_id}"
 
     @property

@@ -112,9 +112,9 @@ class Load:
             timeout = aiohttp.ClientTimeout(total=self._timeout)
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
                 # aiohttp would quietly send a request again when its connection was closed: that is a failure here.
-                session._retry_connection = False
+                session._retry_connection = False  # noqa: SLF001 -- it has no public switch.
                 await self._send_all(session)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, stop() raises it where it is seen.
             self._failure = error
 
     async def _send_all(self, session: aiohttp.ClientSession) -> None:
