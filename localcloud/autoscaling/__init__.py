@@ -1,0 +1,69 @@
+"""The embedded cloud's Auto Scaling: groups that keep real instances, and instance refreshes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .compute import Compute, MotoCompute, MotoTraffic, Traffic
+from .models import LocalAutoScalingBackend
+from .reconciler import Reconciler
+from .responses import graft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from localcloud.cloud import Cloud
+
+    from .group import ManagedGroup
+
+__all__ = ["AutoScaling", "install"]
+
+
+class AutoScaling:
+    """The Auto Scaling of one cloud.
+
+    Args:
+        cloud: The cloud whose moto backend is extended.
+        compute: Launches and terminates instances; the cloud's EC2 by default.
+        traffic: Registers them with target groups; the cloud's Elastic Load Balancing by default.
+    """
+
+    def __init__(self, cloud: Cloud, compute: Compute | None = None, traffic: Traffic | None = None) -> None:
+        self._backend = cloud.autoscaling
+        self.reconciler = Reconciler(
+            groups=self._groups,
+            forget=self._forget,
+            compute=compute or MotoCompute(cloud),
+            traffic=traffic or MotoTraffic(cloud),
+            clock=cloud.clock,
+            lock=cloud.lock,
+        )
+        LocalAutoScalingBackend.adopt(self._backend, self.reconciler, cloud.clock)
+        self._grafts = graft()
+
+    def _groups(self) -> Iterable[ManagedGroup]:
+        # Asked anew each time: a reset gives the backend another dictionary.
+        groups: Iterable[ManagedGroup] = self._backend.autoscaling_groups.values()
+        return groups
+
+    def _forget(self, group: ManagedGroup) -> None:
+        self._backend.forget(group)
+
+    def start(self) -> None:
+        """Start to look after groups."""
+        self.reconciler.start()
+
+    def stop(self) -> None:
+        """Stop looking after groups, whose instances stay, and give moto its backend back."""
+        self.reconciler.stop()
+        self._grafts.close()
+        self._backend.release()
+
+    def tick(self) -> None:
+        """Look after every group once, as the thread does twice a second."""
+        self.reconciler.tick()
+
+
+def install(cloud: Cloud, compute: Compute | None = None, traffic: Traffic | None = None) -> AutoScaling:
+    """Extend moto's Auto Scaling; the result is started and stopped by the caller."""
+    return AutoScaling(cloud, compute, traffic)

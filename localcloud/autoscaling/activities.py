@@ -1,0 +1,55 @@
+"""Scaling activities: the log of what a group launched and terminated, and why."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+KEPT = 200  # per group; AWS keeps six weeks
+
+
+@dataclass
+class ScalingActivity:
+    """One launch or termination, in the fields that DescribeScalingActivities returns."""
+
+    auto_scaling_group_name: str
+    description: str
+    cause: str
+    status_code: str = "InProgress"
+    status_message: str | None = None
+    progress: int = 0
+    start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    end_time: datetime | None = None
+    activity_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def advance(self, status_code: str, progress: int) -> None:
+        """Note a step on the way."""
+        self.status_code, self.progress = status_code, progress
+
+    def finish(self, status_code: str = "Successful", message: str | None = None) -> None:
+        """Note the end."""
+        self.status_code, self.status_message, self.progress = status_code, message, 100
+        self.end_time = datetime.now(UTC)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the activity as the API does."""
+        wire = {
+            "ActivityId": self.activity_id,
+            "AutoScalingGroupName": self.auto_scaling_group_name,
+            "Description": self.description,
+            "Cause": self.cause,
+            "StartTime": self.start_time,
+            "EndTime": self.end_time,
+            "StatusCode": self.status_code,
+            "StatusMessage": self.status_message,
+            "Progress": self.progress,
+            "Details": "{}",
+        }
+        return {name: value for name, value in wire.items() if value is not None}
+
+
+def timestamp() -> str:
+    """Return now as the causes of activities write it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

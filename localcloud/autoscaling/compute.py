@@ -1,0 +1,153 @@
+"""The reconciler's view of EC2 and of Elastic Load Balancing, narrow enough to be replaced in tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from moto.core.exceptions import ServiceException
+from moto.ec2.utils import convert_tag_spec
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+    from .group import ManagedGroup
+    from .templates import TemplateRef
+
+GROUP_TAG = "aws:autoscaling:groupName"
+GONE = "terminated"
+
+
+class Compute(Protocol):
+    """Launches, terminates and observes instances."""
+
+    def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
+        """Launch one instance of the template, or of the group's launch configuration; returns moto's instance."""
+
+    def terminate(self, instance_id: str) -> None:
+        """Begin to terminate an instance."""
+
+    def state(self, instance_id: str) -> str:
+        """Return EC2's state; an instance that is no longer known is terminated."""
+
+
+class Traffic(Protocol):
+    """Registers instances with target groups and observes their health there."""
+
+    def register(self, target_group: str, instance_id: str) -> bool:
+        """Register an instance; False when that is not possible now."""
+
+    def deregister(self, target_group: str, instance_id: str) -> None:
+        """Begin to drain an instance."""
+
+    def state(self, target_group: str, instance_id: str) -> str:
+        """Return the state that DescribeTargetHealth tells."""
+
+
+class MotoCompute:
+    """Instances by moto's EC2 backend, which the embedded cloud backs by containers.
+
+    Args:
+        cloud: The cloud whose EC2 is used.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
+        """Run one instance with all that the launch template says, in the subnet with the fewest of the group's."""
+        ec2 = self._cloud.ec2
+        version = template.resolve(ec2) if template else None
+        data: dict[str, Any] = version.data if version else {}
+        interfaces = data.get("NetworkInterfaces") or []
+        security_groups = list(data.get("SecurityGroupIds") or [])
+        public = None
+        for interface in interfaces:
+            security_groups += interface.get("Groups") or []
+            public = interface.get("AssociatePublicIpAddress", public)
+        specified = convert_tag_spec(data.get("TagSpecifications") or [])
+        tags = {**group.get_propagated_tags(), **specified.get("instance", {}), GROUP_TAG: group.name}
+        source = version or group.launch_config
+        options: dict[str, Any] = {
+            "instance_type": source.instance_type,
+            "is_instance_type_default": False,
+            "region_name": self._cloud.region,
+            "key_name": data.get("KeyName") if version else group.launch_config.key_name,
+            "security_group_ids": security_groups,
+            "associate_public_ip": public if version else group.launch_config.associate_public_ip_address,
+            "metadata_options": data.get("MetadataOptions") or {},
+            "tags": {"instance": tags, "volume": specified.get("volume", {})},
+        }
+        subnet = _emptiest_subnet(group)
+        if subnet:
+            options["subnet_id"] = subnet
+        else:
+            options["placement"] = group.availability_zones[0]
+        if template and version:
+            options["launch_template"] = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
+        else:
+            options["launch_config"] = group.launch_config
+        reservation = ec2.run_instances(
+            source.image_id, 1, source.user_data, list(source.security_groups or []), **options
+        )
+        instance = reservation.instances[0]
+        self._give_profile(instance.id, data.get("IamInstanceProfile") or {})
+        return instance
+
+    def terminate(self, instance_id: str) -> None:
+        """Terminate, unless it is gone already."""
+        if self.state(instance_id) not in {GONE, "shutting-down"}:
+            self._cloud.ec2.terminate_instances([instance_id])
+
+    def state(self, instance_id: str) -> str:
+        """Return EC2's state."""
+        instance = self._cloud.instance(instance_id)
+        state: str = instance.state if instance else GONE
+        return state
+
+    def _give_profile(self, instance_id: str, profile: dict[str, str]) -> None:
+        name, arn = profile.get("Name"), profile.get("Arn")
+        if name or arn:
+            self._cloud.ec2.associate_iam_instance_profile(
+                instance_id=instance_id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
+            )
+
+
+class MotoTraffic:
+    """Target groups by moto's backend, which the embedded cloud backs by a real load balancer.
+
+    Args:
+        cloud: The cloud whose Elastic Load Balancing is used.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def register(self, target_group: str, instance_id: str) -> bool:
+        """Register with the target group's own port."""
+        try:
+            self._cloud.elbv2.register_targets(target_group, [{"Id": instance_id}])
+        except ServiceException:
+            return False  # the group is gone, or the instance is not running any more: the next round sees which
+        return True
+
+    def deregister(self, target_group: str, instance_id: str) -> None:
+        """Deregister, if it is registered."""
+        group = self._cloud.elbv2.target_groups.get(target_group)
+        if group and instance_id in group.targets:
+            self._cloud.elbv2.deregister_targets(target_group, [{"Id": instance_id}])
+
+    def state(self, target_group: str, instance_id: str) -> str:
+        """Return the state, `unused` where there is no such target group."""
+        if target_group not in self._cloud.elbv2.target_groups:
+            return "unused"
+        found = self._cloud.elbv2.describe_target_health(target_group, [{"Id": instance_id}])
+        state: str = found[0].status
+        return state
+
+
+def _emptiest_subnet(group: ManagedGroup) -> str | None:
+    if not group.vpc_zone_identifier:
+        return None
+    subnets = [subnet.strip() for subnet in group.vpc_zone_identifier.split(",")]
+    used = [getattr(each.instance, "subnet_id", None) for each in group.alive]
+    return min(subnets, key=used.count)

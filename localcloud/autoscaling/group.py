@@ -1,0 +1,124 @@
+"""Auto Scaling groups and their instances: moto's records, without moto's immediate launching and terminating."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from moto.autoscaling.models import FakeAutoScalingGroup
+
+from .activities import KEPT, ScalingActivity, timestamp
+
+if TYPE_CHECKING:
+    from .refresh.models import Mark, RefreshLog
+
+PENDING = "Pending"
+IN_SERVICE = "InService"
+STANDBY = "Standby"
+TERMINATING = "Terminating"
+
+
+@dataclass(eq=False)
+class ManagedInstance:
+    """An instance of a group; moto's `InstanceState`, knowing what it was launched from and when."""
+
+    instance: Any
+    auto_scaling_group: ManagedGroup
+    launched_at: float
+    launch_template: dict[str, str] | None = None
+    launch_configuration_name: str | None = None
+    lifecycle_state: str = PENDING
+    health_status: str = "Healthy"
+    protected_from_scale_in: bool | None = False
+    in_service_at: float | None = None
+    mark: Mark | None = None
+    activity: ScalingActivity | None = None
+    registered: set[str] = field(default_factory=set)  # target groups
+    skip_draining: bool = False
+    terminate_sent: bool = False
+
+    @property
+    def instance_id(self) -> str:
+        """EC2's id."""
+        identity: str = self.instance.id
+        return identity
+
+    @property
+    def auto_scaling_group_name(self) -> str:
+        """The group's name."""
+        name: str = self.auto_scaling_group.name
+        return name
+
+    @property
+    def availability_zone(self) -> str:
+        """Where it runs."""
+        zone: str = self.instance.placement.zone
+        return zone
+
+    @property
+    def instance_type(self) -> str:
+        """EC2's instance type."""
+        kind: str = self.instance.instance_type
+        return kind
+
+    @property
+    def image_id(self) -> str:
+        """The image that it was launched from."""
+        image: str = self.instance.image_id
+        return image
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it counts towards the group's capacity."""
+        return self.lifecycle_state in {PENDING, IN_SERVICE}
+
+
+class ManagedGroup(FakeAutoScalingGroup):
+    """A group whose instances the reconciler launches and terminates; calls only change what is wanted."""
+
+    instance_states: list[ManagedInstance]  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Before moto's own: it ends by setting the capacity.
+        self.scaling_activities: list[ScalingActivity] = []
+        self.refreshes: RefreshLog | None = None
+        self.default_instance_warmup: int | None = None
+        self.instance_maintenance_policy: dict[str, int] | None = None
+        self.deleting = False
+        self.launch_failures = 0
+        self.launch_again_at = 0.0
+        super().__init__(*args, **kwargs)
+
+    @property
+    def status(self) -> str | None:
+        """What DescribeAutoScalingGroups says while the group is being deleted."""
+        return "Delete in progress" if self.deleting else None
+
+    def set_desired_capacity(self, new_capacity: int | None) -> None:
+        """Note how many instances are wanted."""
+        self.desired_capacity = (self.min_size or 0) if new_capacity is None else new_capacity
+
+    @property
+    def alive(self) -> list[ManagedInstance]:
+        """The instances that count towards the capacity."""
+        return [instance for instance in self.instance_states if instance.is_alive]
+
+    def find(self, instance_id: str) -> ManagedInstance | None:
+        """Return one of the group's instances."""
+        return next((each for each in self.instance_states if each.instance_id == instance_id), None)
+
+    def is_suspended(self, process: str) -> bool:
+        """Say whether one of the group's processes is suspended."""
+        return process in self._suspended_processes
+
+    def record(self, description: str, why: str) -> ScalingActivity:
+        """Begin a scaling activity."""
+        activity = ScalingActivity(self.name, description, f"At {timestamp()} {why}")
+        self.scaling_activities.insert(0, activity)
+        del self.scaling_activities[KEPT:]
+        return activity
+
+    def save_template(self, template: dict[str, str]) -> None:
+        """Make a launch template the group's own, as a successful refresh does."""
+        spec = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]}
+        self._set_launch_configuration("", spec, None)

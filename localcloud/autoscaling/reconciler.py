@@ -1,0 +1,299 @@
+"""Keeps every group as wanted: launches, registers, watches, drains, terminates, and moves refreshes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from moto.core.exceptions import ServiceException
+
+from localcloud.exceptions import LocalCloudError
+
+from .compute import GONE
+from .group import IN_SERVICE, PENDING, TERMINATING, ManagedGroup, ManagedInstance
+from .refresh.engine import RefreshEngine
+from .refresh.models import Status
+from .templates import template_of_group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .compute import Compute, Traffic
+    from .refresh.models import Mark
+    from .templates import TemplateRef
+
+log = logging.getLogger(__name__)
+
+PERIOD = 0.5  # seconds between two rounds
+FIRST_RETRY = 5.0  # seconds after a launch that failed; doubled each time
+LONGEST_RETRY = 60.0
+TAKES_TRAFFIC = frozenset({"healthy", "unused", "unavailable"})  # unused: no load balancer asks, so none objects
+
+GONE_BY_ITSELF = (
+    "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or "
+    "stopped."
+)
+FAILED_TARGET = "an instance was taken out of service in response to an ELB system health check failure."
+SET_UNHEALTHY = "an instance was taken out of service in response to a user health-check."
+
+
+class Reconciler:
+    """One thread that compares each group with what is wanted and does the next thing.
+
+    Args:
+        groups: Returns the groups to look after.
+        forget: Removes a group whose deletion is complete.
+        compute: Launches and terminates.
+        traffic: Registers and drains.
+        clock: Seconds that only grow.
+        lock: Held during a round; see `localcloud.cloud`.
+    """
+
+    def __init__(
+        self,
+        groups: Callable[[], Iterable[ManagedGroup]],
+        forget: Callable[[ManagedGroup], None],
+        compute: Compute,
+        traffic: Traffic,
+        clock: Callable[[], float],
+        lock: threading.RLock,
+    ) -> None:
+        self._groups = groups
+        self._forget = forget
+        self._compute = compute
+        self.traffic = traffic
+        self._clock = clock
+        self._lock = lock
+        self.refreshes = RefreshEngine(self)
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._ended.clear()
+        self._thread = threading.Thread(target=self._run, name="auto-scaling", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; groups stay as they are."""
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._ended.wait(PERIOD):
+            try:
+                self.tick()
+            except Exception:
+                log.exception("Auto Scaling goes on after an error")
+
+    def tick(self) -> None:
+        """Look at every group once."""
+        with self._lock:
+            for group in list(self._groups()):
+                self._tend(group)
+
+    def _tend(self, group: ManagedGroup) -> None:
+        for instance in list(group.instance_states):
+            if instance.lifecycle_state == TERMINATING:
+                self._see_out(group, instance)
+            elif instance.lifecycle_state == PENDING:
+                self._see_in(group, instance)
+            else:
+                self._check_health(group, instance)
+                self._follow_target_groups(group, instance)
+        if group.deleting:
+            if not group.instance_states:
+                self._forget(group)
+            return
+        refresh = group.refreshes.active if group.refreshes else None
+        if refresh:
+            self.refreshes.step(refresh, group, self._clock())
+        if refresh is None or refresh.status is Status.BAKING:
+            source = refresh.source if refresh else template_of_group(group)
+            self._balance(group, source, refresh.mark if refresh else None)
+
+    # Capacity
+
+    def _balance(self, group: ManagedGroup, template: TemplateRef | None, mark: Mark | None) -> None:
+        alive = group.alive
+        desired = group.desired_capacity or 0
+        if len(alive) < desired:
+            self.launch(
+                group,
+                desired - len(alive),
+                template,
+                "an instance was started in response to a difference between desired and actual capacity, "
+                f"increasing the capacity from {len(alive)} to {desired}.",
+                mark,
+            )
+        spare = len(alive) - desired
+        removable = [each for each in alive if not each.protected_from_scale_in]
+        # Those that do not serve first; then, by AWS's default policy, those of the oldest template, then the oldest.
+        removable.sort(key=lambda each: (self.is_available(each), _version(each), each.launched_at))
+        for instance in removable[: max(0, spare)]:
+            self.retire(
+                instance,
+                "an instance was taken out of service in response to a difference between desired and actual "
+                f"capacity, shrinking the capacity from {len(alive)} to {desired}.",
+            )
+
+    def launch(
+        self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
+    ) -> None:
+        """Launch instances; after a failure, only once its pause is over."""
+        if group.is_suspended("Launch") or self._clock() < group.launch_again_at:
+            return
+        for _ in range(count):
+            activity = group.record("Launching a new EC2 instance", why)
+            try:
+                instance = self._compute.launch(group, template)
+            except (ServiceException, LocalCloudError, KeyError, ValueError) as error:
+                message = getattr(error, "message", None) or str(error)
+                self._launch_failed(group)
+                activity.finish("Failed", f"{message} Launching EC2 instance failed.")
+                log.warning("group %s cannot launch: %s", group.name, message)
+                return
+            activity.description = f"Launching a new EC2 instance: {instance.id}"
+            activity.advance("PreInService", 30)
+            managed = ManagedInstance(
+                instance=instance,
+                auto_scaling_group=group,
+                launched_at=self._clock(),
+                launch_configuration_name=None if template else group.launch_config.name,
+                protected_from_scale_in=group.new_instances_protected_from_scale_in,
+                mark=mark,
+                activity=activity,
+            )
+            if template:
+                number = str(template.resolve(group.ec2_backend).number)
+                managed.launch_template = {**template.describe(), "Version": number}
+            instance.autoscaling_group = group
+            group.instance_states.append(managed)
+
+    def _launch_failed(self, group: ManagedGroup) -> None:
+        pause = min(LONGEST_RETRY, FIRST_RETRY * 2**group.launch_failures)
+        group.launch_failures += 1
+        group.launch_again_at = self._clock() + pause
+
+    def _see_in(self, group: ManagedGroup, instance: ManagedInstance) -> None:
+        state = self._compute.state(instance.instance_id)
+        if state == "pending":
+            return
+        if state != "running":
+            if instance.activity:
+                instance.activity.finish(
+                    "Failed",
+                    "Instance failed to complete user's Lifecycle Action: it became unhealthy while waiting to be in "
+                    f"service ({state}).",
+                )
+                instance.activity = None
+            self._launch_failed(group)
+            self.retire(instance, GONE_BY_ITSELF)
+            return
+        group.launch_failures = 0
+        instance.lifecycle_state = IN_SERVICE
+        instance.in_service_at = self._clock()
+        self._follow_target_groups(group, instance)
+        if instance.activity:
+            instance.activity.finish()
+            instance.activity = None
+
+    # Health
+
+    def _check_health(self, group: ManagedGroup, instance: ManagedInstance) -> None:
+        if group.is_suspended("HealthCheck") or instance.lifecycle_state != IN_SERVICE:
+            return
+        why = SET_UNHEALTHY
+        if self._compute.state(instance.instance_id) != "running":
+            instance.health_status, why = "Unhealthy", GONE_BY_ITSELF
+        elif (
+            self._checks_targets(group)
+            and self.grace_is_over(group, instance)
+            and "unhealthy" in self._target_states(instance)
+        ):
+            instance.health_status, why = "Unhealthy", FAILED_TARGET
+        if instance.health_status == "Unhealthy" and not group.is_suspended("ReplaceUnhealthy"):
+            self.retire(instance, why)
+
+    def grace_is_over(self, group: ManagedGroup, instance: ManagedInstance) -> bool:
+        """Say whether the health check grace period of an instance has passed."""
+        since = instance.in_service_at
+        return since is not None and self._clock() - since >= (group.health_check_grace_period or 0)
+
+    @staticmethod
+    def _checks_targets(group: ManagedGroup) -> bool:
+        return "ELB" in str(group.health_check_type).split(",")
+
+    def _target_states(self, instance: ManagedInstance) -> list[str]:
+        return [self.traffic.state(arn, instance.instance_id) for arn in sorted(instance.registered)]
+
+    def is_available(self, instance: ManagedInstance) -> bool:
+        """Say whether an instance serves: in service, healthy and, with ELB health checks, taking traffic."""
+        if instance.lifecycle_state != IN_SERVICE or instance.health_status != "Healthy":
+            return False
+        if self._compute.state(instance.instance_id) != "running":
+            return False
+        group = instance.auto_scaling_group
+        return not self._checks_targets(group) or TAKES_TRAFFIC.issuperset(self._target_states(instance))
+
+    def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
+        """Say whether an instance is of a template version, and of its instance type."""
+        if template is None:
+            return False
+        ec2 = instance.auto_scaling_group.ec2_backend
+        return (
+            template.same_as(instance.launch_template, ec2)
+            and template.resolve(ec2).instance_type == instance.instance_type
+        )
+
+    # Target groups and leaving
+
+    def _follow_target_groups(self, group: ManagedGroup, instance: ManagedInstance) -> None:
+        wanted = set(group.target_group_arns) if instance.lifecycle_state == IN_SERVICE else set()
+        for arn in sorted(instance.registered - wanted):
+            self.traffic.deregister(arn, instance.instance_id)
+            instance.registered.discard(arn)
+        if group.is_suspended("AddToLoadBalancer"):
+            return
+        for arn in sorted(wanted - instance.registered):
+            if self.traffic.register(arn, instance.instance_id):
+                instance.registered.add(arn)
+
+    def retire(self, instance: ManagedInstance, why: str, *, drain: bool = True) -> None:
+        """Take an instance out of its target groups; it is terminated once it has drained."""
+        group = instance.auto_scaling_group
+        if instance.lifecycle_state == TERMINATING or group.is_suspended("Terminate"):
+            return
+        if instance.activity:
+            instance.activity.finish("Cancelled")
+        instance.activity = group.record(f"Terminating EC2 instance: {instance.instance_id}", why)
+        instance.activity.advance("InProgress", 0)
+        instance.lifecycle_state = TERMINATING
+        instance.skip_draining = not drain
+        for arn in sorted(instance.registered):
+            self.traffic.deregister(arn, instance.instance_id)
+        self._see_out(group, instance)
+
+    def _see_out(self, group: ManagedGroup, instance: ManagedInstance) -> None:
+        state = self._compute.state(instance.instance_id)
+        if state == GONE:
+            if instance.activity:
+                instance.activity.finish()
+            group.instance_states.remove(instance)
+            return
+        if state == "running" and not instance.skip_draining and "draining" in self._target_states(instance):
+            if instance.activity:
+                instance.activity.advance("WaitingForELBConnectionDraining", 50)
+            return
+        if not instance.terminate_sent:
+            instance.terminate_sent = True
+            if instance.activity:
+                instance.activity.advance("InProgress", 60)
+            self._compute.terminate(instance.instance_id)
+
+
+def _version(instance: ManagedInstance) -> int:
+    return int(instance.launch_template["Version"]) if instance.launch_template else 0

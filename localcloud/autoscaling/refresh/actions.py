@@ -1,0 +1,151 @@
+"""The four actions of the API: checks before anything changes, in AWS's codes and texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localcloud.autoscaling.exceptions import (
+    AutoRollbackWithoutTargetError,
+    InvalidNextTokenError,
+    IrreversibleRefreshError,
+    NotEmulatedError,
+    RefreshInProgressError,
+    RefreshNotFoundError,
+    ValidationError,
+    constraint_errors,
+)
+from localcloud.autoscaling.templates import template_of_desired, template_of_group
+
+from .models import CAN_CANCEL, CAN_ROLL_BACK, InstanceRefresh, RefreshLog, Status
+from .preferences import effective
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from localcloud.autoscaling.group import ManagedGroup
+
+    from .engine import RefreshEngine
+
+STRATEGIES = ("Rolling", "ReplaceRootVolume")
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 100
+
+
+def start(
+    group: ManagedGroup,
+    strategy: str | None,
+    desired: Mapping[str, Any] | None,
+    preferences: Mapping[str, Any],
+    now: float,
+) -> InstanceRefresh:
+    """Begin a refresh of a group.
+
+    Args:
+        group: The group.
+        strategy: `Rolling`, or None for it.
+        desired: What instances are replaced by; None for the group's own configuration.
+        preferences: As in the request.
+        now: The clock.
+
+    Raises:
+        ValidationError: The request contradicts itself or the group.
+        RefreshInProgressError: One is active.
+    """
+    strategy = strategy or "Rolling"
+    if strategy not in STRATEGIES:
+        raise constraint_errors(("strategy", strategy, f"satisfy enum value set: [{', '.join(STRATEGIES)}]"))
+    if strategy != "Rolling":
+        raise NotEmulatedError(f"Strategy {strategy}")
+    in_effect = effective(preferences, group)
+    original = template_of_group(group)
+    target = template_of_desired(desired, group.ec2_backend) if desired else original
+    if in_effect.auto_rollback:
+        if not desired:
+            raise AutoRollbackWithoutTargetError
+        obstacle = _obstacle_to_rollback(group)
+        if obstacle:
+            raise ValidationError(f"AutoRollback cannot be enabled: {obstacle}")
+    if in_effect.skip_matching and target is None:
+        raise ValidationError("SkipMatching cannot be used with a launch configuration.")
+    if group.refreshes is None:
+        group.refreshes = RefreshLog()
+    if group.refreshes.active:
+        raise RefreshInProgressError
+    refresh = InstanceRefresh(group.name, in_effect, strategy, desired, target, original, now)
+    refresh.instances_to_update = len(group.alive)
+    group.refreshes.add(refresh)
+    return refresh
+
+
+def describe(
+    group: ManagedGroup, ids: Sequence[str], token: str | None, page: int | None, now: float
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return one page of a group's refreshes, newest first, and the token for the next.
+
+    Raises:
+        InvalidNextTokenError: The token is none of ours.
+        ValidationError: The page is too large.
+    """
+    page = DEFAULT_PAGE if page is None else page
+    if not 1 <= page <= LARGEST_PAGE:
+        raise constraint_errors(("maxRecords", page, f"have value between 1 and {LARGEST_PAGE}"))
+    records = group.refreshes.records(now, ids) if group.refreshes else []
+    first = 0
+    if token:
+        known = [record.id for record in records]
+        if token not in known:
+            raise InvalidNextTokenError(token)
+        first = known.index(token)
+    following = records[first + page].id if len(records) > first + page else None
+    return [record.describe() for record in records[first : first + page]], following
+
+
+def cancel(group: ManagedGroup, now: float, *, wait: bool) -> InstanceRefresh:
+    """Cancel the active refresh or rollback.
+
+    Args:
+        group: The group.
+        now: The clock.
+        wait: Whether launches and terminations under way are waited for.
+
+    Raises:
+        RefreshNotFoundError: None is active.
+    """
+    refresh = group.refreshes.active if group.refreshes else None
+    if refresh is None:
+        raise RefreshNotFoundError("in progress, baking, pending, or cancelling", group.name)
+    if refresh.status in CAN_CANCEL:  # one that is being cancelled already is left to it
+        refresh.cancel_waits = wait
+        refresh.enter(Status.CANCELLING, now, "Cancelling due to user request.")
+    return refresh
+
+
+def roll_back(group: ManagedGroup, engine: RefreshEngine, now: float) -> InstanceRefresh:
+    """Turn the active refresh round.
+
+    Raises:
+        RefreshNotFoundError: None is in progress.
+        IrreversibleRefreshError: There is nothing that it could return to.
+    """
+    refresh = group.refreshes.active if group.refreshes else None
+    if refresh is None or refresh.status not in CAN_ROLL_BACK:
+        raise RefreshNotFoundError("in progress or baking", group.name)
+    obstacle = (
+        "it was started without a desired configuration." if not refresh.desired else _obstacle_to_rollback(group)
+    )
+    if obstacle:
+        raise IrreversibleRefreshError(obstacle)
+    engine.roll_back(refresh, now, "Rollback triggered due to user request.")
+    return refresh
+
+
+def _obstacle_to_rollback(group: ManagedGroup) -> str | None:
+    """Say why the group's saved template could not be returned to, or None when it could."""
+    saved = template_of_group(group)
+    if saved is None:
+        return "the Auto Scaling group uses a launch configuration."
+    if not saved.is_pinned:
+        return f"the Auto Scaling group's launch template version is {saved.version}, not a version number."
+    if str(saved.resolve(group.ec2_backend).image_id).startswith("resolve:ssm:"):
+        return "the Auto Scaling group's launch template names an SSM parameter instead of an AMI ID."
+    return None

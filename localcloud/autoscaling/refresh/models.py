@@ -1,0 +1,201 @@
+"""One instance refresh: its states, its counters, and what DescribeInstanceRefreshes tells of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localcloud.autoscaling.templates import TemplateRef
+
+    from .preferences import Preferences
+
+RETENTION = 42 * 24 * 3600.0  # seconds that AWS remembers a refresh
+
+
+class Status(StrEnum):
+    """The states of a refresh, by AWS's names."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    BAKING = "Baking"
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    CANCELLING = "Cancelling"
+    CANCELLED = "Cancelled"
+    ROLLBACK_IN_PROGRESS = "RollbackInProgress"
+    ROLLBACK_SUCCESSFUL = "RollbackSuccessful"
+    ROLLBACK_FAILED = "RollbackFailed"
+
+
+NEXT: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.IN_PROGRESS, Status.CANCELLING, Status.FAILED}),
+    Status.IN_PROGRESS: frozenset({
+        Status.BAKING, Status.SUCCESSFUL, Status.FAILED, Status.CANCELLING, Status.ROLLBACK_IN_PROGRESS,
+    }),
+    Status.BAKING: frozenset({
+        Status.SUCCESSFUL, Status.FAILED, Status.CANCELLING, Status.ROLLBACK_IN_PROGRESS,
+    }),
+    Status.ROLLBACK_IN_PROGRESS: frozenset({
+        Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED, Status.CANCELLING,
+    }),
+    Status.CANCELLING: frozenset({Status.CANCELLED}),
+    **{
+        end: frozenset()
+        for end in (
+            Status.SUCCESSFUL, Status.FAILED, Status.CANCELLED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED,
+        )
+    },
+}  # fmt: skip
+"""What may follow what; a state that nothing follows is an end."""
+
+ACTIVE = frozenset(status for status, following in NEXT.items() if following)
+CAN_ROLL_BACK = frozenset({Status.IN_PROGRESS, Status.BAKING})
+CAN_CANCEL = frozenset({Status.PENDING, Status.IN_PROGRESS, Status.BAKING, Status.ROLLBACK_IN_PROGRESS})
+
+
+class IllegalTransitionError(RuntimeError):
+    """A state was to follow one that it cannot follow: a fault in this emulation."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Which refresh launched an instance, and whether while rolling back."""
+
+    refresh_id: str
+    rolling_back: bool = False
+
+
+@dataclass(eq=False)
+class InstanceRefresh:
+    """One refresh of one group.
+
+    Args:
+        group_name: The group.
+        preferences: In effect.
+        strategy: Always `Rolling` here.
+        desired: The request's DesiredConfiguration, or None.
+        target: Where new instances come from; None means the group's launch configuration.
+        original: The group's own template before the refresh, which a rollback returns to.
+        created_at: The clock, in seconds.
+    """
+
+    group_name: str
+    preferences: Preferences
+    strategy: str
+    desired: Mapping[str, Any] | None
+    target: TemplateRef | None
+    original: TemplateRef | None
+    created_at: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: Status = Status.PENDING
+    status_reason: str | None = None
+    percentage_complete: int = 0
+    instances_to_update: int = 0
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    rollback: dict[str, Any] | None = None
+    # By the clock, in seconds
+    began_at: float = 0.0
+    ended_at: float | None = None
+    progressed_at: float = 0.0
+    bake_until: float = 0.0
+    # For the engine
+    skipped: set[str] = field(default_factory=set)  # instances that matched already
+    most_ready: int = 0
+    cancel_waits: bool = True
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it blocks another refresh of the group."""
+        return self.status in ACTIVE
+
+    @property
+    def locks_configuration(self) -> bool:
+        """Whether the group's template may not be changed now."""
+        return self.is_active and bool(self.desired)
+
+    @property
+    def rolling_back(self) -> bool:
+        """Whether instances are being returned to the original template."""
+        return self.status is Status.ROLLBACK_IN_PROGRESS
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of instances that are launched for it now."""
+        return Mark(self.id, self.rolling_back)
+
+    @property
+    def source(self) -> TemplateRef | None:
+        """Where instances are launched from now."""
+        return self.original if self.rolling_back or not self.is_active else self.target
+
+    def enter(self, status: Status, now: float, reason: str | None = None) -> None:
+        """Change state.
+
+        Raises:
+            IllegalTransitionError: The state cannot follow the present one.
+        """
+        if status not in NEXT[self.status]:
+            raise IllegalTransitionError(f"refresh {self.id} of {self.group_name}: {self.status} -> {status}")
+        self.status, self.status_reason = status, reason
+        if status is Status.IN_PROGRESS:
+            self.start_time, self.began_at, self.progressed_at = datetime.now(UTC), now, now
+        if status is Status.ROLLBACK_IN_PROGRESS:
+            self.progressed_at, self.most_ready = now, 0
+            self.rollback = {
+                "RollbackReason": reason or "",
+                "RollbackStartTime": datetime.now(UTC),
+                "PercentageCompleteOnRollback": self.percentage_complete,
+                "InstancesToUpdateOnRollback": self.instances_to_update,
+            }
+        if not NEXT[status]:
+            self.end_time, self.ended_at = datetime.now(UTC), now
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as DescribeInstanceRefreshes does."""
+        wire = {
+            "InstanceRefreshId": self.id,
+            "AutoScalingGroupName": self.group_name,
+            "Status": self.status.value,
+            "StatusReason": self.status_reason,
+            "StartTime": self.start_time,
+            "EndTime": self.end_time,
+            "PercentageComplete": self.percentage_complete,
+            "InstancesToUpdate": self.instances_to_update,
+            "Preferences": self.preferences.wire,
+            "DesiredConfiguration": self.desired,
+            "RollbackDetails": self.rollback,
+            "Strategy": self.strategy,
+        }
+        return {name: value for name, value in wire.items() if value is not None}
+
+
+class RefreshLog:
+    """The refreshes of one group, newest first."""
+
+    def __init__(self) -> None:
+        self._records: list[InstanceRefresh] = []
+
+    def add(self, refresh: InstanceRefresh) -> None:
+        """Keep one more."""
+        self._records.insert(0, refresh)
+
+    @property
+    def active(self) -> InstanceRefresh | None:
+        """The one that is under way, if any."""
+        return next((refresh for refresh in self._records if refresh.is_active), None)
+
+    def records(self, now: float, ids: Iterable[str] = ()) -> list[InstanceRefresh]:
+        """Return those of the last six weeks, only those of the given ids if any are given."""
+        wanted = set(ids)
+        self._records = [
+            refresh for refresh in self._records if refresh.ended_at is None or now - refresh.ended_at < RETENTION
+        ]
+        return [refresh for refresh in self._records if not wanted or refresh.id in wanted]

@@ -1,0 +1,126 @@
+"""Preferences of a refresh: what may be asked, and what then holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from localcloud.autoscaling.exceptions import NotEmulatedError, ValidationError, constraint_errors
+
+from .arithmetic import Bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localcloud.autoscaling.group import ManagedGroup
+
+DEFAULT_MINIMUM = 90
+RANGES = {
+    "MinHealthyPercentage": (0, 100),
+    "MaxHealthyPercentage": (100, 200),
+    "InstanceWarmup": (0, None),
+    "BakeTime": (0, 172800),
+    "CheckpointDelay": (0, 172800),
+}
+CHOICES = {
+    "ScaleInProtectedInstances": ("Ignore", "Wait", "Refresh"),
+    "StandbyInstances": ("Terminate", "Ignore", "Wait"),
+}
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """The preferences that are in effect; times in seconds."""
+
+    bounds: Bounds
+    instance_warmup: int
+    skip_matching: bool = False
+    auto_rollback: bool = False
+    bake_time: int = 0
+    scale_in_protected: str = "Wait"
+    standby: str = "Wait"
+    wire: dict[str, Any] = field(default_factory=dict)  # as DescribeInstanceRefreshes echoes them
+
+
+def effective(asked: Mapping[str, Any], group: ManagedGroup) -> Preferences:
+    """Check the preferences of a request and fill in what was left out.
+
+    Raises:
+        ValidationError: A value out of range, or values that contradict each other.
+        NotEmulatedError: Checkpoints or alarms, which would silently not be honoured.
+    """
+    _check_values(asked)
+    _check_emulated(asked)
+    bounds = _bounds(asked, group)
+    # The first that is given, zero included.
+    candidates = (asked.get("InstanceWarmup"), group.default_instance_warmup, group.health_check_grace_period, 0)
+    warmup = next(value for value in candidates if value is not None)
+    wire = {name: value for name, value in asked.items() if name in {*RANGES, *CHOICES}}
+    wire |= {
+        "MinHealthyPercentage": bounds.minimum,
+        "InstanceWarmup": warmup,
+        "SkipMatching": bool(asked.get("SkipMatching")),
+        "AutoRollback": bool(asked.get("AutoRollback")),
+        "AlarmSpecification": {},
+    }
+    if bounds.maximum is not None:
+        wire["MaxHealthyPercentage"] = bounds.maximum
+    return Preferences(
+        bounds=bounds,
+        instance_warmup=warmup,
+        skip_matching=wire["SkipMatching"],
+        auto_rollback=wire["AutoRollback"],
+        bake_time=asked.get("BakeTime") or 0,
+        scale_in_protected=asked.get("ScaleInProtectedInstances") or "Wait",
+        standby=asked.get("StandbyInstances") or "Wait",
+        wire=wire,
+    )
+
+
+def _bounds(asked: Mapping[str, Any], group: ManagedGroup) -> Bounds:
+    minimum, maximum = asked.get("MinHealthyPercentage"), asked.get("MaxHealthyPercentage")
+    if maximum is not None and minimum is None:
+        raise ValidationError("MaxHealthyPercentage requires MinHealthyPercentage.")
+    # A policy's -1 says that it was taken back.
+    policy = {name: value for name, value in (group.instance_maintenance_policy or {}).items() if value >= 0}
+    if minimum is None:
+        minimum = policy.get("MinHealthyPercentage", DEFAULT_MINIMUM)
+    if maximum is None:
+        maximum = policy.get("MaxHealthyPercentage")
+    if maximum is not None and maximum - minimum > 100:
+        raise ValidationError(
+            f"The difference between MaxHealthyPercentage ({maximum}) and MinHealthyPercentage ({minimum}) "
+            "cannot be greater than 100."
+        )
+    return Bounds(minimum, maximum)
+
+
+def _check_emulated(asked: Mapping[str, Any]) -> None:
+    if asked.get("CheckpointDelay") is not None and not asked.get("CheckpointPercentages"):
+        raise ValidationError("CheckpointDelay requires CheckpointPercentages.")
+    if asked.get("CheckpointPercentages"):
+        raise NotEmulatedError("Preferences.CheckpointPercentages")
+    if (asked.get("AlarmSpecification") or {}).get("Alarms"):
+        raise NotEmulatedError("Preferences.AlarmSpecification.Alarms")
+
+
+def _check_values(asked: Mapping[str, Any]) -> None:
+    violations = []
+    for name, (least, most) in RANGES.items():
+        value = asked.get(name)
+        if value is None:
+            continue
+        if value < least:
+            violations.append((_member(name), value, f"have value greater than or equal to {least}"))
+        elif most is not None and value > most:
+            violations.append((_member(name), value, f"have value less than or equal to {most}"))
+    for name, choices in CHOICES.items():
+        value = asked.get(name)
+        if value is not None and value not in choices:
+            violations.append((_member(name), value, f"satisfy enum value set: [{', '.join(choices)}]"))
+    if violations:
+        raise constraint_errors(*violations)
+
+
+def _member(name: str) -> str:
+    return f"preferences.{name[0].lower()}{name[1:]}"
