@@ -61,7 +61,7 @@ variable "pipeline_cidrs" {
   description = "Addresses that the builder's temporary security group lets in by SSH."
 
   validation {
-    condition     = length(var.pipeline_cidrs) > 0 && ! contains(var.pipeline_cidrs, "0.0.0.0/0")
+    condition     = length(var.pipeline_cidrs) > 0 && contains(var.pipeline_cidrs, "0.0.0.0/0") == false
     error_message = "The variable pipeline_cidrs must name at least one network, and not the whole world."
   }
 }

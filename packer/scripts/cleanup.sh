@@ -19,7 +19,7 @@ fi
 
 # Traces.
 rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.sudo_as_admin_successful
-rm -rf /var/log/journal/* /run/log/journal/*
+rm -rf /var/log/journal/*
 find /var/log -type f \( -name '*.gz' -o -name '*.[0-9]' -o -name '*.old' \) -delete
 find /var/log -type f -exec truncate --size=0 {} +
 

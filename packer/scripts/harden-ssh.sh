@@ -25,8 +25,9 @@ fi
 
 # What counts is what sshd makes of it. It needs its runtime folder and the host keys for that.
 install --directory --mode=0755 /run/sshd
+effective="$(sshd -T)"
 for expected in 'permitrootlogin no' 'passwordauthentication no' 'permitemptypasswords no'; do
-  if ! sshd -T | grep -Fxq "$expected"; then
+  if ! grep -Fxq "$expected" <<<"$effective"; then
     echo "sshd would not use '$expected'" >&2
     exit 1
   fi

@@ -2,11 +2,12 @@
 # Runs provisioning steps in order: run-steps.sh STEP...; a step is the script STEP.sh beside this one. The first
 # that fails ends the bake, named. Each step finds the versions and the package functions loaded.
 set -euo pipefail
+exec 2>&1 # in one stream, a message stands where it was said
 
 case "${REBAKE_PACKAGE_MANAGER:-}" in
   apt | dnf) ;;
   *)
-    echo "REBAKE_PACKAGE_MANAGER='${REBAKE_PACKAGE_MANAGER:-}': must be apt or dnf" >&2
+    echo "REBAKE_PACKAGE_MANAGER='${REBAKE_PACKAGE_MANAGER:-}': must be apt or dnf"
     exit 1
     ;;
 esac
@@ -20,13 +21,13 @@ source "$here/packages.sh"
 step=""
 name_the_failed_step() {
   local status=$?
-  [[ $status -eq 0 ]] || echo "step $step failed with exit status $status" >&2
+  [[ $status -eq 0 ]] || echo "step $step failed with exit status $status"
 }
 trap name_the_failed_step EXIT
 
 for step in "$@"; do
   if [[ ! -f "$here/$step.sh" ]]; then
-    echo "there is no script $step.sh" >&2
+    echo "there is no script $step.sh"
     exit 1
   fi
   began=$SECONDS
