@@ -114,7 +114,8 @@ variable "desired_capacity" {
   type        = number
 
   validation {
-    condition     = floor(var.desired_capacity) == var.desired_capacity && var.desired_capacity >= var.min_size && var.desired_capacity <= var.max_size
+    # With the sizes in the wrong order no number is right, and max_size says so already.
+    condition     = floor(var.desired_capacity) == var.desired_capacity && (var.min_size > var.max_size || var.desired_capacity >= var.min_size && var.desired_capacity <= var.max_size)
     error_message = "desired_capacity is ${var.desired_capacity}; it must be a whole number between min_size, ${var.min_size}, and max_size, ${var.max_size}."
   }
 }

@@ -1,0 +1,39 @@
+# The registry of images (Parameter Store) as far as all services share it, and the artifacts.
+locals {
+  registry_policy = {
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Read"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:GetParametersByPath"]
+        Resource = ["${local.ssm}:parameter/rebake/*"]
+      },
+      {
+        Sid      = "PromoteBases"
+        Effect   = "Allow"
+        Action   = ["ssm:AddTagsToResource", "ssm:PutParameter"]
+        Resource = ["${local.ssm}:parameter/rebake/bases/*"]
+      },
+      {
+        Sid      = "VendorsImages"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:GetParameters"]
+        Resource = ["arn:${local.partition}:ssm:${var.region}::parameter/aws/service/*"]
+      },
+      {
+        Sid       = "Find"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket"]
+        Resource  = [local.bucket]
+        Condition = { StringLike = { "s3:prefix" = ["artifacts/*", "releases/*", "terraform/*"] } }
+      },
+      {
+        Sid      = "Artifacts"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = ["${local.bucket}/artifacts/*"]
+      },
+    ]
+  }
+}
