@@ -25,7 +25,14 @@ PLUGINS_FILE: Final = "plugins.pkr.hcl"
 FIRST_WITH_PLUGINS: Final = (1, 7, 0)
 
 _ARTIFACT_ID: Final = re.compile(r"[a-z0-9-]+:(ami-[0-9a-f]+)")
-_ERROR_LINE: Final = re.compile(r"^(==> .*: |\* |Error: |\s*on .+ line \d+|Build '.*' errored)")
+_BUILDER_LINE: Final = re.compile(r"    [\w.-]+: (.*)")
+"""What a program on the builder printed: indented, after the name of the build."""
+_STEP_FAILED: Final = re.compile(r"step (\S+) failed with exit status \d+")
+"""How packer/scripts/run-steps.sh tells which step failed; a line `==> STEP` begins each step."""
+_SUMMARY_LINE: Final = re.compile(r"--> [\w.-]+: (?!AMIs were created)(.+)")
+
+STEP_LINES: Final = 10
+"""How many of a failed step's last lines an error shows."""
 
 _SEEN: Final = {
     "key_pair": re.compile(r"Creating temporary keypair: (\S+)"),
@@ -122,9 +129,24 @@ class Packer(Runner):
         return ami_of_manifest(manifest)
 
     def explain(self, output: str) -> str:
-        """Return the lines in which Packer says what failed, and the end of its output."""
-        errors = [line for line in output.splitlines() if _ERROR_LINE.match(line)]
-        return f"Packer's last words: {errors[-1].strip() if errors else 'none'}\n{super().explain(output)}"
+        """Return what failed in Packer's own words: the step and what it printed, or the error of the build."""
+        return reason_in(output) or super().explain(output)
+
+
+def reason_in(output: str) -> str:
+    """Return why a build failed, from its output; empty where it does not say so in a known form.
+
+    A provisioning step that fails is told with its last lines, because Packer's own summary knows only that some
+    script had an exit status.
+    """
+    lines = [match[1] for line in output.splitlines() if (match := _BUILDER_LINE.match(line))]
+    for index, line in enumerate(lines):
+        if step := _STEP_FAILED.fullmatch(line):
+            begin = max((at for at, text in enumerate(lines[:index]) if text == f"==> {step[1]}"), default=-1) + 1
+            said = lines[begin:index][-STEP_LINES:]
+            return "\n  ".join([line, *said])
+    summary = [match[1] for line in output.splitlines() if (match := _SUMMARY_LINE.match(line))]
+    return "; ".join(dict.fromkeys(summary))
 
 
 def ami_of_manifest(path: Path) -> str:

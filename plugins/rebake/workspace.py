@@ -53,6 +53,7 @@ def workspace(
     name = f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     root = paths.work_root()
     root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(root)
     lock_path = root / f"{name}.lock"
     lock = _acquire(lock_path, key, patience, sleep)
     folder = root / name
@@ -64,6 +65,20 @@ def workspace(
         shutil.rmtree(folder, ignore_errors=True)
         lock_path.unlink(missing_ok=True)
         os.close(lock)
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove the folders of killed tries that no retry came back to."""
+    for path in root.glob("*.lock"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _acquire(path: Path, key: str, patience: float, sleep: Callable[[float], None]) -> int:

@@ -47,6 +47,16 @@ def test_what_a_killed_try_left_in_the_folder_is_not_seen_by_the_next() -> None:
         assert list(place.path.iterdir()) == []
 
 
+def test_folders_of_killed_tries_that_nobody_retried_go_away_and_those_in_use_stay(root: Path) -> None:
+    with workspace("in use") as used:
+        (root / "abandoned").mkdir()
+        (root / "abandoned.lock").touch()
+        with workspace("another"):
+            assert used.path.is_dir()
+            assert not (root / "abandoned").exists()
+            assert not (root / "abandoned.lock").exists()
+
+
 def test_different_work_has_different_folders_even_where_the_names_read_alike() -> None:
     with workspace("a/b") as one, workspace("a-b") as other:
         assert one.path != other.path

@@ -14,7 +14,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import artifact, config, packer, recipe, tags
 from rebake.connection import EnvironmentConnection
-from rebake.exceptions import ConfigError, ImageError
+from rebake.exceptions import ConfigError, ImageError, ToolFailedError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import Image, ImageHook
 from rebake.hooks.network import NetworkHook
@@ -104,9 +104,11 @@ class _BakeStage(ToolStage, EnvironmentConnection, AwsBaseOperator[ImageHook]):
         variables = what.variables(self.environment, network, access.endpoint, run, datetime.now(tz=UTC))
         try:
             ami_id = runner.build(what.template, variables)
-        except Exception:
+        except Exception as error:
             # Packer cleans up after itself; should it have failed at that, the run must not leave it behind.
             self._sweep_quietly(context, run)
+            if isinstance(error, ToolFailedError):
+                raise ToolFailedError(f"baking {what.subject} {what.label} failed: {error}") from error
             raise
         finally:
             self._runner = None
