@@ -30,7 +30,7 @@ help: ## say what there is
 .PHONY: setup
 setup: ## install what is missing: tools, Python packages, the instances' operating system image
 	@setup/setup.sh
-	@$(STACK) engine >/dev/null
+	@$(STACK) image
 
 .PHONY: tools
 tools:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 
 from rebake import config
-from stack import demo, follow, status, up
+from stack import demo, follow, osimage, status, up
 from stack.airflow import COMPONENTS
+from stack.engine import Engine
 from stack.errors import InputError, StackError
 from stack.layout import Layout
 from stack.processes import Process
@@ -42,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("up", _up, "start the container engine, the embedded cloud and Airflow")
     verb("down", _down, "stop everything and see that nothing is left")
     verb("clean", _clean, "down, and remove everything that was made in this folder")
+    verb("image", _image, "build the instances' operating system image, if it is not there")
     verb("engine", _engine, "start the container engine alone and print what tests need to know of it")
     made = verb("demo", _demo, "deploy twice, the second time under load")
     made.add_argument("--rate", type=float, default=50, help="requests a second (default: %(default)s)")
@@ -75,9 +78,24 @@ def _clean(layout: Layout, _: argparse.Namespace) -> int:
     return 0
 
 
+def _image(layout: Layout, _: argparse.Namespace) -> int:
+    engine = Engine(layout)
+    started = not engine.answers()
+    engine.start()
+    osimage.ensure(layout, engine)
+    if started:
+        engine.stop()
+    return 0
+
+
 def _engine(layout: Layout, _: argparse.Namespace) -> int:
-    engine, image = up.with_engine(layout)
-    print(f"DOCKER_HOST={engine.url}\nREBAKE_OS_IMAGE={image}")
+    engine = Engine(layout)
+    started = not engine.answers()
+    with contextlib.redirect_stdout(sys.stderr):
+        engine.start()
+        image = osimage.ensure(layout, engine)
+    # For a shell to take in: what tests need to know, and whether it is for them to stop the engine.
+    print(f"REBAKE_ENGINE={engine.url}\nREBAKE_OS_IMAGE={image}\nREBAKE_ENGINE_STARTED={'yes' if started else 'no'}")
     return 0
 
 

@@ -71,7 +71,7 @@ class Airflow:
             "REBAKE_ENVIRONMENT": ENVIRONMENT,
             "REBAKE_INSTANCE_CIDR": self.settings.network_cidr,
             "REBAKE_WORK": str(self.layout.state / "work"),
-            "TF_CLI_CONFIG_FILE": str(self.layout.state / "terraform" / "terraform.rc"),
+            "TF_CLI_CONFIG_FILE": str(self.layout.shared / "terraform" / "terraform.rc"),
             "CHECKPOINT_DISABLE": "1",
         }
 

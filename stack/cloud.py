@@ -95,5 +95,5 @@ def python_environment(layout: Layout) -> dict[str, str]:
         **kept,
         "PYTHONPATH": f"{layout.project / 'plugins'}:{layout.project}",
         "PYTHONUNBUFFERED": "1",
-        "PATH": f"{layout.state / 'bin'}:{layout.venv_python.parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
+        "PATH": f"{layout.shared / 'bin'}:{layout.venv_python.parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
     }

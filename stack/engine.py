@@ -63,7 +63,7 @@ class Engine:
             raise StackError(f"{socket} is too long for the path of a socket")
         self.socket = socket
         self.url = f"unix://{socket}"
-        self.process = Process(layout, "engine")
+        self.process = Process(layout.own, "engine")
 
     def client(self) -> docker.APIClient:
         """Return a client of the engine's API."""
@@ -145,6 +145,8 @@ class Engine:
         """Stop our own Podman and undo its mounts; a Docker engine is not ours to stop."""
         if not self.own:
             return
+        if self.process.pid:
+            step("stopping Podman")
         stop([self.process])
         for mount in sorted(_mounts_below(self.layout.podman, self.layout.podman_run), key=len, reverse=True):
             subprocess.run([*as_root(), "umount", "--lazy", mount], check=False, capture_output=True)

@@ -20,24 +20,37 @@ class Layout:
 
     Args:
         project: The checkout, with symbolic links resolved.
+        name: Of a second stack beside the clone's own, such as that of the tests: it shares the container engine,
+            the tools and the operating system image, and nothing else. Empty for the clone's own.
     """
 
     project: Path
+    name: str = ""
 
     @classmethod
-    def here(cls) -> Layout:
+    def here(cls, name: str = "") -> Layout:
         """Return the layout of the checkout that this file lies in."""
-        return cls(Path(__file__).resolve().parents[1])
+        return cls(Path(__file__).resolve().parents[1], name)
+
+    @property
+    def own(self) -> Layout:
+        """The layout of the clone's own stack, to which all that is shared belongs."""
+        return Layout(self.project)
 
     @property
     def clone_id(self) -> str:
-        """Eight hexadecimal digits that tell this clone from others on the machine."""
-        return hashlib.sha256(str(self.project).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits that tell this stack from all others on the machine."""
+        return hashlib.sha256(f"{self.project}{self.name and ':'}{self.name}".encode()).hexdigest()[:8]
+
+    @property
+    def shared(self) -> Path:
+        """Tools, caches, the container engine: made once for the clone, ignored by git."""
+        return self.project / ".rebake"
 
     @property
     def state(self) -> Path:
-        """Everything that is made while running, ignored by git."""
-        return self.project / ".rebake"
+        """Everything that is made while this stack runs."""
+        return self.shared / "stacks" / self.name if self.name else self.shared
 
     @property
     def logs(self) -> Path:
@@ -57,7 +70,7 @@ class Layout:
     @property
     def podman(self) -> Path:
         """Images, containers and settings of the Podman that is this clone's own."""
-        return self.state / "podman"
+        return self.shared / "podman"
 
     @property
     def podman_run(self) -> Path:
@@ -70,7 +83,7 @@ class Layout:
         if len(str(inside)) <= RUNROOT_LIMIT:
             return inside
         root = "/run" if os.geteuid() == 0 else "/tmp"  # noqa: S108 -- Podman makes it as root, mode 0711.
-        return Path(root) / f"rebake-{self.clone_id}"
+        return Path(root) / f"rebake-{self.own.clone_id}"
 
     @property
     def venv_python(self) -> Path:

@@ -20,7 +20,7 @@ def reference(layout: Layout) -> str:
     digest = hashlib.sha256((layout.project / "setup" / "versions.env").read_bytes())
     for path in _sources(layout):
         digest.update(f"\0{path.name}\0{path.stat().st_mode:o}\0".encode() + path.read_bytes())
-    return f"localhost/rebake-os-{layout.clone_id}:{digest.hexdigest()[:12]}"
+    return f"localhost/rebake-os-{layout.own.clone_id}:{digest.hexdigest()[:12]}"
 
 
 def ensure(layout: Layout, engine: Engine) -> str:
@@ -39,9 +39,9 @@ def ensure(layout: Layout, engine: Engine) -> str:
             raise StackError(made.stderr.strip().removeprefix("error: "))
         if rootfs := made.stdout.strip():
             step("importing Debian into the container engine")
-            base = f"localhost/rebake-rootfs-{layout.clone_id}:{Path(rootfs).stem}"
-            name, _, tag = base.rpartition(":")
-            client.import_image_from_file(rootfs, repository=name, tag=tag)
+            base = f"localhost/rebake-rootfs-{layout.own.clone_id}:{Path(rootfs).stem}"
+            # Podman overlooks a tag that is given by itself.
+            client.import_image_from_file(rootfs, repository=base)
         step("building the instances' operating system image")
         output = list(
             client.build(
@@ -64,7 +64,7 @@ def remove(layout: Layout, engine: Engine) -> None:
     """Remove this clone's operating system images from the engine."""
     with contextlib.closing(engine.client()) as client:
         for kind in ("os", "rootfs"):
-            for image in client.images(f"localhost/rebake-{kind}-{layout.clone_id}"):
+            for image in client.images(f"localhost/rebake-{kind}-{layout.own.clone_id}"):
                 for tag in image["RepoTags"] or []:
                     client.remove_image(tag, force=True)
 

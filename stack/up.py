@@ -83,19 +83,19 @@ def connect(layout: Layout, *, choose: bool = False) -> Stack:
     return Stack(layout, chosen, Cloud(layout, chosen), Airflow(layout, chosen), Api(chosen))
 
 
-def with_engine(layout: Layout) -> tuple[Engine, str]:
-    """Start the container engine alone, and return it with the name of the instances' operating system image."""
-    engine = Engine(layout)
-    engine.start()
-    return engine, osimage.ensure(layout, engine)
-
-
 def down(layout: Layout) -> None:
-    """Stop every process of this clone, remove what it has in the engine, and check that nothing is left.
+    """Stop every process of this stack, remove what it has in the engine, and check that nothing is left.
+
+    A second stack leaves the container engine to the clone's own.
 
     Raises:
         StackError: naming what could not be removed.
     """
+    if not layout.name:
+        for folder in sorted((layout.shared / "stacks").glob("*")):
+            step(f"taking down the second stack {folder.name}")
+            down(Layout.here(folder.name))
+            shutil.rmtree(folder, ignore_errors=True)
     step("stopping Airflow")
     processes.stop([processes.Process(layout, name) for name in COMPONENTS])
     step("stopping the embedded cloud, with its instances")
@@ -105,15 +105,12 @@ def down(layout: Layout) -> None:
     if engine.answers():
         engine.remove_leftovers()
         left = engine.leftovers()
-        if engine.own:
-            step("stopping Podman")
-        else:
+        if not engine.own and not layout.name:
             osimage.remove(layout, engine)
-    engine.stop()
+    if not layout.name:
+        engine.stop()
     left += [f"process {pid}" for pid in processes.kill_marked(layout.clone_id)]
     shutil.rmtree(layout.state / "work", ignore_errors=True)
-    if layout.podman_run.exists() and not layout.podman_run.is_relative_to(layout.state):
-        left.append(f"folder {layout.podman_run}")
     if left:
         raise StackError("down, but for: " + ", ".join(left))
     step("down: no process, container, network or image of this clone is left")
@@ -123,7 +120,7 @@ def clean(layout: Layout) -> None:
     """Take everything down, and remove everything that was ever made in this folder, the virtual environment too."""
     down(layout)
     step("removing .rebake, .venv and build")
-    for folder in (layout.state, layout.project / "build", layout.project / ".venv"):
+    for folder in (layout.shared, layout.project / "build", layout.project / ".venv"):
         if folder.exists() and subprocess.run(["rm", "-rf", str(folder)], check=False, capture_output=True).returncode:
             subprocess.run([*as_root(), "rm", "-rf", str(folder)], check=True)
     for name in (".pytest_cache", ".mypy_cache", ".ruff_cache"):

@@ -55,10 +55,10 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def engine_url() -> str:
-    """Return the address of the container engine that `make test` started, as `DOCKER_HOST` names it."""
-    url = os.environ.get("DOCKER_HOST", "")
+    """Return the address of the container engine that `make test` started, such as unix:///path/to.sock."""
+    url = os.environ.get("REBAKE_ENGINE", "")
     if not url:
-        pytest.fail("DOCKER_HOST is not set: run the tests by `make test`, which starts the container engine")
+        pytest.fail("REBAKE_ENGINE is not set: run the tests by `make test`, which starts the container engine")
     return url
 
 
