@@ -6,7 +6,6 @@ passwd --quiet --lock root 2>/dev/null || usermod --lock root
 sed -i -E 's/^(UMASK)\s+.*/\1 027/; s/^(HOME_MODE)\s+.*/\1 0700/' /etc/login.defs
 printf '%s\n' '# New files are readable by their owner and group only.' 'umask 027' >/etc/profile.d/rebake-umask.sh
 
-chown root:root /etc/passwd /etc/group /etc/shadow /etc/gshadow
 chmod 0644 /etc/passwd /etc/group
 for file in /etc/shadow /etc/gshadow; do
   chmod u-x,g-wx,o-rwx "$file"

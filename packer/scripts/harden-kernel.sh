@@ -39,6 +39,6 @@ chmod 0644 /etc/sysctl.d/60-rebake.conf
 if systemd-detect-virt --quiet --container; then
   echo "in a container: the settings are written, not applied"
 else
-  # -e: a kernel without one of them is no reason to fail.
-  sysctl --quiet -e --load /etc/sysctl.d/60-rebake.conf
+  # --ignore: a kernel without one of them is no reason to fail.
+  sysctl --quiet --ignore --load=/etc/sysctl.d/60-rebake.conf
 fi
