@@ -14,6 +14,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 THROTTLING_CODES: Final = frozenset({
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
+    "LimitExceededException",
     "PriorRequestNotComplete",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",

@@ -108,7 +108,8 @@ async def ask_http(session: aiohttp.ClientSession, base_url: str, check: Check) 
             body = (await response.read()).decode("utf-8", "replace")
             status = response.status
     except (aiohttp.ClientError, OSError) as error:
-        return Answer(ok=False, text=f"no answer: {type(error).__name__}: {error}".rstrip(": "))
+        cause = getattr(error, "os_error", error)  # aiohttp's own text also tells of TLS settings
+        return Answer(ok=False, text=f"no answer: {type(cause).__name__}: {cause}".rstrip(": "))
     if status != check.status:
         return Answer(ok=False, text=f"HTTP {status}, wanted {check.status}; body: {excerpt(body)}")
     if check.contains is not None and check.contains not in body:
