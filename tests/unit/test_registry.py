@@ -1,0 +1,131 @@
+"""The registry's channels: conditional writes, a shift that can be repeated, and AWS's late refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from rebake.exceptions import ImageError
+from rebake.hooks.registry import CANDIDATE, CHANNELS, CURRENT, DATA_TYPE, PREVIOUS, RegistryHook, service_name
+from rebake.operators.promote_ami import PromoteAmiOperator
+from tests.unit.rollout_support import CONNECTION, REGION, context, stubbed
+
+NAME = service_name("webapp")
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryHook]:
+    """Give a registry with nothing in it."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+    with mock_aws():
+        yield RegistryHook(**CONNECTION)
+
+
+def _image(number: int) -> str:
+    return f"ami-{number:017x}"
+
+
+def _read(registry: RegistryHook) -> dict[str, str]:
+    found = {channel: registry.read(NAME, channel) for channel in CHANNELS}
+    return {channel: pointer.ami_id for channel, pointer in found.items() if pointer}
+
+
+def test_a_channel_that_was_never_set_points_nowhere(registry: RegistryHook) -> None:
+    assert registry.read(NAME, CURRENT) is None
+
+
+def test_pointing_writes_a_parameter_that_aws_checks(registry: RegistryHook) -> None:
+    version = registry.point(NAME, CANDIDATE, _image(1), poll_seconds=0, labels={"rebake:kind": "fleet"})
+
+    parameter = boto3.client("ssm", region_name=REGION).get_parameter(Name="/rebake/webapp/candidate")["Parameter"]
+    assert (parameter["Value"], parameter["Version"], parameter["DataType"]) == (_image(1), version, DATA_TYPE)
+
+
+def test_pointing_again_at_the_same_image_writes_nothing(registry: RegistryHook) -> None:
+    first = registry.point(NAME, CANDIDATE, _image(1), poll_seconds=0)
+
+    assert registry.point(NAME, CANDIDATE, _image(1), poll_seconds=0) == first
+    assert registry.point(NAME, CANDIDATE, _image(2), poll_seconds=0) == first + 1
+
+
+def test_a_channel_outside_the_vocabulary_is_refused(registry: RegistryHook) -> None:
+    with pytest.raises(ValueError, match="'latest' is none of candidate, current, previous"):
+        registry.point(NAME, "latest", _image(1), poll_seconds=0)
+
+
+def test_the_first_release_has_no_previous(registry: RegistryHook) -> None:
+    registry.release(NAME, _image(1), poll_seconds=0)
+
+    assert _read(registry) == {CURRENT: _image(1)}
+
+
+def test_a_release_moves_current_and_remembers_the_one_before(registry: RegistryHook) -> None:
+    for number in (1, 2, 3):
+        registry.release(NAME, _image(number), poll_seconds=0)
+
+    assert _read(registry) == {CURRENT: _image(3), PREVIOUS: _image(2)}
+
+
+def test_a_release_that_is_repeated_does_not_shift_twice(registry: RegistryHook) -> None:
+    for number in (1, 2, 2, 2):
+        registry.release(NAME, _image(number), poll_seconds=0)
+
+    assert _read(registry) == {CURRENT: _image(2), PREVIOUS: _image(1)}
+
+
+def test_a_release_that_was_broken_off_between_the_two_writes_is_finished_by_the_next_try(
+    registry: RegistryHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.release(NAME, _image(1), poll_seconds=0)
+    point = RegistryHook.point
+
+    def die_at_current(self: RegistryHook, name: str, channel: str, ami_id: str, **kwargs: Any) -> int:
+        if channel == CURRENT:
+            raise ConnectionResetError
+        return point(self, name, channel, ami_id, **kwargs)
+
+    monkeypatch.setattr(RegistryHook, "point", die_at_current)
+    with pytest.raises(ConnectionResetError):
+        registry.release(NAME, _image(2), poll_seconds=0)
+    monkeypatch.setattr(RegistryHook, "point", point)
+
+    registry.release(NAME, _image(2), poll_seconds=0)
+
+    assert _read(registry) == {CURRENT: _image(2), PREVIOUS: _image(1)}
+
+
+def test_a_value_that_aws_drops_after_it_has_answered_is_an_error() -> None:
+    """AWS checks the image after PutParameter has returned; the parameter then never shows."""
+    with stubbed("ssm") as (client, stubber):
+        hook = RegistryHook(**CONNECTION)
+        hook.__dict__["conn"] = client
+        stubber.add_client_error("get_parameter", "ParameterNotFound")
+        stubber.add_response("put_parameter", {"Version": 1})
+        for _ in range(60):
+            stubber.add_client_error("get_parameter", "ParameterNotFound")
+
+        with pytest.raises(ImageError, match=f"did not accept {_image(1)} for /rebake/webapp/candidate"):
+            hook.point(NAME, CANDIDATE, _image(1), poll_seconds=0)
+
+
+def test_promotion_returns_the_version_and_leaves_current_alone(registry: RegistryHook) -> None:
+    registry.release(NAME, _image(1), poll_seconds=0)
+
+    version = PromoteAmiOperator(task_id="promote_ami", ami_id=_image(2), name=NAME).execute(context())
+
+    assert version == 1
+    assert _read(registry) == {CANDIDATE: _image(2), CURRENT: _image(1)}
+
+
+def test_promotion_can_point_another_channel(registry: RegistryHook) -> None:
+    PromoteAmiOperator(
+        task_id="promote_ami", ami_id=_image(2), name="/rebake/bases/debian-12", channel=CURRENT
+    ).execute(context())
+
+    pointer = registry.read("/rebake/bases/debian-12", CURRENT)
+    assert pointer is not None
+    assert pointer.ami_id == _image(2)

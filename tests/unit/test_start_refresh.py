@@ -1,0 +1,207 @@
+"""The stage start_refresh: adopt, find nothing to do, or start; and refuse what would roll out something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from rebake.config import load_service
+from rebake.exceptions import RolloutFailedError
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.instance import InstanceHook
+from rebake.operators.start_refresh import StartRefreshOperator
+from rebake.refresh import preferences
+from tests.unit.rollout_support import (
+    AMI,
+    ASKED,
+    CONNECTION,
+    GROUP,
+    TEMPLATE,
+    context,
+    group,
+    instance,
+    refresh,
+    stubbed,
+)
+
+OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
+NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
+
+Operator = Callable[..., StartRefreshOperator]
+
+
+@pytest.fixture
+def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """Give the script that Auto Scaling answers from."""
+    with stubbed("autoscaling") as (client, stubber):
+        monkeypatch.setattr(AutoScalingHook, "conn", client)
+        yield stubber
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """Return a function that builds the operator; the template's version holds the image AMI, or another."""
+
+    def build(holds: str = AMI, version: str = "2") -> StartRefreshOperator:
+        monkeypatch.setattr(InstanceHook, "template_image", lambda *_: holds)
+        return StartRefreshOperator(
+            task_id="start_refresh",
+            service="webapp",
+            auto_scaling_group_name=GROUP,
+            launch_template_id=TEMPLATE,
+            launch_template_version=version,
+            ami_id=AMI,
+        )
+
+    return build
+
+
+def _answer(stubber: Stubber, of: Any, *refreshes: Any) -> None:
+    stubber.add_response(
+        "describe_auto_scaling_groups", {"AutoScalingGroups": [of]}, {"AutoScalingGroupNames": [GROUP]}
+    )
+    stubber.add_response(
+        "describe_instance_refreshes", {"InstanceRefreshes": list(refreshes)}, {"AutoScalingGroupName": GROUP}
+    )
+
+
+def _expect_start(stubber: Stubber) -> None:
+    stubber.add_response(
+        "start_instance_refresh",
+        {"InstanceRefreshId": "r-new"},
+        {
+            "AutoScalingGroupName": GROUP,
+            "Strategy": "Rolling",
+            "DesiredConfiguration": {"LaunchTemplate": {"LaunchTemplateId": TEMPLATE, "Version": "2"}},
+            "Preferences": preferences(load_service("webapp").rollout),
+        },
+    )
+
+
+def test_a_refresh_is_started_to_the_numbered_version_with_whole_preferences(
+    autoscaling: Stubber, operator: Operator
+) -> None:
+    _answer(autoscaling, OLD, refresh("Successful", version="1"))
+    _expect_start(autoscaling)
+
+    assert operator().execute(context()) == "r-new"
+
+
+def test_the_instances_that_are_replaced_are_kept_for_the_record(autoscaling: Stubber, operator: Operator) -> None:
+    _answer(autoscaling, group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2")))
+    _expect_start(autoscaling)
+    task = context()
+
+    operator().execute(task)
+
+    assert task["ti"].pushed == {"instances_before": ["i-1", "i-2"]}
+
+
+def test_a_mixed_fleet_is_refreshed_although_the_group_points_at_the_version(
+    autoscaling: Stubber, operator: Operator
+) -> None:
+    """As a cancelled refresh leaves it: what differs must never be skipped."""
+    _answer(autoscaling, group("2", instance("i-1", "1"), instance("i-3", "2")), refresh("Cancelled", version="1"))
+    _expect_start(autoscaling)
+
+    assert operator().execute(context()) == "r-new"
+
+
+def test_an_active_refresh_to_the_same_version_is_adopted(autoscaling: Stubber, operator: Operator) -> None:
+    _answer(autoscaling, OLD, refresh("InProgress", refresh_id="r-same"))
+
+    assert operator().execute(context()) == "r-same"
+
+
+def test_an_active_refresh_to_another_version_is_an_error_that_names_it(
+    autoscaling: Stubber, operator: Operator
+) -> None:
+    _answer(autoscaling, OLD, refresh("InProgress", refresh_id="r-other", version="9"))
+
+    with pytest.raises(RolloutFailedError, match="r-other to version 9 is InProgress"):
+        operator().execute(context())
+
+
+@pytest.mark.parametrize("of", [NEW, group("2")], ids=["all instances run it", "just created, nothing launched yet"])
+def test_nothing_is_started_for_a_fleet_that_runs_the_version(
+    autoscaling: Stubber, operator: Operator, of: Any
+) -> None:
+    _answer(autoscaling, of)
+
+    assert operator().execute(context()) is None
+
+
+def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
+    autoscaling: Stubber, operator: Operator
+) -> None:
+    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-mine", StartTime=ASKED + timedelta(minutes=3)))
+
+    assert operator().execute(context()) == "r-mine"
+
+
+def test_a_refresh_of_an_earlier_run_is_not_claimed(autoscaling: Stubber, operator: Operator) -> None:
+    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-past", StartTime=ASKED - timedelta(minutes=3)))
+
+    assert operator().execute(context()) is None
+
+
+@pytest.mark.parametrize(
+    ("winner", "returned"), [("2", "r-race"), ("9", None)], ids=["to the same version", "to another version"]
+)
+def test_a_refresh_that_someone_started_a_moment_ago_is_looked_at(
+    autoscaling: Stubber, operator: Operator, winner: str, returned: str | None
+) -> None:
+    _answer(autoscaling, OLD)
+    autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
+    autoscaling.add_response(
+        "describe_instance_refreshes",
+        {"InstanceRefreshes": [refresh("Pending", refresh_id="r-race", version=winner)]},
+    )
+
+    if returned:
+        assert operator().execute(context()) == returned
+    else:
+        with pytest.raises(RolloutFailedError, match="r-race"):
+            operator().execute(context())
+
+
+def test_a_template_version_with_another_image_is_not_rolled_out(autoscaling: Stubber, operator: Operator) -> None:
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [OLD]})
+
+    with pytest.raises(RolloutFailedError, match=f"holds image ami-0ther, not {AMI}"):
+        operator(holds="ami-0ther").execute(context())
+
+
+@pytest.mark.parametrize("version", ["$Latest", "$Default", ""])
+def test_a_version_that_aws_cannot_roll_back_from_is_refused(
+    autoscaling: Stubber, operator: Operator, version: str
+) -> None:
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [OLD]})
+
+    with pytest.raises(RolloutFailedError, match="is not a number"):
+        operator(version=version).execute(context())
+
+
+def test_a_group_that_does_not_exist_is_named(autoscaling: Stubber, operator: Operator) -> None:
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": []})
+
+    with pytest.raises(RolloutFailedError, match=f"group {GROUP} does not exist in eu-west-1"):
+        operator().execute(context())
+
+
+def test_all_pages_of_refreshes_are_read(autoscaling: Stubber) -> None:
+    """boto3 has no paginator here, so this is ours to get right."""
+    autoscaling.add_response(
+        "describe_instance_refreshes", {"InstanceRefreshes": [refresh("Failed")], "NextToken": "more"}
+    )
+    autoscaling.add_response(
+        "describe_instance_refreshes",
+        {"InstanceRefreshes": [refresh("InProgress", refresh_id="r-2")]},
+        {"AutoScalingGroupName": GROUP, "NextToken": "more"},
+    )
+
+    assert [one["InstanceRefreshId"] for one in AutoScalingHook(**CONNECTION).refreshes(GROUP)] == ["r-1", "r-2"]
