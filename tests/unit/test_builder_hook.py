@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from rebake import tags
+from rebake.hooks.builder import BuilderHook
+
+RUN = "deploy_webapp/manual__1"
+
+
+@pytest.fixture
+def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
+    with mock_aws():
+        yield boto3.client("ec2", region_name="eu-west-1")
+
+
+@pytest.fixture
+def hook(ec2: Any) -> BuilderHook:
+    return BuilderHook(aws_conn_id=None, region_name="eu-west-1")
+
+
+def _tags(kind: str, run: str) -> list[dict[str, str]]:
+    return [{"Key": tags.KIND, "Value": kind}, {"Key": tags.DAG_RUN, "Value": run}]
+
+
+def _builder(ec2: Any, name: str, kind: str = tags.KIND_BUILDER, run: str = RUN) -> tuple[str, str]:
+    """Make what a build of Packer has while it runs; return the ids of instance and security group."""
+    ec2.create_key_pair(KeyName=name)
+    group = ec2.create_security_group(GroupName=name, Description="Temporary group for Packer")["GroupId"]
+    instance = ec2.run_instances(
+        ImageId="ami-0123456789abcdef0",
+        MinCount=1,
+        MaxCount=1,
+        KeyName=name,
+        SecurityGroupIds=[group],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": _tags(kind, run)}],
+    )["Instances"][0]["InstanceId"]
+    return instance, group
+
+
+def _state(ec2: Any, instance: str) -> str:
+    found = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    state: str = found["State"]["Name"]
+    return state
+
+
+def _keys(ec2: Any) -> set[str]:
+    return {key["KeyName"] for key in ec2.describe_key_pairs()["KeyPairs"]}
+
+
+def _groups(ec2: Any) -> set[str]:
+    return {group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]} - {"default"}
+
+
+def test_the_instance_its_key_pair_and_its_security_group_go(ec2: Any, hook: BuilderHook) -> None:
+    instance, _ = _builder(ec2, "packer_1")
+
+    removed = hook.sweep(RUN, {}, 0.01)
+
+    assert _state(ec2, instance) == "terminated"
+    assert _keys(ec2) == set()
+    assert _groups(ec2) == set()
+    assert removed == [instance, "packer_1", "packer_1"]
+
+
+def test_key_pair_and_group_that_only_the_bakes_notes_know_go(ec2: Any, hook: BuilderHook) -> None:
+    ec2.create_key_pair(KeyName="packer_key")
+    ec2.create_security_group(GroupName="packer_group", Description="Temporary group for Packer")
+
+    hook.sweep(RUN, {"key_pair": ["packer_key"], "security_group": ["packer_group"]}, 0.01)
+
+    assert _keys(ec2) == set()
+    assert _groups(ec2) == set()
+
+
+def test_key_pair_and_group_with_the_runs_tags_go(ec2: Any, hook: BuilderHook) -> None:
+    tagged = _tags(tags.KIND_BUILDER, RUN)
+    ec2.create_key_pair(KeyName="packer_3", TagSpecifications=[{"ResourceType": "key-pair", "Tags": tagged}])
+    ec2.create_security_group(
+        GroupName="packer_4",
+        Description="Temporary group for Packer",
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tagged}],
+    )
+
+    hook.sweep(RUN, {}, 0.01)
+
+    assert _keys(ec2) == set()
+    assert _groups(ec2) == set()
+
+
+def test_a_volume_that_lost_its_builder_goes(ec2: Any, hook: BuilderHook) -> None:
+    def volume(run: str) -> str:
+        made: str = ec2.create_volume(
+            AvailabilityZone="eu-west-1a",
+            Size=8,
+            TagSpecifications=[{"ResourceType": "volume", "Tags": _tags(tags.KIND_BUILDER, run)}],
+        )["VolumeId"]
+        return made
+
+    left, other = volume(RUN), volume("deploy_webapp/manual__2")
+
+    hook.sweep(RUN, {}, 0.01)
+
+    volumes = {one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]}
+    assert left not in volumes
+    assert other in volumes
+
+
+@pytest.mark.parametrize(
+    ("kind", "run"),
+    [
+        pytest.param(tags.KIND_BUILDER, "deploy_webapp/manual__2", id="the builder of another run"),
+        pytest.param(tags.KIND_BUILDER, f"{RUN}0", id="a run whose id begins alike"),
+        pytest.param(tags.KIND_PROBE, RUN, id="the run's probe"),
+        pytest.param(tags.KIND_FLEET, RUN, id="an instance of a fleet"),
+    ],
+)
+def test_what_is_not_the_runs_builder_stays(ec2: Any, hook: BuilderHook, kind: str, run: str) -> None:
+    instance, _ = _builder(ec2, "packer_other", kind, run)
+
+    assert hook.sweep(RUN, {}, 0.01) == []
+    assert _state(ec2, instance) == "running"
+    assert _keys(ec2) == {"packer_other"}
+    assert _groups(ec2) == {"packer_other"}
+
+
+def test_a_key_pair_or_group_of_another_name_stays_even_if_the_builder_uses_it(ec2: Any, hook: BuilderHook) -> None:
+    _builder(ec2, "the-teams-own")
+
+    hook.sweep(RUN, {"key_pair": ["the-teams-own"], "security_group": ["the-teams-own"]}, 0.01)
+
+    assert _keys(ec2) == {"the-teams-own"}
+    assert _groups(ec2) == {"the-teams-own"}
+
+
+def test_a_run_id_with_wildcards_means_itself(ec2: Any, hook: BuilderHook) -> None:
+    instance, _ = _builder(ec2, "packer_other")
+
+    assert hook.sweep("deploy_*/manual__?", {}, 0.01) == []
+    assert _state(ec2, instance) == "running"
+
+
+def test_a_second_sweep_finds_nothing(ec2: Any, hook: BuilderHook) -> None:
+    _builder(ec2, "packer_1")
+    hook.sweep(RUN, {}, 0.01)
+
+    assert hook.sweep(RUN, {}, 0.01) == []
+
+
+def _stub_group(hook: BuilderHook, refusals: int) -> tuple[Stubber, list[float]]:
+    stub = Stubber(hook.conn)
+    stub.add_response("describe_instances", {"Reservations": []})
+    stub.add_response("describe_volumes", {"Volumes": []})
+    stub.add_response("describe_security_groups", {"SecurityGroups": [{"GroupId": "sg-1", "GroupName": "packer_1"}]})
+    for _ in range(refusals):
+        stub.add_client_error("delete_security_group", "DependencyViolation", "in use")
+    return stub, []
+
+
+def test_a_group_that_is_still_in_use_is_tried_again(hook: BuilderHook) -> None:
+    stub, waits = _stub_group(hook, refusals=2)
+    stub.add_response("delete_security_group", {})
+    stub.add_response("describe_key_pairs", {"KeyPairs": []})
+    with stub:
+        hook.sweep(RUN, {"security_group": ["packer_1"]}, 0.5, sleep=waits.append)
+
+        stub.assert_no_pending_responses()
+    assert waits == [0.5, 0.5]
+
+
+def test_a_group_that_stays_in_use_is_an_error(hook: BuilderHook) -> None:
+    stub, waits = _stub_group(hook, refusals=20)
+    with stub, pytest.raises(ClientError, match="DependencyViolation"):
+        hook.sweep(RUN, {"security_group": ["packer_1"]}, 60, sleep=waits.append)
+
+    assert waits == [5] * 19
