@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from pathlib import Path
 
 import requests
 
@@ -17,6 +18,7 @@ from stack.settings import ACCESS_KEY, ENVIRONMENT, REGION, Settings, write_priv
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 USER = "admin"
+_PRELOAD = Path(__file__).with_name("preload")
 
 
 class Airflow:
@@ -63,6 +65,9 @@ class Airflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": self.settings.api_secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": self.settings.api_secret,
+            # Seconds between two looks for work, and until the end of a task is noticed.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             # A new service file becomes a DAG within this many seconds.
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "20",
@@ -101,7 +106,9 @@ class Airflow:
         for name, process in self.processes.items():
             # Without it, two components would each open a port for logs on every address of the machine.
             quiet = ["--skip-serve-logs"] if name in {"scheduler", "triggerer"} else []
-            process.start([airflow, name, *quiet], environment)
+            # See stack/preload: what the scheduler has loaded, its tasks need not load.
+            path = f"{environment['PYTHONPATH']}:{_PRELOAD}" if name == "scheduler" else environment["PYTHONPATH"]
+            process.start([airflow, name, *quiet], {**environment, "PYTHONPATH": path})
 
     def wait(self, seconds: float = 180) -> None:
         """Wait until every component says it is healthy.

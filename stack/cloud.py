@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from stack.errors import StackError
 from stack.layout import Layout
-from stack.processes import Process
+from stack.processes import Process, stop
 from stack.settings import ACCESS_KEY, REGION, Settings
 
 if TYPE_CHECKING:
@@ -42,13 +42,12 @@ class Cloud:
         return health.ok and bool(health.json()["name"] == self.layout.clone_id)
 
     def start(self, engine_url: str, os_image: str) -> None:
-        """Start it, unless it runs already, and wait until it answers.
+        """Start it and wait until it answers; one that runs and does not answer is stopped first.
 
         Raises:
             StackError: it ends, or does not answer within a minute.
         """
-        if self.process.pid and self.answers():
-            return
+        stop([self.process])
         command = [
             *(str(self.layout.venv_python), "-m", "localcloud"),
             *("--port", str(self.settings.cloud_port), "--engine", engine_url, "--os-image", os_image),

@@ -43,11 +43,12 @@ def up(layout: Layout) -> Stack:
     # Airflow takes as long to start as the operating system image takes to be built: neither needs the other.
     with ThreadPoolExecutor(1) as pool:
         starting = pool.submit(stack.airflow.start)
-        engine = Engine(layout)
-        engine.start()
-        image = osimage.ensure(layout, engine)
-        step("starting the embedded cloud")
-        stack.cloud.start(engine.url, image)
+        if not stack.cloud.answers():
+            engine = Engine(layout)
+            engine.start()
+            image = osimage.ensure(layout, engine)
+            step("starting the embedded cloud")
+            stack.cloud.start(engine.url, image)
         stack.cloud.make_bucket(load_environment(ENVIRONMENT).bucket)
         starting.result()
     step("waiting for Airflow")
