@@ -25,7 +25,7 @@ def _cidr(text: str) -> str:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 network such as 10.90.1.0/24 ({error})") from error
-    if network.prefixlen > 28:  # noqa: PLR2004 # fewer than 14 addresses do not hold a fleet and its replacement
+    if network.prefixlen > 28:  # fewer than 14 addresses do not hold a fleet and its replacement
         raise argparse.ArgumentTypeError(f"{text!r} is too small: at most /28")
     return text
 
@@ -51,9 +51,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = parse(sys.argv[1:])
     try:
-        serve(settings, lambda url: print(f"localcloud ready on {url}", flush=True))  # noqa: T201 # the interface
+        serve(settings, lambda url: print(f"localcloud ready on {url}", flush=True))  # the interface
     except LocalCloudError as error:
-        print(f"localcloud: {error}", file=sys.stderr)  # noqa: T201 # it is the command's message
+        print(f"localcloud: {error}", file=sys.stderr)  # it is the command's message
         return 1
     return 0
 

@@ -40,28 +40,28 @@ class Cloud:
 
     @property
     def ec2(self) -> Any:
-        """moto's EC2 backend of the region."""
+        """The region's EC2 backend in moto."""
         from moto.ec2.models import ec2_backends
 
         return ec2_backends[self.account_id][self.region]
 
     @property
     def autoscaling(self) -> Any:
-        """moto's Auto Scaling backend of the region."""
+        """The region's Auto Scaling backend in moto."""
         from moto.autoscaling.models import autoscaling_backends
 
         return autoscaling_backends[self.account_id][self.region]
 
     @property
     def elbv2(self) -> Any:
-        """moto's Elastic Load Balancing (version 2) backend of the region."""
+        """The region's Elastic Load Balancing (version 2) backend in moto."""
         from moto.elbv2.models import elbv2_backends
 
         return elbv2_backends[self.account_id][self.region]
 
     @property
     def ssm(self) -> Any:
-        """moto's Systems Manager backend of the region."""
+        """The region's Systems Manager backend in moto."""
         from moto.ssm.models import ssm_backends
 
         return ssm_backends[self.account_id][self.region]

@@ -173,7 +173,7 @@ class Engine:
                 labels={LABEL: self.name, INSTANCE_LABEL: instance_id},
                 stop_signal="SIGRTMIN+3",
                 host_config=self._api.create_host_config(**options),
-                networking_config=self._api.create_networking_config({self.network_name: endpoint}),
+                networking_config=self._api.create_networking_config({self.network_name: endpoint}),  # type: ignore[arg-type] # the stubs err
             )
             self._api.put_archive(name, "/", _tar(files))
 
@@ -214,7 +214,7 @@ class Engine:
         """Yield the id of each instance whose container exits, for as long as the engine's event stream lasts."""
         with _translated("cannot follow the engine's events"):
             # A client of its own, without the read timeout that suits single requests.
-            api = docker.APIClient(base_url=self.url, version="auto", timeout=None)
+            api = docker.APIClient(base_url=self.url, version="auto", timeout=None)  # type: ignore[arg-type] # none at all
             with contextlib.closing(api):
                 # Podman knows the event by another name when it filters, so the filter is here.
                 for event in api.events(decode=True, filters=self._mine()):

@@ -1,8 +1,8 @@
 """What can keep the embedded cloud from working.
 
-    LocalCloudError            one sentence for the person at the terminal, with the way out
-     └── EngineError           the container engine refused or failed something
-          └── ImageInUseError  an image cannot go while a container runs it
+LocalCloudError            one sentence for the person at the terminal, with the way out
+ └── EngineError           the container engine refused or failed something
+      └── ImageInUseError  an image cannot go while a container runs it
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Application:
 
         def note_status(line: str, *rest: Any) -> Any:
             nonlocal status
-            status = int(line.split()[0])
+            status = int(line.split(maxsplit=1)[0])
             return start_response(line, *rest)
 
         try:
@@ -91,7 +91,8 @@ class Application:
     def _admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         endpoint = environ["PATH_INFO"].removeprefix(ADMIN_PREFIX)
         method = environ["REQUEST_METHOD"]
-        status, answer = HTTPStatus.OK, None
+        status = HTTPStatus.OK
+        answer: Any = None
         if (method, endpoint) == ("GET", "health"):
             answer = self.health()
         elif (method, endpoint) == ("GET", "requests"):
@@ -141,6 +142,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         signal.signal(number, lambda *_: ended.set())
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.name))
+        listener = stack.enter_context(_listen(settings.bind, settings.port))
         engine = Engine(settings.engine, settings.name, settings.memory)
         engine.connect()
         os_image = engine.image_id(settings.os_image)
@@ -159,7 +161,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         for part in install(cloud, os_image):
             part.start()
             stack.callback(part.stop)
-        server = listen(settings.bind, settings.port, Application(cloud, _moto_application(), RequestLog()))
+        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog()))
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
         stack.callback(server.shutdown)
@@ -171,6 +173,7 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     """Plug every part into moto, and return those that run threads, in starting order."""
     # moto reads its settings when it is imported, so nothing of it is imported before this.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
     from localcloud import autoscaling, ec2, elbv2, ssm
 
     watch = ec2.install(cloud, os_image)
@@ -178,34 +181,31 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     return [watch, elbv2.install(cloud), autoscaling.install(cloud)]
 
 
-def listen(bind: str, port: int, application: Callable[..., Iterable[bytes]]) -> Any:
-    """Return a bound, threaded HTTP server for the application; port 0 takes a free one.
+def _listen(bind: str, port: int) -> socket.socket:
+    """Take the API's port; first of all, so that a start which cannot succeed changes nothing.
 
     Raises:
         LocalCloudError: the address is in use or not ours.
     """
+    try:
+        return socket.create_server((bind, port), backlog=128)
+    except OSError as error:
+        raise LocalCloudError(f"cannot listen on {bind}:{port} ({error.strerror}): name another --port") from error
+
+
+def _http_server(listener: socket.socket, application: Callable[..., Iterable[bytes]]) -> Any:
+    """Return a threaded HTTP server for the application on a socket that listens already."""
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
     class QuietHandler(MotoRequestHandler):
-        """moto's handler without a line on standard error per request: the request log has them."""
+        """The handler of moto without a line on standard error per request: the request log has them."""
 
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 # werkzeug's name
             log.debug(message, *args)
 
-    try:
-        # werkzeug ends the process when it cannot bind; a socket of our own lets the caller say so.
-        listener = socket.create_server((bind, port), backlog=128)
-    except OSError as error:
-        raise LocalCloudError(f"cannot listen on {bind}:{port} ({error.strerror}): name another --port") from error
-    server = make_server(
-        bind,
-        listener.getsockname()[1],
-        application,
-        threaded=True,
-        request_handler=QuietHandler,
-        fd=listener.detach(),
-    )
+    host, port = listener.getsockname()[:2]
+    server = make_server(host, port, application, threaded=True, request_handler=QuietHandler, fd=listener.detach())
     server.daemon_threads = True  # type: ignore[attr-defined] # a mix-in's attribute that the stubs leave out
     return server
 
@@ -228,6 +228,7 @@ def _only_one(name: str) -> socket.socket:
     except OSError as error:
         holder.close()
         raise LocalCloudError(
-            f"an embedded cloud named {name!r} is already running: stop it with `make down`, or give this one another --name"
+            f"an embedded cloud named {name!r} is already running: stop it with `make down`, or give this one "
+            "another --name"
         ) from error
     return holder

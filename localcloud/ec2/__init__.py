@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -21,9 +21,10 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     """
     import moto.ec2.models.instances
     from moto.ec2.models import ec2_backends
+    from moto.ec2.models.launch_templates import LaunchTemplate
     from moto.ec2.responses import EC2Response
 
-    from localcloud.ec2 import responses
+    from localcloud.ec2 import responses, templates
     from localcloud.ec2.images import ImageRules
     from localcloud.ec2.instances import LocalInstance
     from localcloud.ec2.models import LocalEC2Backend, Watch
@@ -34,8 +35,10 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
     ec2_backends.clear()
     ec2_backends.backend = LocalEC2Backend
-    EC2Response.create_image = responses.create_image
-    EC2Response.get_console_output = responses.get_console_output
-    EC2Response._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
+    answers: Any = EC2Response
+    answers.create_image = responses.create_image
+    LaunchTemplate.create_version = templates.create_version  # type: ignore[method-assign]
+    answers.get_console_output = responses.get_console_output
+    answers._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
     cloud.ec2.seed_image(os_image)
     return Watch(cloud)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 ROOT_DEVICE = "/dev/xvda"
 
 
-class LocalAmi(Ami):  # type: ignore[misc] # moto is not typed throughout
+class LocalAmi(Ami):
     """An image backed by one of the engine's; `engine_image` is "" until the commit is done."""
 
     engine_image = ""
@@ -96,8 +96,6 @@ class ImageRules:
         problem = ""
         instance.expect_down(reboot)
         try:
-            if instance.machine is None:
-                raise EngineError(f"instance {instance.id} never had a machine")
             image.engine_image = instance.machine.commit(image.id, reboot=reboot)
         except EngineError as error:
             problem = str(error)
@@ -119,7 +117,7 @@ class ImageRules:
         """Copy an image within the region: another name for the same disk."""
         copied = super().copy_image(*args, **kwargs)  # type: ignore[misc]
         source = self.amis.get(kwargs.get("source_image_id") or args[0])
-        if source is not None and getattr(source, "engine_image", ""):
+        if isinstance(source, LocalAmi) and source.engine_image:
             copied.engine_image = self.cloud.engine.tag(source.engine_image, copied.id)
         return copied
 
@@ -133,7 +131,7 @@ class ImageRules:
     def _condemn(self, image: Any) -> None:
         # Only what was made here: the OS image belongs to the set-up.
         reference = self.cloud.engine.reference(image.id)
-        if getattr(image, "engine_image", "") == reference:
+        if getattr(image, "engine_image", None) == reference:
             self._condemned.append(reference)
             threading.Thread(target=self.remove_condemned_images, name=f"remove-{image.id}", daemon=True).start()
 

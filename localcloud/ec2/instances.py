@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from localcloud.ec2.exceptions import IncorrectInstanceStateError, InsufficientAddressesError
+from localcloud.ec2.exceptions import IncorrectInstanceStateError
 from localcloud.ec2.machines import Machine
 from localcloud.exceptions import EngineError
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
 
-class LocalInstance(Instance):  # type: ignore[misc] # moto is not typed throughout
+class LocalInstance(Instance):
     """An instance that runs.
 
     moto changes states at once; here a call only begins a change, and a thread completes it. Everything that reads
@@ -32,19 +32,16 @@ class LocalInstance(Instance):  # type: ignore[misc] # moto is not typed through
     """
 
     cloud: ClassVar[Cloud]
-    machine: Machine | None = None
+    machine: Machine
+    """Set by `launch`, which follows at once wherever an instance is made."""
     _expected_down = False
     """Whether the machine's exit is our own doing, so that it is no news."""
 
-    def launch(self, image: str) -> None:
-        """Boot for the first time, from that image of the engine; the state is pending until the machine answers.
+    def launch(self, image: str, address: str) -> None:
+        """Boot for the first time, from that image of the engine and at that private address.
 
-        Raises:
-            InsufficientAddressesError: the network is full.
+        The state is pending until the machine answers.
         """
-        address = self.cloud.engine.addresses.take()
-        if address is None:
-            raise InsufficientAddressesError(self.cloud.engine.cidr)
         self._take_address(address)
         self.machine = Machine(
             engine=self.cloud.engine,
@@ -100,7 +97,7 @@ class LocalInstance(Instance):  # type: ignore[misc] # moto is not typed through
     def went_down(self) -> None:
         """Take note that the machine exited by itself: it rebooted, powered off or broke."""
         with self.cloud.lock:
-            if self.state != "running" or self._expected_down or self.machine is None:
+            if self.state != "running" or self._expected_down:
                 return
             self._expected_down = True
         if self.machine.means_to_reboot():
@@ -134,8 +131,6 @@ class LocalInstance(Instance):  # type: ignore[misc] # moto is not typed through
     # What the background threads do
 
     def _boot(self) -> None:
-        if self.machine is None:
-            return
         problem = self.machine.boot()
         with self.cloud.lock:
             self._expected_down = False
@@ -148,34 +143,31 @@ class LocalInstance(Instance):  # type: ignore[misc] # moto is not typed through
                 self._enter("running")
 
     def _halt(self) -> None:
-        if self.machine is not None:
-            try:
-                self.machine.halt()
-            except EngineError:
-                log.exception("instance %s did not stop", self.id)
+        try:
+            self.machine.halt()
+        except EngineError:
+            log.exception("instance %s did not stop", self.id)
         with self.cloud.lock:
             if self.state == "stopping":
                 self._enter("stopped", self.state_reason)
 
     def _reboot(self) -> None:
-        if self.machine is not None:
-            try:
-                self.machine.halt()
-            except EngineError:
-                log.exception("instance %s did not go down to reboot", self.id)
-            self._boot()
+        try:
+            self.machine.halt()
+        except EngineError:
+            log.exception("instance %s did not go down to reboot", self.id)
+        self._boot()
 
     def _shut_down(self, reason: StateReason) -> None:
         self._enter("shutting-down", reason)
         self._in_background("destroy", lambda: self._destroy(reason))
 
     def _destroy(self, reason: StateReason) -> None:
-        if self.machine is not None:
-            try:
-                self.machine.destroy()
-            except EngineError:
-                log.exception("the container of instance %s was not removed", self.id)
-            self.cloud.engine.addresses.give_back(self.machine.address)
+        try:
+            self.machine.destroy()
+        except EngineError:
+            log.exception("the container of instance %s was not removed", self.id)
+        self.cloud.engine.addresses.give_back(self.machine.address)
         with self.cloud.lock:
             # moto's own termination deletes volumes and network interfaces and ends the profile's association.
             super().terminate()

@@ -1,19 +1,20 @@
-"""moto's EC2 backend with machines behind the instances, and the thread that notices when one exits."""
+"""EC2 as moto has it, with machines behind the instances, and the thread that notices when one exits."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.ec2.exceptions import DependencyViolationError, InvalidAMIIdError, InvalidKeyPairNameError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Reservation
 from moto.ec2.utils import convert_tag_spec, random_ami_id
 
-from localcloud.ec2.exceptions import ImageUnavailableError
+from localcloud.ec2.exceptions import ImageUnavailableError, InsufficientAddressesError
 from localcloud.ec2.images import ROOT_DEVICE, ImageRules, LocalAmi
 from localcloud.ec2.instances import LocalInstance
+from localcloud.ec2.templates import TemplateRules
 from localcloud.exceptions import EngineError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ NO_TOKEN = "ABCDE"  # noqa: S105 # what moto passes when the request has no clie
 RECONNECT_SECONDS = 1.0
 
 
-class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is not typed throughout
+class LocalEC2Backend(ImageRules, TemplateRules, EC2Backend):
     """EC2 of one region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -51,6 +52,7 @@ class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is n
             InvalidAMIIdError: there is no such image.
             ImageUnavailableError: the image is still pending, or failed.
             InvalidKeyPairNameError: there is no key pair of that name.
+            InsufficientAddressesError: the instances' network is full.
         """
         token = kwargs.get("client_token")
         if token in self._launches:
@@ -67,11 +69,17 @@ class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is n
             kwargs["instance_initiated_shutdown_behavior"] = behavior
         tags = dict(kwargs.get("tags") or {})  # moto takes it out of its own copy
 
-        reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+        addresses = self._take_addresses(count)
+        try:
+            reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+        except Exception:
+            self._give_back(addresses)
+            raise
         template_tags = convert_tag_spec(template.get("TagSpecifications", []))
-        for instance in reservation.instances:
+        launched = cast("list[LocalInstance]", reservation.instances)
+        for instance, address in zip(launched, addresses, strict=True):
             self._complete(instance, template_tags, tags, kwargs.get("block_device_mappings"), template)
-            instance.launch(engine_image)
+            instance.launch(engine_image, address)
         if token and token != NO_TOKEN:
             self._launches[token] = reservation.id
         return reservation
@@ -83,6 +91,21 @@ class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is n
         if image.state != "available" or not getattr(image, "engine_image", ""):
             raise ImageUnavailableError(image_id)
         return str(image.engine_image)
+
+    def _take_addresses(self, count: int) -> list[str]:
+        """Take one address per instance, or none at all."""
+        taken: list[str] = []
+        for _ in range(count):
+            address = self.cloud.engine.addresses.take()
+            if address is None:
+                self._give_back(taken)
+                raise InsufficientAddressesError(self.cloud.engine.cidr)
+            taken.append(address)
+        return taken
+
+    def _give_back(self, addresses: list[str]) -> None:
+        for address in addresses:
+            self.cloud.engine.addresses.give_back(address)
 
     def _complete(
         self,
@@ -113,7 +136,7 @@ class LocalEC2Backend(ImageRules, EC2Backend):  # type: ignore[misc] # moto is n
         Raises:
             DependencyViolationError: a network interface is in it; AWS refuses that, and moto does not.
         """
-        group = self.get_security_group_from_id(group_id) if group_id else self.get_security_group_by_name_or_id(name)
+        group = self.get_security_group_by_name_or_id(group_id or name or "")
         if group is not None and any(group in interface.group_set for interface in self.enis.values()):
             raise DependencyViolationError(f"resource {group.id} has a dependent object")
         super().delete_security_group(name=name, group_id=group_id)
@@ -155,8 +178,7 @@ class Watch:
         """End, and see to it that no container is made or committed any more."""
         self._stopped.set()
         for instance in self.cloud.ec2.all_instances():
-            if instance.machine is not None:
-                instance.machine.abandon()
+            instance.machine.abandon()
 
     def _follow(self) -> None:
         while not self._stopped.is_set():

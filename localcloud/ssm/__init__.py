@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -23,7 +23,8 @@ def install(cloud: Cloud) -> None:
     LocalSSMBackend.cloud = cloud
     ssm_backends.clear()
     ssm_backends.backend = LocalSSMBackend
-    SimpleSystemManagerResponse.list_command_invocations = responses.list_command_invocations
-    SimpleSystemManagerResponse.describe_instance_information = responses.describe_instance_information
+    answers: Any = SimpleSystemManagerResponse
+    answers.list_command_invocations = responses.list_command_invocations
+    answers.describe_instance_information = responses.describe_instance_information
     seed = cloud.ec2.describe_images(filters={"name": [SEED_IMAGE_NAME]})[0]
     cloud.ssm.publish(SEED_PARAMETER, seed.id)

@@ -12,7 +12,8 @@ class InvalidInstanceIdError(SSMException):
 
     def __init__(self, instance_ids: Sequence[str], account_id: str) -> None:
         super().__init__(
-            "InvalidInstanceId", f"Instances [[{', '.join(instance_ids)}]] not in a valid state for account {account_id}"
+            "InvalidInstanceId",
+            f"Instances [[{', '.join(instance_ids)}]] not in a valid state for account {account_id}",
         )
 
 

@@ -25,13 +25,13 @@ DELIVERY_SECONDS = EXECUTION_SECONDS = 3600
 MAX_EXECUTION_SECONDS = 172_800
 
 
-class LocalSSMBackend(SimpleSystemManagerBackend):  # type: ignore[misc] # moto is not typed throughout
+class LocalSSMBackend(SimpleSystemManagerBackend):
     """Systems Manager of one region."""
 
     cloud: ClassVar[Cloud]
-    _commands: list[Command]
+    _commands: list[Command]  # type: ignore[assignment] # ours, with the same interface
 
-    def send_command(
+    def send_command(  # type: ignore[override] # moto's response passes everything by keyword
         self,
         *,
         document_name: str,
@@ -76,7 +76,7 @@ class LocalSSMBackend(SimpleSystemManagerBackend):  # type: ignore[misc] # moto 
             ).start()
         return command
 
-    def get_command_by_id(self, command_id: str) -> Command:
+    def get_command_by_id(self, command_id: str) -> Command:  # type: ignore[override] # as above
         """Return the command.
 
         Raises:
@@ -144,7 +144,7 @@ class LocalSSMBackend(SimpleSystemManagerBackend):  # type: ignore[misc] # moto 
     def publish(self, name: str, image_id: str) -> None:
         """Set a public parameter, one of those under /aws that only AWS may write, to an image's id."""
         self._parameters[name].append(
-            Parameter(
+            Parameter(  # type: ignore[abstract] # as moto itself makes them
                 account_id=self.account_id,
                 name=name,
                 value=image_id,

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from tests.localcloud.conftest import Server, wait_until
 
+pytestmark = pytest.mark.engine
+
 
 def create_image(server: Server, instance_id: str, name: str, **arguments: Any) -> str:
     """Begin to make an image and return its id."""

@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 
 from tests.localcloud.conftest import Server, wait_until
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture(scope="module")
 def key_pair(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -30,7 +32,7 @@ def ssh(address: str, key: Path, command: str) -> subprocess.CompletedProcess[st
     """Run a command over SSH as the image's user."""
     options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR"]
     flags = [flag for option in options for flag in ("-o", option)]
-    return subprocess.run(  # noqa: S603 # our own instance
+    return subprocess.run(
         ["/usr/bin/ssh", *flags, "-i", str(key), f"admin@{address}", command],
         capture_output=True,
         text=True,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.conftest import Server, wait_until
+
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +85,14 @@ def test_targets_choose_instances_by_tag(server: Server, instance_id: str) -> No
         Parameters={"commands": ["hostname"]},
     )["Command"]["CommandId"]
 
-    def invocations() -> list[dict[str, str]]:
+    def invocations() -> list[dict[str, Any]]:
         return list(ssm.list_command_invocations(CommandId=command_id, Details=True)["CommandInvocations"])
 
     wait_until(lambda: all(invocation["Status"] == "Success" for invocation in invocations()), "success")
 
     assert [invocation["InstanceId"] for invocation in invocations()] == [instance_id]
     assert other != instance_id
-    assert invocations()[0]["CommandPlugins"][0]["ResponseCode"] == 0  # type: ignore[index]
+    assert invocations()[0]["CommandPlugins"][0]["ResponseCode"] == 0
 
 
 def test_running_instances_are_online_and_others_take_no_commands(server: Server, instance_id: str) -> None:
