@@ -107,8 +107,22 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return set_answers
 
 
-def _trigger(*checks: Check, port: int = 0, seconds: float = 30, poll_seconds: float = 0.001) -> ProbeTrigger:
-    return ProbeTrigger(
+class _BlindTrigger(ProbeTrigger):
+    """Looks at the instance only until it runs, so that a script of answers need not count the looks."""
+
+    async def _watch(self, ec2: Any) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+
+def _trigger(
+    *checks: Check,
+    port: int = 0,
+    seconds: float = 30,
+    poll_seconds: float = 0.001,
+    kind: type[ProbeTrigger] = ProbeTrigger,
+) -> ProbeTrigger:
+    return kind(
         instance_id="i-1",
         port=port,
         checks=[asdict(check) for check in checks],
@@ -140,18 +154,11 @@ def _probe_over_http(answers: Iterator[tuple[int, str]], check: Check, seconds: 
 
     async def run() -> Any:
         async with _application(answer) as port:
-            # A long pause between looks at the instance, so that the script needs only the first.
-            trigger = _trigger(check, port=port, seconds=seconds, poll_seconds=0.01)
-            trigger._watch = _never  # type: ignore[method-assign]
+            trigger = _trigger(check, port=port, seconds=seconds, poll_seconds=0.01, kind=_BlindTrigger)
             return await _first(trigger)
 
     payload: dict[str, Any] = asyncio.run(run())
     return payload
-
-
-async def _never(_: Any) -> str:
-    await asyncio.Event().wait()
-    return ""
 
 
 def test_http_checks_are_retried_until_the_application_answers(clients: Callable[..., None]) -> None:
@@ -187,8 +194,7 @@ def test_an_application_that_answers_wrongly_is_quoted(
 
 def test_an_application_that_does_not_listen_is_said_not_to_answer(clients: Callable[..., None]) -> None:
     clients([_instances(**RUNNING)])
-    trigger = _trigger(Check("GET /", path="/"), port=1, seconds=0.1, poll_seconds=0.05)
-    trigger._watch = _never  # type: ignore[method-assign]
+    trigger = _trigger(Check("GET /", path="/"), port=1, seconds=0.1, poll_seconds=0.05, kind=_BlindTrigger)
 
     event = asyncio.run(_first(trigger))
 
@@ -211,8 +217,9 @@ def _invocation(status: str, code: int = -1, stdout: str = "", stderr: str = "")
 
 def _probe_by_command(clients: Callable[..., None], *ssm: tuple[str, Any], seconds: float = 30) -> dict[str, Any]:
     clients([_instances(**RUNNING)], list(ssm))
-    trigger = _trigger(Check("self-test", command="/opt/webapp/bin/healthcheck --self-test"), seconds=seconds)
-    trigger._watch = _never  # type: ignore[method-assign]
+    trigger = _trigger(
+        Check("self-test", command="/opt/webapp/bin/healthcheck --self-test"), seconds=seconds, kind=_BlindTrigger
+    )
     return asyncio.run(_first(trigger))
 
 

@@ -40,7 +40,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
     with mock_aws():
         s3, ec2 = boto3.client("s3", region_name=REGION), boto3.client("ec2", region_name=REGION)
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         images = [ec2.register_image(Name=name)["ImageId"] for name in ("old", "new")]
         yield SimpleNamespace(s3=s3, ec2=ec2, old=images[0], new=images[1], registry=RegistryHook(**CONNECTION))
 

@@ -1,0 +1,96 @@
+"""What holds for every DAG of the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG, RetryAction
+
+from rebake import config, exceptions
+from rebake.dag_defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS, log_failure
+
+HEADINGS = ("## When this DAG runs", "## Race conditions")
+
+EXPECTED = {
+    "deploy.py": {f"deploy_{name}" for name in config.service_names()},
+    "rebuild_base_image.py": {"rebuild_base_image"},
+}
+"""A new DAG file fails these tests until it is listed with its DAGs."""
+
+
+@pytest.fixture(scope="session")
+def bag(project: Path) -> DagBag:
+    """Return all DAGs, as the DAG processor reads them."""
+    return DagBag(dag_folder=project / "dags", bundle_path=project / "dags")
+
+
+@pytest.fixture(params=sorted(set().union(*EXPECTED.values())))
+def dag(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
+    """Return each DAG in turn."""
+    return bag.dags[request.param]
+
+
+def test_every_file_is_imported_without_an_error(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+
+
+def test_every_file_is_listed_with_the_dags_that_it_makes(bag: DagBag, project: Path) -> None:
+    made: dict[str, set[str]] = {path.name: set() for path in (project / "dags").glob("*.py")}
+    for dag_id, dag in bag.dags.items():
+        made[Path(dag.fileloc).name].add(dag_id)
+
+    assert made == EXPECTED
+
+
+def test_every_dag_says_when_it_runs_and_what_it_must_not_meet(dag: DAG) -> None:
+    assert [heading for heading in HEADINGS if heading not in (dag.doc_md or "")] == []
+
+
+def test_every_dag_has_a_tag_of_the_vocabulary(dag: DAG) -> None:
+    names = {*config.service_names(), *config.base_names()}
+
+    assert dag.tags & TAGS
+    assert dag.tags <= TAGS | names
+
+
+def test_every_task_has_the_shared_defaults(dag: DAG) -> None:
+    assert {name: dag.default_args.get(name) for name in DEFAULT_ARGS} == DEFAULT_ARGS
+
+
+def test_every_dag_runs_once_at_a_time_and_catches_nothing_up(dag: DAG) -> None:
+    assert dag.max_active_runs == 1
+    assert not dag.catchup
+
+
+def _every_error() -> list[type[exceptions.RebakeError]]:
+    found = [item for item in vars(exceptions).values() if isinstance(item, type)]
+    return [item for item in found if issubclass(item, exceptions.RebakeError)]
+
+
+PASSING = {exceptions.RebakeError, exceptions.ToolStoppedError, exceptions.CloudUnreachableError}
+"""Errors that another try can help."""
+
+
+@pytest.mark.parametrize("error", _every_error(), ids=lambda error: error.__name__)
+def test_what_another_try_cannot_help_fails_at_once(error: type[exceptions.RebakeError]) -> None:
+    decision = RETRY_POLICY.evaluate(error("message"), 1, 3)
+
+    assert (decision.action is RetryAction.FAIL) == (error not in PASSING)
+    assert decision.action is not RetryAction.FAIL or decision.reason
+
+
+def test_a_failed_task_leaves_one_line_with_the_run_the_stage_and_the_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Task:
+        dag_id, run_id, task_id = "deploy_webapp", "manual__1", "bake"
+
+    told: Any = {"ti": Task(), "exception": exceptions.ArtifactError("no such file:\n  build/webapp-1.2.3.tar.gz")}
+
+    log_failure(told)
+
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "run manual__1 of deploy_webapp failed at bake: ArtifactError: no such file: build/webapp-1.2.3.tar.gz"
+    )

@@ -1,0 +1,155 @@
+"""The DAG of a deployment: the order that must hold, its parameters, and what a broken service file does."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import itertools
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
+
+from rebake.dag_defaults import TAG_INVALID
+from rebake.exceptions import ConfigError
+
+STAGES = [
+    "bake",
+    "test_image.launch",
+    "test_image.probe",
+    "promote_ami",
+    "terraform_apply",
+    "start_refresh",
+    "wait_for_refresh",
+    "record_release",
+]
+
+
+def _load(project: Path) -> ModuleType:
+    """Run the DAG file anew."""
+    spec = importlib.util.spec_from_file_location("deploy_under_test", project / "dags/deploy.py")
+    if spec is None or spec.loader is None:
+        pytest.fail("dags/deploy.py cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def dag(project: Path) -> DAG:
+    """Return the DAG of the sample service."""
+    found: DAG = _load(project).deploy_webapp
+    return found
+
+
+def _is_downstream(dag: DAG, later: str, earlier: str) -> bool:
+    return later in {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
+
+
+def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
+    assert sorted(dag.task_ids) == sorted([*STAGES, "test_image.terminate"])
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
+def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
+    """In particular nothing points at an image before it has passed, and nothing is recorded before it serves."""
+    assert _is_downstream(dag, later, earlier)
+
+
+def test_promotion_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
+    promote_ami = dag.get_task("promote_ami")
+
+    assert "test_image.probe" in promote_ami.upstream_task_ids
+    assert "test_image.terminate" not in promote_ami.upstream_task_ids
+    assert promote_ami.trigger_rule == "all_success"
+
+
+def test_the_temporary_instance_is_terminated_however_the_probe_ends(dag: DAG) -> None:
+    launch, terminate = dag.get_task("test_image.launch"), dag.get_task("test_image.terminate")
+
+    assert launch.is_setup
+    assert terminate.is_teardown
+    assert {"test_image.launch", "test_image.probe"} <= terminate.upstream_task_ids
+    assert terminate.trigger_rule == "all_done_setup_success"
+
+
+def test_no_task_that_decides_the_run_hides_a_failure_upstream(dag: DAG) -> None:
+    """A leaf with a lenient trigger rule would make a failed run look successful; a teardown is no such leaf."""
+    leaves = [task for task in dag.leaves if not task.is_teardown]
+
+    assert [task.task_id for task in leaves] == ["record_release"]
+    assert [task.task_id for task in dag.tasks if not task.is_teardown and task.trigger_rule != "all_success"] == []
+
+
+def _params(dag: DAG, **conf: Any) -> dict[str, Any]:
+    """Return the parameters of a run that is triggered with `conf`, validated as Airflow validates them."""
+    params = copy.deepcopy(dag.params)
+    params.update(conf)
+    return params.validate()
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "0.0.1", "10.20.30"])
+def test_a_version_of_the_pattern_is_accepted(dag: DAG, version: str) -> None:
+    assert _params(dag, version=version)["version"] == version
+
+
+@pytest.mark.parametrize("version", ["1.2", "v1.2.3", "latest", "", "1.2.3; rm -rf /"])
+def test_another_version_is_refused_before_anything_runs(dag: DAG, version: str) -> None:
+    with pytest.raises(ParamValidationError):
+        _params(dag, version=version)
+
+
+def test_a_version_must_be_given(dag: DAG) -> None:
+    with pytest.raises(ParamValidationError):
+        _params(dag)
+
+
+@pytest.mark.parametrize(("ami_id", "accepted"), [("", True), ("ami-0123456789abcdef0", True), ("i-1", False)])
+def test_an_image_is_given_by_its_id_or_not_at_all(dag: DAG, ami_id: str, accepted: bool) -> None:
+    if accepted:
+        assert _params(dag, version="1.2.3", ami_id=ami_id)["ami_id"] == ami_id
+    else:
+        with pytest.raises(ParamValidationError):
+            _params(dag, version="1.2.3", ami_id=ami_id)
+
+
+def test_every_parameter_is_described(dag: DAG) -> None:
+    assert [name for name in dag.params if not dag.params.get_param(name).description] == []
+    assert set(dag.params) == {"version", "commit", "build_id", "force_bake", "ami_id"}
+
+
+@pytest.fixture
+def broken(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the DAG file, run with one good service file and one with a typo."""
+    shutil.copytree(project / "config", tmp_path / "config")
+    good = tmp_path / "config/services/webapp.yaml"
+    typo = good.read_text(encoding="utf-8").replace("name: webapp", "name: shop").replace("min_size", "mini_size")
+    (tmp_path / "config/services/shop.yaml").write_text(typo, encoding="utf-8")
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
+    return _load(project)
+
+
+def test_a_broken_service_file_leaves_the_other_services_alone(broken: ModuleType) -> None:
+    assert sorted(broken.deploy_webapp.task_ids) == sorted([*STAGES, "test_image.terminate"])
+
+
+def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(broken: ModuleType) -> None:
+    dag = broken.deploy_shop
+
+    assert TAG_INVALID in dag.tags
+    assert "shop.yaml: fleet.mini_size: Extra inputs are not permitted" in dag.doc_md
+    (task,) = dag.tasks
+    with pytest.raises(ConfigError, match=r"fleet\.mini_size"):
+        task.python_callable()
+
+
+def test_the_dag_file_needs_no_variable_of_an_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The DAG processor must not need what only a worker has."""
+    monkeypatch.delenv("REBAKE_INSTANCE_CIDR")
+    monkeypatch.setenv("REBAKE_ENVIRONMENT", "an-environment-without-a-file")
+
+    assert _load(project).deploy_webapp.dag_id == "deploy_webapp"
