@@ -102,6 +102,11 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still sends, or waits for answers."""
+        return self._thread.is_alive()
+
     def line(self) -> str:
         """Return the totals so far, in a few words."""
         return f"{self.result.sent} requests, {self.result.failed} failed"

@@ -59,6 +59,8 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # It outlives us on purpose: Popen need not warn of that.
+        child.returncode = 0
         self._file.write_text(json.dumps({"pid": child.pid, "started": _started(child.pid)}))
 
     def require(self) -> None:

@@ -72,8 +72,13 @@ def choose(layout: Layout, *, cloud_runs: bool, airflow_runs: bool) -> Settings:
         chosen.network_cidr = str(network.choose(layout.clone_id, network.host_routes()))
     path = _file(layout)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, json.dumps(asdict(chosen), indent=2) + "\n")
+    write_private(path, as_json(chosen))
     return chosen
+
+
+def as_json(chosen: Settings) -> str:
+    """Return settings as they are kept."""
+    return json.dumps(asdict(chosen), indent=2) + "\n"
 
 
 def write_private(path: Path, text: str) -> None:
