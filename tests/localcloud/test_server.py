@@ -87,6 +87,18 @@ def test_the_request_log_can_be_read_from_a_moment_on_and_cleared(server: Server
     assert admin(server, "requests") == []
 
 
+def test_awss_managed_policies_can_be_attached(server: Server) -> None:
+    """The fleet's instance profile carries the one that Systems Manager needs."""
+    iam = server.client("iam")
+    policy = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+    iam.create_role(RoleName="fleet", AssumeRolePolicyDocument="{}")
+
+    iam.attach_role_policy(RoleName="fleet", PolicyArn=policy)
+
+    attached = iam.list_attached_role_policies(RoleName="fleet")["AttachedPolicies"]
+    assert [entry["PolicyArn"] for entry in attached] == [policy]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
