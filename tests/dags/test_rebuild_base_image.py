@@ -1,0 +1,176 @@
+"""The DAG that rebuilds a base image: when it runs, the order that must hold, and what it emits."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, Asset
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.timetables.base import DataInterval, TimeRestriction, Timetable
+
+from rebake import config
+
+STAGES = ["bake", "test_image.launch", "test_image.probe", "promote_ami"]
+
+
+@pytest.fixture(scope="module")
+def module(load_dag_file: Callable[[str], ModuleType]) -> ModuleType:
+    return load_dag_file("rebuild_base_image")
+
+
+@pytest.fixture(scope="module")
+def dag(module: ModuleType) -> DAG:
+    found: DAG = module.dag
+    return found
+
+
+def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
+    assert sorted(dag.task_ids) == sorted([*STAGES, "test_image.terminate"])
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
+def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
+    """In particular no base is promoted before it has passed its checks."""
+    downstream = {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
+
+    assert later in downstream
+
+
+def test_promotion_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
+    promote_ami = dag.get_task("promote_ami")
+
+    assert "test_image.probe" in promote_ami.upstream_task_ids
+    assert "test_image.terminate" not in promote_ami.upstream_task_ids
+    assert promote_ami.trigger_rule == "all_success"
+
+
+def test_the_image_that_was_tested_is_the_one_that_is_promoted_for_the_family(dag: DAG) -> None:
+    promote_ami: Any = dag.get_task("promote_ami")
+    launch: Any = dag.get_task("test_image.launch")
+
+    assert promote_ami.ami_id.operator.task_id == launch.ami_id.operator.task_id == "bake"
+    assert promote_ami.name == "/rebake/bases/{{ params.base }}"
+    assert promote_ami.channel == "current"
+
+
+def _params(dag: DAG, **conf: Any) -> dict[str, Any]:
+    params = copy.deepcopy(dag.params)
+    params.update(conf)
+    return params.validate()
+
+
+def test_without_parameters_it_rebuilds_debian_and_reuses_what_is_the_same(dag: DAG) -> None:
+    assert _params(dag) == {"base": "debian-12", "force_bake": False}
+
+
+@pytest.mark.parametrize("base", config.base_names())
+def test_every_family_that_has_a_file_is_accepted(dag: DAG, base: str) -> None:
+    assert _params(dag, base=base)["base"] == base
+
+
+def test_an_unknown_family_is_refused_before_anything_runs(dag: DAG) -> None:
+    with pytest.raises(ParamValidationError, match="windows-95"):
+        _params(dag, base="windows-95")
+
+
+@pytest.mark.parametrize(
+    ("force_bake", "run_type", "expected"),
+    [(False, "manual", "False"), (True, "manual", "True"), (False, "scheduled", "True")],
+)
+def test_the_quarterly_run_bakes_always_and_a_run_by_hand_where_it_is_told_to(
+    dag: DAG, force_bake: bool, run_type: str, expected: str
+) -> None:
+    bake: Any = copy.copy(dag.get_task("bake"))
+    bake.render_template_fields(
+        {
+            "params": {"base": "debian-12", "force_bake": force_bake},
+            "dag_run": SimpleNamespace(run_type=run_type),
+        }
+    )
+
+    assert bake.base == "debian-12"
+    assert bake.force == expected
+
+
+@pytest.fixture
+def timetable(dag: DAG) -> Timetable:
+    """Return the timetable that the scheduler works with."""
+    return coerce_to_core_timetable(dag.timetable)
+
+
+def _next_run(
+    timetable: Timetable, monkeypatch: pytest.MonkeyPatch, now: datetime, last: datetime | None = None
+) -> datetime:
+    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: pendulum.instance(now))
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=DataInterval.exact(pendulum.instance(last)) if last else None,
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=False),
+    )
+    assert info is not None
+    return info.run_after
+
+
+def _tick(year: int, month: int) -> datetime:
+    return datetime(year, month, 1, 3, tzinfo=UTC)
+
+
+def test_the_dag_gives_the_scheduler_no_start_date_to_catch_up_from(dag: DAG) -> None:
+    """With one, Airflow runs the last missed tick when the DAG is unpaused, whatever `catchup` says."""
+    assert dag.start_date is None
+    assert not dag.catchup
+    assert dag.is_paused_upon_creation
+    assert [task.task_id for task in dag.tasks if task.start_date is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        pytest.param(datetime(2026, 11, 23, 12, tzinfo=UTC), _tick(2027, 1), id="in the middle of a quarter"),
+        pytest.param(datetime(2026, 10, 1, 3, 11, tzinfo=UTC), _tick(2027, 1), id="soon after a tick"),
+        pytest.param(datetime(2026, 10, 1, 2, 59, tzinfo=UTC), _tick(2026, 10), id="a minute before a tick"),
+    ],
+)
+def test_a_fresh_install_waits_for_the_next_quarter(
+    timetable: Timetable, monkeypatch: pytest.MonkeyPatch, now: datetime, expected: datetime
+) -> None:
+    assert _next_run(timetable, monkeypatch, now) == expected
+
+
+def test_the_first_tick_is_not_lost_when_the_file_is_read_again_before_the_run_is_made(
+    timetable: Timetable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in (0, 30, 300):
+        now = _tick(2027, 1) + timedelta(seconds=seconds)
+        assert _next_run(timetable, monkeypatch, now) == _tick(2027, 1)
+
+
+def test_it_runs_at_three_on_the_first_day_of_each_quarter(
+    timetable: Timetable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [_tick(2027, 1)]
+    for _ in range(4):
+        runs.append(_next_run(timetable, monkeypatch, runs[-1] + timedelta(minutes=1), last=runs[-1]))
+
+    assert runs[1:] == [_tick(2027, 4), _tick(2027, 7), _tick(2027, 10), _tick(2028, 1)]
+
+
+def test_only_the_asset_of_the_family_that_was_rebuilt_gets_an_event(module: ModuleType) -> None:
+    added: list[tuple[Asset, dict[str, Any]]] = []
+    events = SimpleNamespace(add=lambda asset, extra: added.append((asset, extra)))
+    context = {
+        "params": {"base": "amazon-linux-2023"},
+        "ti": SimpleNamespace(xcom_pull=lambda task_ids: {"bake": "ami-1"}[task_ids]),
+        "outlet_events": {module.REBUILT_BASES: events},
+    }
+
+    module.emit_rebuilt_base(context, 7)
+
+    assert added == [(Asset("rebake://bases/amazon-linux-2023"), {"ami_id": "ami-1", "parameter_version": 7})]
