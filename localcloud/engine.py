@@ -325,10 +325,16 @@ class Engine:
         self._api.remove_container(identifier, force=True, v=True)
 
     def _image_references(self) -> list[str]:
-        """Names of our images, newest first: an image cannot go before those made from it."""
+        """Names of our images, newest first: an image cannot go before those made from it.
+
+        One whose name went while another was made from it has none left, and goes by its id.
+        """
         prefix = self.reference("")
-        images = sorted(self._api.images(filters=self._mine()), key=lambda image: image["Created"], reverse=True)
-        return [tag for image in images for tag in image["RepoTags"] or [] if tag.startswith(prefix)]
+        references = []
+        for image in sorted(self._api.images(filters=self._mine()), key=lambda image: image["Created"], reverse=True):
+            tags = [tag for tag in image["RepoTags"] or [] if tag != "<none>:<none>"]
+            references += [tag for tag in tags if tag.startswith(prefix)] if tags else [image["Id"]]
+        return references
 
     def _mine(self) -> dict[str, list[str]]:
         return {"label": [f"{LABEL}={self.name}"]}

@@ -147,6 +147,27 @@ def test_an_image_in_use_is_removed_with_its_last_instance(server: Server) -> No
     wait_until(lambda: reference not in server.images(), f"{reference} removed")
 
 
+def test_a_base_image_can_go_before_the_image_made_from_it(server: Server, engine: Any) -> None:
+    """Retiring an old base leaves the applications on it alone, and nothing is left once both are gone."""
+    ec2 = server.client("ec2")
+    label = {"label": [f"rebake.localcloud={server.name}"]}
+    before = {image["Id"] for image in engine.images(filters=label)}
+    source = server.launch_running()["InstanceId"]
+    base = wait_for_image(server, create_image(server, source, "old-base", NoReboot=True))["ImageId"]
+    builder = server.launch_running(ImageId=base)["InstanceId"]
+    app = wait_for_image(server, create_image(server, builder, "app-on-old-base", NoReboot=True))["ImageId"]
+    ec2.terminate_instances(InstanceIds=[source, builder])
+    server.wait_for_state(builder, "terminated")
+
+    ec2.deregister_image(ImageId=base)
+    user = server.launch_running(ImageId=app)["InstanceId"]
+    ec2.terminate_instances(InstanceIds=[user])
+    server.wait_for_state(user, "terminated")
+    ec2.deregister_image(ImageId=app)
+
+    wait_until(lambda: {image["Id"] for image in engine.images(filters=label)} <= before, "both images removed")
+
+
 def test_a_second_image_of_the_same_name_is_refused(server: Server) -> None:
     """AWS's error names the image that has the name."""
     source = server.launch_running()["InstanceId"]
