@@ -54,6 +54,10 @@ class Api:
         _check(answer)
         return run_id
 
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG's runs start: those of a paused one only queue."""
+        _check(self._call("PATCH", f"/dags/{dag_id}?update_mask=is_paused", {"is_paused": False}))
+
     def has_dag(self, dag_id: str) -> bool:
         """Say whether Airflow has read the DAG."""
         return self._call("GET", f"/dags/{dag_id}").ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from pathlib import Path
 
 import requests
 
@@ -38,6 +39,7 @@ def run(layout: Layout, rate: float) -> bool:
     for version in VERSIONS:
         build(version, layout.project / "build")
     stack = up.up(layout)
+    up_seconds = elapsed()
     base = _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
     first = _succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[0]}))
     url = _handed_on(stack, first, "terraform_apply", "url").rstrip("/")
@@ -51,6 +53,7 @@ def run(layout: Layout, rate: float) -> bool:
         result = load.stop()
     _expect(url, VERSIONS[1])
     _report(stack, (base, first, second), result, url)
+    _keep(layout.state / "demo" / "result.json", up_seconds, (base, first, second), result)
     return result.failed == 0 and result.sent > 0
 
 
@@ -100,3 +103,19 @@ def _report(stack: Stack, outcomes: tuple[Outcome, Outcome, Outcome], result: Re
     detail(f"Airflow            {stack.settings.airflow_url}  user {USER}, password {stack.settings.admin_password}")
     detail("go on with         make status | make deploy VERSION=... | make logs | make down")
     step(f"the demo took {elapsed():.0f} s")
+
+
+def _keep(path: Path, up_seconds: float, outcomes: tuple[Outcome, Outcome, Outcome], result: Result) -> None:
+    """Write the figures down for `make bench`."""
+    figures = {
+        "up_seconds": up_seconds,
+        "seconds": elapsed(),
+        "runs": [{"dag": outcome.dag_id, "seconds": outcome.seconds, "stages": outcome.stages} for outcome in outcomes],
+        "requests": {
+            "sent": result.sent,
+            "failed": result.failed,
+            **{f"p{percent}_ms": round(result.percentile(percent) * 1000, 1) for percent in (50, 95, 99, 100)},
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n")

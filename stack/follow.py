@@ -102,6 +102,7 @@ def run(api: Api, dag_id: str, conf: dict[str, Any], aside: Callable[[], str] = 
         InputError: Airflow knows no such DAG, or refuses the configuration.
     """
     api.wait_for_dag(dag_id)
+    api.unpause(dag_id)
     run_id = api.trigger(dag_id, conf)
     step(f"{dag_id} {' '.join(f'{key}={value}' for key, value in conf.items())}".rstrip())
     try:
