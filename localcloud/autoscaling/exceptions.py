@@ -6,6 +6,7 @@ Texts marked "wording not compared with AWS" carry AWS's code and our own senten
 from __future__ import annotations
 
 from moto.autoscaling.exceptions import AutoscalingClientError
+from moto.autoscaling.exceptions import ResourceContentionError as ResourceContentionError  # noqa: PLC0414 - as below
 from moto.autoscaling.exceptions import ValidationError as ValidationError  # noqa: PLC0414 - exported to our modules
 
 

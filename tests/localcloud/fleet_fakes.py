@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import boto3
+from botocore.config import Config
 from moto import mock_aws
 
 from localcloud import autoscaling, elbv2
@@ -16,6 +19,12 @@ from localcloud.elbv2.targets import CHECK_FAILED, CHECKING, HEALTHY
 
 REGION = "eu-west-1"
 BOOT_SECONDS = 3.0
+
+
+@cache
+def client(service: str) -> Any:
+    """A client of moto's, made once; what it is told to send it sends, so that the cloud is what refuses it."""
+    return boto3.client(service, REGION, config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
 
 
 class Clock:
@@ -65,12 +74,10 @@ class World:
         self.compute = BootingCompute(cloud, clock)
         self.load_balancing = elbv2.install(cloud)
         self.scaling = autoscaling.install(cloud, compute=self.compute)
-        self.ec2 = boto3.client("ec2", REGION)
-        self.elb = boto3.client("elbv2", REGION)
-        self.asg = boto3.client("autoscaling", REGION)
+        self.ec2, self.elb, self.asg = client("ec2"), client("elbv2"), client("autoscaling")
         self.sick_versions: set[str] = set()
         self.sick: set[str] = set()
-        self.log: list[tuple[float, str, int, int]] = []
+        self.log: list[tuple[int, int]] = []  # healthy targets, instances
         vpc = self.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
         self.subnets = [subnet["SubnetId"] for subnet in self.ec2.describe_subnets()["Subnets"]][:2]
         self.target_group = self.elb.create_target_group(
@@ -82,7 +89,7 @@ class World:
             LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=8080,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": self.target_group}],
         )  # fmt: skip
-        self.images = [self.ec2.describe_images()["Images"][n]["ImageId"] for n in range(2)]
+        self.images = ["ami-11111111", "ami-22222222"]
         self.template = self.ec2.create_launch_template(
             LaunchTemplateName="web",
             LaunchTemplateData={
@@ -189,30 +196,30 @@ class World:
         """Let time pass until something holds; returns how long that took."""
         begin = self.clock()
         while not done():
-            assert self.clock() - begin < limit, f"still not so after {limit} s: {self.group}"
+            assert self.clock() - begin < limit, f"still not so after {limit} s: {self.group}, {self.refresh}"
             self.tick(step)
         return self.clock() - begin
 
     def run_refresh(self, limit: float = 600, step: float = 0.5) -> Any:
         """Let the refresh end, noting on the way how many instances there were; returns it as described."""
-        ends = {"Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"}
+        pool = self.load_balancing._balancer.pools[self.target_group]
 
         def ended() -> bool:
-            refresh = self.refresh
-            alive = [each for each in self.instances() if each["LifecycleState"] in {"Pending", "InService"}]
-            self.log.append((self.clock(), refresh["Status"], self.serving(), len(alive)))
-            return refresh["Status"] in ends
+            group = self.backend()
+            healthy = [target for target in pool.targets.values() if target.health is HEALTHY]
+            self.log.append((len(healthy), len(group.alive)))
+            return group.refreshes.active is None
 
         self.run_until(ended, limit, step)
         return self.refresh
 
     def least_serving(self) -> int:
         """The fewest healthy targets seen during run_refresh."""
-        return min(serving for _, _, serving, _ in self.log)
+        return min(serving for serving, _ in self.log)
 
     def most_alive(self) -> int:
         """The most instances, terminating ones aside, seen during run_refresh."""
-        return max(alive for _, _, _, alive in self.log)
+        return max(alive for _, alive in self.log)
 
     def _has_group(self) -> bool:
         return "web" in self.cloud.autoscaling.autoscaling_groups
@@ -221,7 +228,8 @@ class World:
 @contextmanager
 def world() -> Iterator[World]:
     """A fresh world, without threads or sockets in use."""
-    with mock_aws():
+    # Loading moto's list of public images takes longer than most tests.
+    with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"), mock_aws():
         clock = Clock()
         cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None, clock=clock)  # type: ignore[arg-type]
         small = World(cloud, clock)

@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from botocore.exceptions import ClientError
+from moto.core.exceptions import ServiceException
+
+from tests.localcloud.fleet_fakes import World, world
+
+
+@pytest.fixture
+def small() -> Iterator[World]:
+    with world() as small:
+        yield small
+
+
+def test_group_comes_up_from_pending_to_in_service(small: World) -> None:
+    """Creating a group returns at once; its instances boot, then are registered and in service."""
+    small.asg.create_auto_scaling_group(
+        AutoScalingGroupName="web", MinSize=1, MaxSize=4, DesiredCapacity=2,
+        LaunchTemplate={"LaunchTemplateName": "web", "Version": "1"},
+        VPCZoneIdentifier=",".join(small.subnets), TargetGroupARNs=[small.target_group],
+    )  # fmt: skip
+    at_first = small.instances()
+    small.tick()
+    launched = [each["LifecycleState"] for each in small.instances()]
+    small.run(5)
+
+    assert at_first == []
+    assert launched == ["Pending", "Pending"]
+    assert [each["LifecycleState"] for each in small.instances()] == ["InService", "InService"]
+    assert small.serving() == 2
+
+
+def test_instances_carry_template_tags_and_the_group_tag(small: World) -> None:
+    """Tags come from the template, from propagated group tags, and from Auto Scaling itself; volumes get theirs."""
+    small.create_group(
+        desired=1,
+        Tags=[
+            {"Key": "team", "Value": "web", "PropagateAtLaunch": True},
+            {"Key": "secret", "Value": "x", "PropagateAtLaunch": False},
+        ],
+    )
+    described = small.ec2.describe_instances(InstanceIds=[small.instances()[0]["InstanceId"]])
+    instance = described["Reservations"][0]["Instances"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+    volume = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    volume_tags = small.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Tags"]
+
+    assert tags == {
+        "team": "web",
+        "rebake:version": "1",
+        "aws:autoscaling:groupName": "web",
+        "aws:ec2launchtemplate:id": small.template,
+        "aws:ec2launchtemplate:version": "1",
+    }
+    assert volume_tags == [{"Key": "rebake:kind", "Value": "fleet"}]
+    assert (instance["ImageId"], instance["InstanceType"]) == (small.images[0], "t3.micro")
+
+
+def test_instances_spread_over_the_subnets(small: World) -> None:
+    """The subnet with the fewest instances gets the next one."""
+    small.create_group(desired=4)
+    zones = [each["AvailabilityZone"] for each in small.instances()]
+
+    assert sorted(zones.count(zone) for zone in set(zones)) == [2, 2]
+
+
+def test_terminated_instance_is_replaced(small: World) -> None:
+    """An instance terminated behind the group's back is noticed and replaced."""
+    small.create_group()
+    victim = small.instances()[0]["InstanceId"]
+    small.ec2.terminate_instances(InstanceIds=[victim])
+    small.run(10)
+
+    assert len(small.instances("InService")) == 3
+    assert victim not in {each["InstanceId"] for each in small.instances()}
+    causes = [each["Cause"] for each in small.asg.describe_scaling_activities(AutoScalingGroupName="web")["Activities"]]
+    assert any("EC2 health check indicating it has been terminated or stopped" in cause for cause in causes)
+
+
+def test_unhealthy_target_is_replaced_after_the_grace_period(small: World) -> None:
+    """With ELB health checks an instance that fails them is replaced, but not while its grace period runs."""
+    small.create_group(HealthCheckGracePeriod=60)
+    victim = small.instances()[0]["InstanceId"]
+    small.sick.add(victim)
+    small.run(40)
+    before = {each["InstanceId"] for each in small.instances("InService")}
+    small.run(30)
+
+    assert victim in before
+    assert victim not in {each["InstanceId"] for each in small.instances()}
+    assert len(small.instances("InService")) == 3
+
+
+def test_unhealthy_target_is_kept_with_ec2_health_checks(small: World) -> None:
+    """Without ELB health checks the load balancer's opinion does not count."""
+    small.create_group(HealthCheckType="EC2")
+    small.sick.add(small.instances()[0]["InstanceId"])
+    before = {each["InstanceId"] for each in small.instances()}
+    small.run(120)
+
+    assert before == {each["InstanceId"] for each in small.instances()}
+
+
+def test_instance_set_unhealthy_is_replaced(small: World) -> None:
+    """SetInstanceHealth overrules, within the grace period only if told not to respect it."""
+    small.create_group(HealthCheckGracePeriod=300)
+    victim = small.instances()[0]["InstanceId"]
+    small.asg.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy")
+    small.run(2)
+    spared = victim in {each["InstanceId"] for each in small.instances()}
+    small.asg.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False)
+    small.run(2)
+
+    assert spared
+    assert victim not in {each["InstanceId"] for each in small.instances()}
+
+
+def test_capacity_follows_set_desired_capacity(small: World) -> None:
+    """Scaling out launches, scaling in drains and terminates the oldest."""
+    small.create_group()
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5)
+    small.run(5)
+    grown = len(small.instances("InService"))
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    small.run(2)
+
+    assert grown == 5
+    assert len(small.instances()) == 1
+
+
+def test_scale_in_spares_protected_instances(small: World) -> None:
+    """An instance protected from scale-in stays."""
+    small.create_group()
+    kept = small.instances()[0]["InstanceId"]
+    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[kept], ProtectedFromScaleIn=True)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    small.run(5)
+
+    assert [each["InstanceId"] for each in small.instances()] == [kept]
+
+
+def test_instance_drains_before_it_is_terminated(small: World) -> None:
+    """A leaving instance is deregistered first and terminated only once its requests are over."""
+    small.create_group()
+    pool = small.load_balancing._balancer.pools[small.target_group]
+    pool.deregistration_delay = 30
+    victim = small.instances()[0]["InstanceId"]
+    pool.targets[victim].in_flight = 1
+    answer = small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=True)
+    small.run(10)
+    health = small.elb.describe_target_health(TargetGroupArn=small.target_group, Targets=[{"Id": victim}])
+    state = small.cloud.instance(victim).state
+    activity = small.asg.describe_scaling_activities(ActivityIds=[answer["Activity"]["ActivityId"]])["Activities"][0]
+    pool.targets[victim].in_flight = 0
+    pool.finish_draining(small.clock())
+    small.run(2)
+
+    assert health["TargetHealthDescriptions"][0]["TargetHealth"]["State"] == "draining"
+    assert state == "running"
+    assert activity["StatusCode"] == "WaitingForELBConnectionDraining"
+    assert small.cloud.instance(victim).state == "terminated"
+    assert (len(small.instances()), small.group["DesiredCapacity"]) == (2, 2)
+
+
+def test_draining_ends_with_the_deregistration_delay(small: World) -> None:
+    """A request that never ends holds an instance no longer than the delay."""
+    small.create_group()
+    pool = small.load_balancing._balancer.pools[small.target_group]
+    pool.deregistration_delay = 30
+    victim = small.instances()[0]["InstanceId"]
+    pool.targets[victim].in_flight = 1
+    small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=True)
+    small.run(25)
+    before = small.cloud.instance(victim).state
+    small.run(10)
+    pool.finish_draining(small.clock())
+    small.run(2)
+
+    assert before == "running"
+    assert small.cloud.instance(victim).state == "terminated"
+
+
+def test_terminate_without_decrement_is_replaced(small: World) -> None:
+    """The capacity stays unless the request shrinks it."""
+    small.create_group()
+    victim = small.instances()[0]["InstanceId"]
+    small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=False)
+    small.run(6)
+
+    assert len(small.instances("InService")) == 3
+    assert victim not in {each["InstanceId"] for each in small.instances()}
+
+
+def test_force_delete_describes_the_group_until_its_instances_are_gone(small: World) -> None:
+    """Terraform deletes with force and then waits for the group to be gone."""
+    small.create_group()
+    small.compute.terminate = lambda instance_id: None  # type: ignore[method-assign]
+    small.asg.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
+    small.run(5)
+    during = small.group["Status"]
+    del small.compute.terminate  # type: ignore[method-assign]
+    for each in small.backend().instance_states:
+        small.ec2.terminate_instances(InstanceIds=[each.instance_id])
+    small.run(2)
+
+    assert during == "Delete in progress"
+    assert small.asg.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"] == []
+
+
+def test_group_with_instances_is_deleted_only_by_force(small: World) -> None:
+    """Without force the group must be emptied first, which Terraform does by setting its sizes to zero."""
+    small.create_group()
+    with pytest.raises(ClientError, match="ResourceInUse"):
+        small.asg.delete_auto_scaling_group(AutoScalingGroupName="web")
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", MinSize=0, MaxSize=0, DesiredCapacity=0)
+    small.run(3)
+    small.asg.delete_auto_scaling_group(AutoScalingGroupName="web")
+
+    assert small.asg.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+
+
+def test_failed_launch_is_told_and_tried_again_with_pauses(small: World) -> None:
+    """A launch that fails is a failed activity with its reason, and the pauses between tries grow."""
+    small.compute.refuse = ServiceException("InvalidAMIID.NotFound", "The image id '[ami-11111111]' does not exist")
+    small.create_group()
+    small.run(60)
+    activities = small.asg.describe_scaling_activities(AutoScalingGroupName="web")["Activities"]
+    small.compute.refuse = None
+    small.run(70)
+
+    assert {each["StatusCode"] for each in activities} == {"Failed"}
+    assert "ami-11111111" in activities[0]["StatusMessage"]
+    assert 3 <= len(activities) <= 6
+    assert len(small.instances("InService")) == 3
+
+
+def test_instance_that_does_not_boot_is_replaced(small: World) -> None:
+    """An instance that dies while pending fails its activity; another follows after a pause."""
+    small.create_group(desired=0, MinSize=0)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    small.tick()
+    small.cloud.instance(small.instances()[0]["InstanceId"]).terminate()
+    small.run(2)
+    paused = small.instances()
+    small.run(10)
+
+    assert paused == []
+    assert len(small.instances("InService")) == 1
+
+
+@pytest.mark.parametrize("suspended", ["Launch", "Terminate"])
+def test_suspended_processes_do_nothing(small: World, suspended: str) -> None:
+    """A suspended process neither launches nor terminates."""
+    small.create_group()
+    small.asg.suspend_processes(AutoScalingGroupName="web", ScalingProcesses=[suspended])
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5 if suspended == "Launch" else 1)
+    small.run(10)
+    meanwhile = len(small.instances())
+    small.asg.resume_processes(AutoScalingGroupName="web", ScalingProcesses=[suspended])
+    small.run(10)
+
+    assert meanwhile == 3
+    assert len(small.instances()) == (5 if suspended == "Launch" else 1)
+
+
+def test_standby_instances_get_no_traffic(small: World) -> None:
+    """On standby an instance leaves its target group, and it comes back with ExitStandby."""
+    small.create_group()
+    aside = small.instances()[0]["InstanceId"]
+    small.asg.enter_standby(AutoScalingGroupName="web", InstanceIds=[aside], ShouldDecrementDesiredCapacity=True)
+    small.run(3)
+    serving = small.serving()
+    small.asg.exit_standby(AutoScalingGroupName="web", InstanceIds=[aside])
+    small.run(3)
+
+    assert serving == 2
+    assert small.serving() == 3
+    assert small.group["DesiredCapacity"] == 3
+
+
+def test_target_groups_attached_later_get_the_instances(small: World) -> None:
+    """Attaching and detaching a target group registers and deregisters what runs."""
+    small.create_group(TargetGroupARNs=[])
+    none = small.serving()
+    small.asg.attach_load_balancer_target_groups(AutoScalingGroupName="web", TargetGroupARNs=[small.target_group])
+    small.run(2)
+    all_of_them = small.serving()
+    small.asg.detach_load_balancer_target_groups(AutoScalingGroupName="web", TargetGroupARNs=[small.target_group])
+    small.run(2)
+
+    assert (none, all_of_them, small.serving()) == (0, 3, 0)
+
+
+def test_detached_instance_lives_on_outside_the_group(small: World) -> None:
+    """Detaching takes an instance out without terminating it."""
+    small.create_group()
+    freed = small.instances()[0]["InstanceId"]
+    small.asg.detach_instances(AutoScalingGroupName="web", InstanceIds=[freed], ShouldDecrementDesiredCapacity=True)
+    small.run(3)
+    small.asg.attach_instances(AutoScalingGroupName="web", InstanceIds=[freed])
+    small.run(3)
+
+    assert small.cloud.instance(freed).state == "running"
+    assert freed in {each["InstanceId"] for each in small.instances("InService")}
+    assert len(small.instances()) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "code", "part"),
+    [
+        ("set_desired_capacity", {"DesiredCapacity": 21}, "ValidationError", "above max value 20"),
+        ("set_desired_capacity", {"DesiredCapacity": 0}, "ValidationError", "below min value 1"),
+        ("update_auto_scaling_group", {"DesiredCapacity": 21}, "ValidationError", "Desired capacity:21"),
+        ("create_auto_scaling_group", {"MinSize": 1, "MaxSize": 1}, "AlreadyExists", "web"),
+    ],
+)
+def test_impossible_requests_are_refused(
+    small: World, call: str, arguments: dict[str, int], code: str, part: str
+) -> None:
+    """Capacities outside the group's sizes, and names that are taken."""
+    small.create_group()
+    with pytest.raises(ClientError) as caught:
+        getattr(small.asg, call)(AutoScalingGroupName="web", **arguments)
+
+    assert caught.value.response["Error"]["Code"] == code
+    assert part in caught.value.response["Error"]["Message"]
+
+
+def test_unknown_instance_is_named(small: World) -> None:
+    """AWS names the instance that no group has."""
+    with pytest.raises(ClientError, match="i-00000000"):
+        small.asg.set_instance_health(InstanceId="i-00000000", HealthStatus="Unhealthy")
+
+
+def test_raising_the_minimum_raises_the_desired_capacity(small: World) -> None:
+    """An update of the sizes alone moves the desired capacity within them."""
+    small.create_group()
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", MinSize=5)
+    raised = small.group["DesiredCapacity"]
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", MinSize=1, MaxSize=2)
+
+    assert (raised, small.group["DesiredCapacity"]) == (5, 2)
+
+
+def test_grace_period_defaults_to_zero(small: World) -> None:
+    """The API's default, which is not the console's."""
+    small.asg.create_auto_scaling_group(
+        AutoScalingGroupName="web", MinSize=0, MaxSize=1, VPCZoneIdentifier=small.subnets[0],
+        LaunchTemplate={"LaunchTemplateName": "web", "Version": "1"}, DefaultInstanceWarmup=30,
+    )  # fmt: skip
+
+    assert small.group["HealthCheckGracePeriod"] == 0
+    assert small.group["DefaultInstanceWarmup"] == 30
+
+
+def test_moto_is_given_back(small: World) -> None:
+    """Once stopped, nothing of the embedded cloud is left in moto."""
+    from moto.autoscaling import models
+    from moto.autoscaling.responses import AutoScalingResponse
+
+    grafted = hasattr(AutoScalingResponse, "start_instance_refresh")
+    small.scaling._grafts.close()
+
+    assert grafted
+    assert not hasattr(AutoScalingResponse, "start_instance_refresh")
+    assert models.FakeAutoScalingGroup.__module__ == "moto.autoscaling.models"

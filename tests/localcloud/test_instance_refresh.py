@@ -1,0 +1,457 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from localcloud.autoscaling.refresh.models import ACTIVE, NEXT, IllegalTransitionError, InstanceRefresh, Status
+from localcloud.autoscaling.refresh.preferences import Preferences, effective
+from tests.localcloud.fleet_fakes import World, world
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def small() -> Iterator[World]:
+    with world() as small:
+        yield small
+
+
+def test_refresh_replaces_every_instance_without_a_dip(small: World) -> None:
+    """Launch before terminate keeps three healthy targets throughout and ends well within a minute."""
+    small.create_group()
+    old = {each["InstanceId"] for each in small.instances()}
+    begin = small.clock()
+    identity = small.refresh_to("2", AutoRollback=True)
+
+    refresh = small.run_refresh()
+
+    assert (refresh["InstanceRefreshId"], refresh["Status"]) == (identity, "Successful")
+    assert (refresh["PercentageComplete"], refresh["InstancesToUpdate"]) == (100, 0)
+    assert refresh["EndTime"] >= refresh["StartTime"]
+    assert small.versions() == ["2", "2", "2"]
+    assert old.isdisjoint(each["InstanceId"] for each in small.instances())
+    assert (small.least_serving(), small.most_alive()) == (3, 4)
+    assert small.clock() - begin < 60
+
+
+def test_group_template_is_rewritten_only_on_success(small: World) -> None:
+    """While the refresh runs, the group keeps the version it would go back to."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run(20)
+
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+
+    small.run_refresh()
+
+    assert small.group["LaunchTemplate"]["Version"] == "2"
+
+
+def test_counters_move_at_their_different_moments(small: World) -> None:
+    """InstancesToUpdate falls when an old instance leaves, PercentageComplete rises when a new one is warm."""
+    small.create_group(desired=4)
+    small.refresh_to("2", MinHealthyPercentage=75, MaxHealthyPercentage=None, InstanceWarmup=30)
+    small.run(20)
+
+    first = small.refresh
+
+    assert (first["PercentageComplete"], first["InstancesToUpdate"]) == (0, 3)
+    assert "is warming up" in first["StatusReason"]
+
+    small.run(20)
+    second = small.refresh
+
+    assert (second["PercentageComplete"], second["InstancesToUpdate"]) == (25, 2)
+
+
+def test_refresh_without_a_maximum_dips(small: World) -> None:
+    """The default percentages serve with one instance less for a while, as at AWS."""
+    small.create_group()
+    small.refresh_to("2", MinHealthyPercentage=None, MaxHealthyPercentage=None)
+
+    small.run_refresh()
+
+    assert (small.least_serving(), small.most_alive()) == (2, 3)
+
+
+def test_new_instance_counts_only_once_its_target_is_healthy(small: World) -> None:
+    """With ELB health checks an instance that merely runs lets no old one leave."""
+    small.create_group(HealthCheckGracePeriod=300)
+    small.sick_versions.add("2")
+    small.refresh_to("2", InstanceWarmup=0)
+    small.run(200)
+
+    assert small.refresh["PercentageComplete"] == 0
+    assert small.versions() == ["1", "1", "1", "2"]
+
+    small.sick_versions.clear()
+
+    assert small.run_refresh()["Status"] == "Successful"
+
+
+def test_with_ec2_health_checks_a_broken_application_passes(small: World) -> None:
+    """Without ELB health checks AWS calls an instance healthy that serves nothing; so does this cloud."""
+    small.create_group(HealthCheckType="EC2")
+    small.sick_versions.add("2")
+    small.refresh_to("2")
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.serving() == 0
+
+
+def test_never_healthy_image_fails_after_an_hour_of_retries(small: World) -> None:
+    """Instances that fail are replaced again and again; after an hour without progress the refresh has failed."""
+    small.create_group()
+    small.sick_versions.add("2")
+    small.refresh_to("2")
+    begin = small.clock()
+
+    refresh = small.run_refresh(limit=2 * HOUR, step=5)
+
+    assert refresh["Status"] == "Failed"
+    assert HOUR <= small.clock() - begin < HOUR + 60
+    assert "did not become healthy" in refresh["StatusReason"]
+    assert small.least_serving() == 3
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+    launches = small.asg.describe_scaling_activities(AutoScalingGroupName="web")["Activities"]
+    assert len([each for each in launches if "ELB system health check failure" in each["Cause"]]) > 10
+
+    small.run_until(lambda: small.versions() == ["1", "1", "1"])
+
+
+def test_auto_rollback_returns_to_the_saved_version(small: World) -> None:
+    """With AutoRollback the refresh turns round instead of failing, under the same id."""
+    small.create_group(HealthCheckGracePeriod=300)
+    small.sick_versions.add("2")
+    identity = small.refresh_to("2", AutoRollback=True)
+
+    refresh = small.run_refresh(limit=2 * HOUR, step=5)
+
+    assert (refresh["Status"], refresh["InstanceRefreshId"]) == ("RollbackSuccessful", identity)
+    assert small.versions() == ["1", "1", "1"]
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+    assert refresh["RollbackDetails"]["PercentageCompleteOnRollback"] == 0
+    assert refresh["RollbackDetails"]["InstancesToUpdateOnRollback"] == 3
+    assert small.least_serving() == 3
+
+
+def test_rollback_by_request_replaces_what_was_updated(small: World) -> None:
+    """RollbackInstanceRefresh returns the updated instances and leaves the others alone."""
+    small.create_group()
+    identity = small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    untouched = {
+        each["InstanceId"] for each in small.instances("InService") if each["LaunchTemplate"]["Version"] == "1"
+    }
+
+    answer = small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    during = small.refresh
+    refresh = small.run_refresh()
+
+    assert answer["InstanceRefreshId"] == identity
+    assert (during["Status"], during["StatusReason"]) == (
+        "RollbackInProgress",
+        "Rollback triggered due to user request.",
+    )
+    assert refresh["Status"] == "RollbackSuccessful"
+    assert refresh["PercentageComplete"] == 0
+    assert refresh["RollbackDetails"]["PercentageCompleteOnRollback"] == 33
+    assert small.versions() == ["1", "1", "1"]
+    assert untouched <= {each["InstanceId"] for each in small.instances()}
+    assert small.least_serving() == 3
+
+
+def test_rollback_that_cannot_finish_has_failed(small: World) -> None:
+    """A rollback to instances that do not get healthy either fails after its own hour."""
+    small.create_group(HealthCheckGracePeriod=300)
+    small.refresh_to("2", MinHealthyPercentage=66, MaxHealthyPercentage=100)
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    small.sick_versions.add("1")
+
+    assert small.run_refresh(limit=2 * HOUR, step=5)["Status"] == "RollbackFailed"
+
+
+def test_cancel_waits_for_instances_in_transition(small: World) -> None:
+    """Cancelling ends once a launch under way is over, and the group shrinks to its capacity again."""
+    small.create_group()
+    identity = small.refresh_to("2")
+    small.run(1)
+    assert small.instances("Pending")
+
+    answer = small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+    small.tick()
+    cancelling = small.refresh["Status"]
+    small.run_refresh()
+
+    assert answer["InstanceRefreshId"] == identity
+    assert cancelling == "Cancelling"
+    assert (small.refresh["Status"], small.refresh["StatusReason"]) == ("Cancelled", "Cancelled due to user request.")
+    assert not small.instances("Pending")
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+    small.run_until(lambda: len(small.instances()) == 3)
+    assert small.least_serving() == 3
+
+
+def test_cancel_need_not_wait(small: World) -> None:
+    """Without waiting, the refresh is cancelled in the next round, launches under way or not."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run(1)
+    small.asg.cancel_instance_refresh(AutoScalingGroupName="web", WaitForTransitioningInstances=False)
+    small.tick()
+
+    assert small.refresh["Status"] == "Cancelled"
+    assert small.instances("Pending")
+
+
+def test_rollback_can_be_cancelled(small: World) -> None:
+    """Cancel ends a rollback too, and leaves a mixed fleet."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    small.run(1)
+    small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+
+    assert small.run_refresh()["Status"] == "Cancelled"
+
+
+def test_skip_matching_with_nothing_to_replace_succeeds_at_once(small: World) -> None:
+    """Instances of the target already are left alone."""
+    small.create_group(version="2")
+    before = {each["InstanceId"] for each in small.instances()}
+    small.refresh_to("2", SkipMatching=True)
+    small.tick()
+
+    assert (small.refresh["Status"], small.refresh["PercentageComplete"]) == ("Successful", 100)
+    assert before == {each["InstanceId"] for each in small.instances()}
+
+
+def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> None:
+    """After a cancelled refresh only the instances that still differ are replaced."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+    small.run_refresh()
+    small.run_until(lambda: len(small.instances("InService")) == 3 and len(small.instances()) == 3)
+    matching = {each["InstanceId"] for each in small.instances() if each["LaunchTemplate"]["Version"] == "2"}
+    small.refresh_to("2", SkipMatching=True)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert matching
+    assert matching <= {each["InstanceId"] for each in small.instances()}
+
+
+def test_without_skip_matching_matching_instances_are_replaced(small: World) -> None:
+    """A refresh to the version that all instances have replaces them all the same."""
+    small.create_group(version="2")
+    before = {each["InstanceId"] for each in small.instances()}
+    small.refresh_to("2")
+    small.run_refresh()
+
+    assert before.isdisjoint(each["InstanceId"] for each in small.instances())
+
+
+def test_refresh_without_desired_configuration_uses_the_group_template(small: World) -> None:
+    """Without one, instances are replaced by what the group says by then, and the group may be changed meanwhile."""
+    small.create_group()
+    template = {"LaunchTemplateId": small.template, "Version": "2"}
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+    small.asg.start_instance_refresh(
+        AutoScalingGroupName="web",
+        Preferences={"MinHealthyPercentage": 100, "MaxHealthyPercentage": 200, "InstanceWarmup": 0},
+    )
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+
+    refresh = small.run_refresh()
+
+    assert refresh["Status"] == "Successful"
+    assert "DesiredConfiguration" not in refresh
+    assert small.versions() == ["2", "2", "2"]
+
+
+def test_instances_lost_during_a_refresh_come_back_as_the_target(small: World) -> None:
+    """Whatever is launched while a refresh is active is launched from its desired configuration."""
+    small.create_group()
+    small.refresh_to("2", InstanceWarmup=60)
+    small.run(5)
+    victim = next(each for each in small.instances("InService") if each["LaunchTemplate"]["Version"] == "1")
+    small.ec2.terminate_instances(InstanceIds=[victim["InstanceId"]])
+    small.run(10)
+
+    assert small.versions().count("2") == 2
+
+
+def test_scaling_out_during_a_refresh_launches_the_target(small: World) -> None:
+    """A larger desired capacity is met by new instances of the desired configuration."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run(2)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == ["2"] * 5
+
+
+def test_scaling_in_during_a_refresh_still_succeeds(small: World) -> None:
+    """A smaller desired capacity is what the refresh ends with."""
+    small.create_group(desired=5)
+    small.refresh_to("2")
+    small.run(20)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)
+    small.run_refresh()
+    small.run_until(lambda: len(small.instances()) == 2)
+
+    assert small.refresh["Status"] == "Successful"
+    assert small.versions() == ["2", "2"]
+
+
+def test_empty_group_is_refreshed_at_once(small: World) -> None:
+    """With no instances there is nothing to replace, but the group takes the new version."""
+    small.create_group(desired=0)
+    small.refresh_to("2")
+    small.run(1)
+
+    assert small.refresh["Status"] == "Successful"
+    assert small.group["LaunchTemplate"]["Version"] == "2"
+
+
+def test_bake_time_delays_success(small: World) -> None:
+    """With a bake time the refresh is Baking for so long before it is Successful."""
+    small.create_group()
+    small.refresh_to("2", BakeTime=120)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.tick()
+    reason = small.refresh["StatusReason"]
+
+    took = small.run_until(lambda: small.refresh["Status"] == "Successful")
+
+    assert "bake time" in reason
+    assert 115 <= took <= 125
+
+
+def test_instance_dying_while_baking_fails_the_refresh(small: World) -> None:
+    """An instance that gets unhealthy in the bake time means failure, or with AutoRollback the way back."""
+    small.create_group()
+    small.refresh_to("2", BakeTime=600, AutoRollback=True)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.sick_versions.add("2")
+
+    assert small.run_refresh()["Status"] == "RollbackSuccessful"
+    assert small.versions() == ["1", "1", "1"]
+
+
+def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) -> None:
+    """By default a protected instance is waited for, for an hour."""
+    small.create_group()
+    protected = small.instances()[0]["InstanceId"]
+    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
+    small.refresh_to("2")
+    small.run(300)
+
+    assert "is protected. Remove instance scale-in protection to continue." in small.refresh["StatusReason"]
+    assert small.versions() == ["1", "2", "2"]
+
+    assert small.run_refresh(limit=2 * HOUR, step=5)["Status"] == "Failed"
+
+
+@pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Refresh", ["2", "2", "2"])])
+def test_protected_instances_are_ignored_or_replaced_on_request(small: World, choice: str, left: list[str]) -> None:
+    """ScaleInProtectedInstances says what becomes of them."""
+    small.create_group()
+    small.asg.set_instance_protection(
+        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
+    )
+    small.refresh_to("2", ScaleInProtectedInstances=choice)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == left
+
+
+@pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Terminate", ["2", "2", "2"])])
+def test_standby_instances_are_ignored_or_terminated_on_request(small: World, choice: str, left: list[str]) -> None:
+    """StandbyInstances says what becomes of them."""
+    small.create_group()
+    small.asg.enter_standby(
+        AutoScalingGroupName="web",
+        InstanceIds=[small.instances()[0]["InstanceId"]],
+        ShouldDecrementDesiredCapacity=choice == "Ignore",
+    )
+    small.refresh_to("2", StandbyInstances=choice)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == left
+
+
+def test_warmup_and_percentages_default_as_at_aws(small: World) -> None:
+    """Omitted preferences come from the maintenance policy and the group; the others are not echoed."""
+    small.create_group(HealthCheckGracePeriod=45)
+    group = small.backend()
+
+    plain = effective({}, group)
+    group.default_instance_warmup = 0
+    group.instance_maintenance_policy = {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150}
+    policy = effective({}, group)
+
+    assert plain.wire == {
+        "MinHealthyPercentage": 90, "InstanceWarmup": 45, "SkipMatching": False, "AutoRollback": False,
+        "AlarmSpecification": {},
+    }  # fmt: skip
+    assert (policy.instance_warmup, policy.bounds.minimum, policy.bounds.maximum) == (0, 100, 150)
+
+
+def test_refreshes_are_listed_newest_first_page_by_page(small: World) -> None:
+    """NextToken leads through all of them; ids choose among them."""
+    small.create_group()
+    ids = []
+    for version in ("2", "1", "2"):
+        ids.append(small.refresh_to(version, SkipMatching=True, InstanceWarmup=0))
+        small.run_refresh()
+    ask = small.asg.describe_instance_refreshes
+
+    first = ask(AutoScalingGroupName="web", MaxRecords=2)
+    second = ask(AutoScalingGroupName="web", MaxRecords=2, NextToken=first["NextToken"])
+    one = ask(AutoScalingGroupName="web", InstanceRefreshIds=[ids[0]])
+
+    listed = [each["InstanceRefreshId"] for each in first["InstanceRefreshes"] + second["InstanceRefreshes"]]
+    assert listed == ids[::-1]
+    assert "NextToken" not in second
+    assert [each["InstanceRefreshId"] for each in one["InstanceRefreshes"]] == [ids[0]]
+
+
+def test_refreshes_are_forgotten_after_six_weeks(small: World) -> None:
+    """AWS remembers a refresh for six weeks."""
+    small.create_group(desired=0)
+    small.refresh_to("2")
+    small.run(1)
+    small.clock.now += 41 * 24 * HOUR
+    kept = small.asg.describe_instance_refreshes(AutoScalingGroupName="web")["InstanceRefreshes"]
+    small.clock.now += 2 * 24 * HOUR
+    forgotten = small.asg.describe_instance_refreshes(AutoScalingGroupName="web")["InstanceRefreshes"]
+
+    assert len(kept) == 1
+    assert forgotten == []
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_states_follow_each_other_only_as_declared(status: Status) -> None:
+    """A transition that the table does not have is an error of the emulation, not a silent change."""
+    preferences = Preferences(bounds=None, instance_warmup=0)  # type: ignore[arg-type]
+    for following in Status:
+        refresh = InstanceRefresh("web", preferences, "Rolling", None, None, None, 0.0, status=status)
+        if following in NEXT[status]:
+            refresh.enter(following, 1.0)
+            assert refresh.is_active == (following in ACTIVE)
+        else:
+            with pytest.raises(IllegalTransitionError):
+                refresh.enter(following, 1.0)
+
+
+def test_every_state_of_the_api_is_known(small: World) -> None:
+    """The states are exactly those of the API's model."""
+    modelled = small.asg.meta.service_model.shape_for("InstanceRefreshStatus").enum
+
+    assert sorted(modelled) == sorted(Status)

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.autoscaling.exceptions import ResourceContentionError
+from tests.localcloud.fleet_fakes import World, world
+
+
+@pytest.fixture
+def small() -> Iterator[World]:
+    with world() as small:
+        small.create_group()
+        yield small
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, int, str]:
+    """Return the code, HTTP status and message with which a call is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+
+
+def test_second_refresh_is_refused(small: World) -> None:
+    """One refresh at a time; the client raises the modelled exception."""
+    small.refresh_to("2")
+
+    assert refused(small.asg.start_instance_refresh, AutoScalingGroupName="web") == (
+        "InstanceRefreshInProgress",
+        400,
+        "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
+    )
+    with pytest.raises(small.asg.exceptions.InstanceRefreshInProgressFault):
+        small.asg.start_instance_refresh(AutoScalingGroupName="web")
+
+
+def test_refresh_may_follow_a_finished_one(small: World) -> None:
+    """A refresh that ended blocks nothing."""
+    small.refresh_to("2")
+    small.run_refresh()
+    small.refresh_to("1")
+
+    assert small.run_refresh()["Status"] == "Successful"
+
+
+@pytest.mark.parametrize("action", ["start", "describe", "cancel", "rollback"])
+def test_unknown_group_is_named(small: World, action: str) -> None:
+    """Every action names the group that it did not find."""
+    call = {
+        "start": small.asg.start_instance_refresh,
+        "describe": small.asg.describe_instance_refreshes,
+        "cancel": small.asg.cancel_instance_refresh,
+        "rollback": small.asg.rollback_instance_refresh,
+    }[action]
+
+    assert refused(call, AutoScalingGroupName="nope") == (
+        "ValidationError",
+        400,
+        "AutoScalingGroup name not found - AutoScalingGroup 'nope' not found",
+    )
+
+
+def test_auto_rollback_needs_a_desired_configuration(small: World) -> None:
+    """AWS's own text."""
+    text = (
+        "The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration "
+        "parameter is empty. Set AutoRollback to false or specify a desired configuration and try again."
+    )
+
+    answer = refused(small.asg.start_instance_refresh, AutoScalingGroupName="web", Preferences={"AutoRollback": True})
+
+    assert answer == ("ValidationError", 400, text)
+
+
+@pytest.mark.parametrize("version", ["$Latest", "$Default"])
+def test_auto_rollback_needs_a_numbered_version_on_the_group(small: World, version: str) -> None:
+    """A group that follows $Latest or $Default has nothing to return to."""
+    template = {"LaunchTemplateId": small.template, "Version": version}
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+
+    code, status, message = refused(
+        small.asg.start_instance_refresh,
+        AutoScalingGroupName="web",
+        DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateName": "web", "Version": "2"}},
+        Preferences={"AutoRollback": True},
+    )
+
+    assert (code, status) == ("ValidationError", 400)
+    assert version in message
+
+
+def test_desired_version_may_be_default(small: World) -> None:
+    """The restriction is on the group, not on the desired side."""
+    small.asg.start_instance_refresh(
+        AutoScalingGroupName="web",
+        DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateName": "web"}},
+        Preferences={"AutoRollback": True, "MinHealthyPercentage": 0, "InstanceWarmup": 0},
+    )
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.group["LaunchTemplate"]["Version"] == "$Default"
+
+
+def test_bad_enum_values_are_listed(small: World) -> None:
+    """AWS's own text, both violations in one error."""
+    code, status, message = refused(
+        small.asg.start_instance_refresh,
+        AutoScalingGroupName="web",
+        Preferences={"ScaleInProtectedInstances": "Never", "StandbyInstances": "Never"},
+    )
+
+    assert (code, status) == ("ValidationError", 400)
+    assert message.startswith(
+        "2 validation errors detected: Value 'Never' at 'preferences.scaleInProtectedInstances' failed to satisfy "
+        "constraint: Member must satisfy enum value set: [Ignore, Wait, Refresh]; "
+    )
+
+
+@pytest.mark.parametrize(
+    ("preferences", "part"),
+    [
+        ({"MinHealthyPercentage": 101}, "less than or equal to 100"),
+        ({"MinHealthyPercentage": 90, "MaxHealthyPercentage": 99}, "greater than or equal to 100"),
+        ({"MinHealthyPercentage": 90, "MaxHealthyPercentage": 201}, "less than or equal to 200"),
+        ({"MaxHealthyPercentage": 110}, "requires MinHealthyPercentage"),
+        ({"MinHealthyPercentage": 50, "MaxHealthyPercentage": 151}, "cannot be greater than 100"),
+        ({"InstanceWarmup": -1}, "greater than or equal to 0"),
+        ({"CheckpointDelay": 60}, "requires CheckpointPercentages"),
+        ({"CheckpointPercentages": [50, 100]}, "does not emulate Preferences.CheckpointPercentages"),
+        ({"AlarmSpecification": {"Alarms": ["errors"]}}, "does not emulate Preferences.AlarmSpecification"),
+    ],
+)
+def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dict[str, Any], part: str) -> None:
+    """Values out of range, values that contradict each other, and what is not emulated: none is ignored."""
+    code, status, message = refused(
+        small.asg.start_instance_refresh, AutoScalingGroupName="web", Preferences=preferences
+    )
+
+    assert (code, status) == ("ValidationError", 400)
+    assert part in message
+    assert small.asg.describe_instance_refreshes(AutoScalingGroupName="web")["InstanceRefreshes"] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ({"LaunchTemplateId": "lt-00000000000000000", "Version": "1"}, "lt-00000000000000000"),
+        ({"LaunchTemplateName": "nope", "Version": "1"}, "nope"),
+        ({"LaunchTemplateName": "web", "Version": "99"}, "99"),
+        ({"LaunchTemplateName": "web", "Version": "0"}, "0"),
+        ({"LaunchTemplateName": "web", "Version": "latest"}, "latest"),
+        ({"Version": "1"}, "either launchTemplateId or LaunchTemplateName"),
+    ],
+)
+def test_template_that_does_not_exist_is_named(small: World, spec: dict[str, str], part: str) -> None:
+    """A desired configuration must name a template and a version that exist."""
+    code, status, message = refused(
+        small.asg.start_instance_refresh, AutoScalingGroupName="web", DesiredConfiguration={"LaunchTemplate": spec}
+    )
+
+    assert (code, status) == ("ValidationError", 400)
+    assert part in message
+
+
+def test_unknown_strategy_is_refused(small: World) -> None:
+    """Only AWS's strategies are valid, and only Rolling is emulated."""
+    code, _, unknown = refused(small.asg.start_instance_refresh, AutoScalingGroupName="web", Strategy="Blue")
+    _, _, unemulated = refused(
+        small.asg.start_instance_refresh, AutoScalingGroupName="web", Strategy="ReplaceRootVolume"
+    )
+
+    assert code == "ValidationError"
+    assert "[Rolling, ReplaceRootVolume]" in unknown
+    assert "does not emulate Strategy ReplaceRootVolume" in unemulated
+
+
+def test_nothing_to_cancel(small: World) -> None:
+    """Cancel without an active refresh."""
+    code, status, message = refused(small.asg.cancel_instance_refresh, AutoScalingGroupName="web")
+
+    assert (code, status) == ("ActiveInstanceRefreshNotFound", 400)
+    assert "web" in message
+
+
+def test_nothing_to_roll_back(small: World) -> None:
+    """Rollback without a refresh that has begun."""
+    code, status, _ = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+    small.refresh_to("2")
+    pending, _, _ = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+
+    assert (code, status) == ("ActiveInstanceRefreshNotFound", 400)
+    assert pending == "ActiveInstanceRefreshNotFound"
+
+
+def test_refresh_without_desired_configuration_is_irreversible(small: World) -> None:
+    """There is no configuration to go back to."""
+    small.asg.start_instance_refresh(AutoScalingGroupName="web")
+    small.run(1)
+
+    code, status, message = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+
+    assert (code, status) == ("IrreversibleInstanceRefresh", 400)
+    assert "desired configuration" in message
+
+
+def test_template_is_locked_while_a_desired_configuration_is_on_its_way(small: World) -> None:
+    """AWS's own text; other settings may be changed."""
+    small.refresh_to("2")
+    template = {"LaunchTemplateId": small.template, "Version": "2"}
+    text = (
+        "An active instance refresh with a desired configuration exists. All configuration options derived from the "
+        "desired configuration are not available for update while the instance refresh is active."
+    )
+
+    answer = refused(small.asg.update_auto_scaling_group, AutoScalingGroupName="web", LaunchTemplate=template)
+
+    assert answer == ("ValidationError", 400, text)
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=21)
+    small.run_refresh()
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+
+    assert small.group["MaxSize"] == 21
+
+
+@pytest.mark.parametrize(
+    ("page", "token", "code"),
+    [(0, None, "ValidationError"), (101, None, "ValidationError"), (10, "nope", "InvalidNextToken")],
+)
+def test_pages_are_checked(small: World, page: int, token: str | None, code: str) -> None:
+    """A page too large, and a token that was never given."""
+    arguments = {"AutoScalingGroupName": "web", "MaxRecords": page, **({"NextToken": token} if token else {})}
+
+    assert refused(small.asg.describe_instance_refreshes, **arguments)[:2] == (code, 400)
+
+
+def test_resource_contention_is_a_server_error(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS answers ResourceContention with status 500, so that clients retry."""
+
+    def contended(*_: object) -> None:
+        raise ResourceContentionError
+
+    monkeypatch.setattr("localcloud.autoscaling.refresh.actions.start", contended)
+
+    code, status, _ = refused(small.asg.start_instance_refresh, AutoScalingGroupName="web")
+
+    assert (code, status) == ("ResourceContention", 500)
