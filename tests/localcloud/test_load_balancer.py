@@ -1,0 +1,591 @@
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from localcloud import elbv2
+from localcloud.cloud import Cloud
+from localcloud.elbv2.addresses import AddressBook
+
+REGION = "eu-west-1"
+LIMIT = 10.0
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as its backend was told to."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    backend: Backend
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/healthz":
+            self.reply(self.backend.status, b"ok")
+            return
+        self.backend.seen.append((self.command, self.path, dict(self.headers), body))
+        if self.backend.drop:
+            self.backend.drop -= 1
+            self.close_connection = True
+        elif self.path == "/stream":
+            self.stream()
+        elif self.path == "/cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.write(b"x" * 100_000)
+            self.close_connection = True
+        else:
+            if self.path == "/hold":
+                self.wait()
+            self.reply(200, f"{self.backend.address} {len(body)}".encode())
+
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - http.server's names
+
+    def stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\nfirst\r\n")
+        self.wait()
+        self.wfile.write(b"6\r\nsecond\r\n0\r\n\r\n")
+
+    def wait(self) -> None:
+        self.backend.holding.release()
+        self.backend.hold.wait(LIMIT)
+
+    def reply(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Backend:
+    """A small HTTP service on an address of its own, which can be told to misbehave."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address, self.port = address, port
+        self.status = 200
+        self.hold = threading.Event()
+        self.holding = threading.Semaphore(0)
+        self.drop = 0
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.server = ThreadingHTTPServer((address, port), type("BackendHandler", (Handler,), {"backend": self}))
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.hold.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+class Site:
+    """A load balancer with one listener and one target group of plain addresses."""
+
+    def __init__(self) -> None:
+        self.cloud = Cloud(name=f"lb-{free_port()}", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
+        self.part = elbv2.install(self.cloud)
+        self.part.start()
+        self.elb = boto3.client("elbv2", REGION)
+        ec2 = boto3.client("ec2", REGION)
+        vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        self.subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
+        self.target_port = free_port()
+        self.group = self.elb.create_target_group(
+            Name="web", Protocol="HTTP", Port=self.target_port, VpcId=vpc, TargetType="ip", HealthCheckPath="/healthz",
+            HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2, HealthyThresholdCount=2,
+            UnhealthyThresholdCount=2,
+        )["TargetGroups"][0]["TargetGroupArn"]  # fmt: skip
+        # AWS allows no interval below five seconds; waiting for it would make these tests slow.
+        self.pool = self.cloud.elbv2._pool(self.group)
+        self.quicken()
+        self.balancer = self.elb.create_load_balancer(Name="web", Subnets=self.subnets)["LoadBalancers"][0]
+        self.host = self.balancer["DNSName"]
+        self.port = free_port()
+        self.listener = self.elb.create_listener(
+            LoadBalancerArn=self.balancer["LoadBalancerArn"], Protocol="HTTP", Port=self.port,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": self.group}],
+        )["Listeners"][0]["ListenerArn"]  # fmt: skip
+        self.backends: list[Backend] = []
+
+    def quicken(self) -> None:
+        check = self.pool.check
+        self.pool.check = type(check)(**{**vars(check), "interval": 0.1, "timeout": 0.5})
+
+    def add_backend(self, *, wait: bool = True) -> Backend:
+        backend = Backend(f"127.0.0.{20 + len(self.backends)}", self.target_port)
+        self.backends.append(backend)
+        self.register(backend.address)
+        if wait:
+            wait_until(lambda: self.state(backend) == "healthy")
+        return backend
+
+    def register(self, address: str) -> None:
+        self.elb.register_targets(TargetGroupArn=self.group, Targets=[{"Id": address}])
+
+    def deregister(self, backend: Backend) -> None:
+        self.elb.deregister_targets(TargetGroupArn=self.group, Targets=[{"Id": backend.address}])
+
+    def health(self, address: str) -> dict[str, str]:
+        answer = self.elb.describe_target_health(TargetGroupArn=self.group, Targets=[{"Id": address}])
+        found: dict[str, str] = answer["TargetHealthDescriptions"][0]["TargetHealth"]
+        return found
+
+    def state(self, backend: Backend) -> str:
+        return self.health(backend.address)["State"]
+
+    def ask(
+        self, path: str = "/", method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes, dict[str, str]]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=LIMIT)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read(), dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self.part.stop()
+        for backend in self.backends:
+            backend.stop()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < deadline, f"not so within {LIMIT} s"
+        threading.Event().wait(0.02)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"), mock_aws():
+        site = Site()
+        try:
+            yield site
+        finally:
+            site.close()
+
+
+def test_requests_are_spread_over_healthy_targets(site: Site) -> None:
+    """Each of two targets gets half of the requests."""
+    site.add_backend()
+    site.add_backend()
+    answers = [site.ask()[1] for _ in range(10)]
+
+    assert {answers.count(answer) for answer in set(answers)} == {5}
+
+
+def test_load_balancer_is_active_at_its_own_loopback_address(site: Site) -> None:
+    """The DNS name is an address of 127.0.0.0/8 that no other load balancer has."""
+    other = site.elb.create_load_balancer(Name="other", Subnets=site.subnets)["LoadBalancers"][0]
+    described = site.elb.describe_load_balancers(Names=["web"])["LoadBalancers"][0]
+
+    assert described["State"]["Code"] == "active"
+    assert site.host.startswith("127.")
+    assert other["DNSName"] != site.host
+
+
+def test_target_is_told_who_asks(site: Site) -> None:
+    """The client's address, the protocol, the port and a trace id are added; the host header is kept."""
+    backend = site.add_backend()
+    site.ask(headers={"X-Forwarded-For": "203.0.113.7", "Connection": "X-Private", "X-Private": "1", "Host": "shop"})
+    headers = backend.seen[0][2]
+
+    assert headers["X-Forwarded-For"] == "203.0.113.7, 127.0.0.1"
+    assert (headers["X-Forwarded-Proto"], headers["X-Forwarded-Port"]) == ("http", str(site.port))
+    assert headers["X-Amzn-Trace-Id"].startswith("Root=1-")
+    assert headers["Host"] == "shop"
+    assert "X-Private" not in headers
+
+
+def test_bodies_and_methods_pass_through(site: Site) -> None:
+    """A large body arrives whole, and HEAD has headers without a body."""
+    backend = site.add_backend()
+    body = bytes(range(256)) * 4096
+    posted = site.ask("/upload?a=1&b=%2F", "POST", body)
+    head = site.ask(method="HEAD")
+
+    assert posted[0] == 200
+    assert backend.seen[0][:2] == ("POST", "/upload?a=1&b=%2F")
+    assert backend.seen[0][3] == body
+    assert (head[0], head[1]) == (200, b"")
+
+
+def test_expect_continue_is_answered(site: Site) -> None:
+    """A client that asks before it sends a body gets its go-ahead from the load balancer."""
+    backend = site.add_backend()
+    with socket.create_connection((site.host, site.port), timeout=LIMIT) as client:
+        client.sendall(
+            b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        )
+        go_ahead = client.recv(100)
+        client.sendall(b"body")
+        rest = b"".join(iter(lambda: client.recv(4096), b""))
+
+    assert go_ahead == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert rest.startswith(b"HTTP/1.1 200")
+    assert backend.seen[0][3] == b"body"
+
+
+def test_answers_are_streamed(site: Site) -> None:
+    """What a target has sent reaches the client before the target is done."""
+    backend = site.add_backend()
+    connection = http.client.HTTPConnection(site.host, site.port, timeout=LIMIT)
+    connection.request("GET", "/stream")
+    answer = connection.getresponse()
+    first = answer.read1(5)
+    backend.hold.set()
+    rest = answer.read()
+    connection.close()
+
+    assert (first, rest) == (b"first", b"second")
+
+
+def test_broken_answer_breaks_the_connection(site: Site) -> None:
+    """A target that dies halfway leaves the client with a short answer, never with one that looks whole."""
+    site.add_backend()
+
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        site.ask("/cut")
+
+
+def test_no_targets_is_503(site: Site) -> None:
+    """Without any registered target the load balancer answers itself."""
+    status, body, headers = site.ask()
+
+    assert status == 503
+    assert b"503 Service Temporarily Unavailable" in body
+    assert headers["Server"] == "awselb/2.0"
+
+
+def test_refused_connection_is_502(site: Site) -> None:
+    """A target that refuses connections while still called healthy gives 502."""
+    backend = site.add_backend()
+    site.pool.check = type(site.pool.check)(**{**vars(site.pool.check), "enabled": False})
+    backend.stop()
+    site.backends.remove(backend)
+
+    assert site.ask()[0] == 502
+
+
+def test_slow_target_is_504(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that says nothing within the idle timeout gives 504."""
+    site.add_backend()
+    session = site.part._balancer._session
+    assert session is not None
+    monkeypatch.setattr(session, "_timeout", type(session.timeout)(total=None, sock_read=0.2))
+
+    assert site.ask("/hold")[0] == 504
+
+
+def test_idempotent_request_is_retried_once(site: Site) -> None:
+    """A GET whose connection dies before any answer is sent again; a POST is not."""
+    first, second = site.add_backend(), site.add_backend()
+    first.drop = second.drop = 1
+    posted = site.ask(method="POST", body=b"once")[0]
+    dropped = first if first.drop == 0 else second
+    other = second if dropped is first else first
+    other.drop, dropped.drop = 0, 1
+    gets = [site.ask()[0] for _ in range(4)]
+
+    assert posted == 502
+    assert gets == [200] * 4
+    assert dropped.drop == 0
+
+
+def test_target_needs_one_success_at_first_and_the_threshold_later(site: Site) -> None:
+    """A new target is healthy after one check, unhealthy after the threshold, healthy again after the threshold."""
+    backend = site.add_backend()
+    site.add_backend()
+    backend.status = 500
+    wait_until(lambda: site.state(backend) == "unhealthy")
+    why = site.health(backend.address)
+    before = len(backend.seen)
+    for _ in range(6):
+        site.ask()
+    unbothered = len(backend.seen) == before
+    backend.status = 200
+    wait_until(lambda: site.state(backend) == "healthy")
+
+    assert why["Reason"] == "Target.ResponseCodeMismatch"
+    assert why["Description"] == "Health checks failed with these codes: [500]"
+    assert unbothered
+
+
+def test_reasons_are_told(site: Site) -> None:
+    """Nothing listening, nothing registered, and no listener each have AWS's reason."""
+    site.register("127.0.0.99")
+    initial = site.health("127.0.0.99")
+    wait_until(lambda: site.health("127.0.0.99")["State"] == "unhealthy")
+    failed = site.health("127.0.0.99")
+    missing = site.health("127.0.0.98")
+    site.elb.delete_listener(ListenerArn=site.listener)
+    unused = site.health("127.0.0.99")
+
+    assert initial["State"] == "initial"
+    assert initial["Reason"] in {"Elb.RegistrationInProgress", "Elb.InitialHealthChecking"}
+    assert failed["Reason"] == "Target.FailedHealthChecks"
+    assert (missing["State"], missing["Reason"]) == ("unused", "Target.NotRegistered")
+    assert (unused["State"], unused["Reason"]) == ("unused", "Target.NotInUse")
+
+
+def test_silent_target_times_out(site: Site) -> None:
+    """A target that accepts connections and says nothing is unhealthy for its timeout."""
+    with socket.create_server(("127.0.0.97", site.target_port)):
+        site.register("127.0.0.97")
+        wait_until(lambda: site.health("127.0.0.97")["State"] == "unhealthy")
+
+        assert site.health("127.0.0.97")["Reason"] == "Target.Timeout"
+
+
+def test_fails_open_when_no_target_is_healthy(site: Site) -> None:
+    """If every target is unhealthy, all of them get requests."""
+    backend = site.add_backend()
+    backend.status = 500
+    wait_until(lambda: site.state(backend) == "unhealthy")
+
+    assert site.ask()[0] == 200
+
+
+def test_draining_lets_requests_finish_and_sends_no_new_ones(site: Site) -> None:
+    """A deregistered target completes what it has, is draining until then, and gets nothing else."""
+    leaving, staying = site.add_backend(), site.add_backend()
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(site.ask, "/hold") for _ in range(2)]
+        assert leaving.holding.acquire(timeout=LIMIT)
+        assert staying.holding.acquire(timeout=LIMIT)
+        site.deregister(leaving)
+        during = site.health(leaving.address)
+        before = len(leaving.seen)
+        others = {site.ask()[1].split()[0] for _ in range(6)}
+        leaving.hold.set()
+        staying.hold.set()
+        finished = {future.result()[0] for future in held}
+    wait_until(lambda: site.state(leaving) == "unused")
+
+    assert (during["State"], during["Reason"]) == ("draining", "Target.DeregistrationInProgress")
+    assert len(leaving.seen) == before
+    assert others == {staying.address.encode()}
+    assert finished == {200}
+    assert site.health(leaving.address)["Reason"] == "Target.NotRegistered"
+
+
+def test_idle_target_is_deregistered_at_once(site: Site) -> None:
+    """Without requests in flight there is nothing to wait for."""
+    backend = site.add_backend()
+    site.ask()
+    site.deregister(backend)
+    begin = time.monotonic()
+    wait_until(lambda: site.state(backend) == "unused")
+
+    assert time.monotonic() - begin < 2
+
+
+def test_deregistration_delay_ends_draining(site: Site) -> None:
+    """A request that never ends holds a target no longer than the delay."""
+    backend = site.add_backend()
+    site.elb.modify_target_group_attributes(
+        TargetGroupArn=site.group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "1"}]
+    )
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(site.ask, "/hold")
+        assert backend.holding.acquire(timeout=LIMIT)
+        site.deregister(backend)
+        during = site.state(backend)
+        wait_until(lambda: site.state(backend) == "unused")
+        backend.hold.set()
+        held.result()
+
+    assert during == "draining"
+
+
+def test_no_request_is_lost_while_targets_come_and_go(site: Site) -> None:
+    """Under steady load, targets replaced one by one cost no request."""
+    old = [site.add_backend(), site.add_backend()]
+    ended = threading.Event()
+    statuses: list[int] = []
+
+    def load() -> None:
+        connection = http.client.HTTPConnection(site.host, site.port, timeout=LIMIT)
+        while not ended.is_set():
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        clients = [pool.submit(load) for _ in range(3)]
+        try:
+            for backend in old:
+                site.add_backend()
+                site.deregister(backend)
+                wait_until(lambda leaving=backend: site.state(leaving) == "unused")  # type: ignore[misc]
+                backend.stop()
+                site.backends[site.backends.index(backend)] = Backend(backend.address, site.target_port)
+        finally:
+            ended.set()
+        for client in clients:
+            client.result()
+
+    assert len(statuses) > 40
+    assert set(statuses) == {200}
+
+
+def test_listener_that_cannot_bind_says_where_and_why(site: Site) -> None:
+    """A port that is taken is an error that names address and port, and leaves no listener behind."""
+    with socket.create_server((site.host, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ClientError) as created:
+            site.elb.create_listener(
+                LoadBalancerArn=site.balancer["LoadBalancerArn"], Protocol="HTTP", Port=port,
+                DefaultActions=[{"Type": "forward", "TargetGroupArn": site.group}],
+            )  # fmt: skip
+        with pytest.raises(ClientError) as modified:
+            site.elb.modify_listener(ListenerArn=site.listener, Port=port)
+    listeners = site.elb.describe_listeners(LoadBalancerArn=site.balancer["LoadBalancerArn"])["Listeners"]
+
+    for error in (created.value, modified.value):
+        assert f"cannot listen on {site.host}:{port}" in error.response["Error"]["Message"]
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert [listener["Port"] for listener in listeners] == [site.port]
+    assert site.ask()[0] == 503
+
+
+def test_listener_moves_to_another_port(site: Site) -> None:
+    """ModifyListener opens the new port and closes the old one."""
+    site.add_backend()
+    old, site.port = site.port, free_port()
+    site.elb.modify_listener(ListenerArn=site.listener, Port=site.port)
+
+    assert site.ask()[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((site.host, old), timeout=LIMIT)
+
+
+@pytest.mark.parametrize("what", ["listener", "load balancer"])
+def test_deleting_closes_the_port_and_frees_the_target_group(site: Site, what: str) -> None:
+    """Nothing listens any more, and the target group may be deleted."""
+    site.add_backend()
+    if what == "listener":
+        site.elb.delete_listener(ListenerArn=site.listener)
+    else:
+        site.elb.delete_load_balancer(LoadBalancerArn=site.balancer["LoadBalancerArn"])
+    group = site.elb.describe_target_groups(TargetGroupArns=[site.group])["TargetGroups"][0]
+    site.elb.delete_target_group(TargetGroupArn=site.group)
+
+    assert group["LoadBalancerArns"] == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((site.host, site.port), timeout=LIMIT)
+
+
+def test_rules_choose_by_path_and_host(site: Site) -> None:
+    """Rules are followed by priority, the default last; fixed answers and redirects need no target."""
+    site.add_backend()
+    fixed = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "418", "MessageBody": "teapot"}}
+    redirect = {"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301", "Path": "/new/#{path}"}}
+    for priority, condition, action in (
+        (1, {"Field": "path-pattern", "Values": ["/tea/*"]}, fixed),
+        (2, {"Field": "host-header", "HostHeaderConfig": {"Values": ["old.*"]}}, redirect),
+    ):
+        site.elb.create_rule(ListenerArn=site.listener, Priority=priority, Conditions=[condition], Actions=[action])
+
+    assert site.ask("/tea/pot")[:2] == (418, b"teapot")
+    assert (
+        site.ask("/x?y=1", headers={"Host": "old.example"})[2]["Location"]
+        == f"http://old.example:{site.port}/new/x?y=1"
+    )
+    assert site.ask("/x")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"Protocol": "HTTPS"}, "HTTPS listeners"),
+        ({"DefaultActions": [{"Type": "authenticate-oidc"}]}, "'authenticate-oidc'"),
+    ],
+)
+def test_what_is_not_emulated_is_refused(site: Site, change: dict[str, Any], part: str) -> None:
+    """A request that would be stored and not honoured is an error that says so."""
+    request = {
+        "LoadBalancerArn": site.balancer["LoadBalancerArn"],
+        "Protocol": "HTTP",
+        "Port": free_port(),
+        "DefaultActions": [{"Type": "forward", "TargetGroupArn": site.group}],
+    }
+    with pytest.raises(ClientError) as caught:
+        site.elb.create_listener(**(request | change))
+
+    assert "does not emulate" in caught.value.response["Error"]["Message"]
+    assert part in caught.value.response["Error"]["Message"]
+
+
+def test_least_outstanding_requests_avoids_a_busy_target(site: Site) -> None:
+    """With that algorithm a target that is busy gets no further request while another is idle."""
+    site.elb.modify_target_group_attributes(
+        TargetGroupArn=site.group,
+        Attributes=[{"Key": "load_balancing.algorithm.type", "Value": "least_outstanding_requests"}],
+    )
+    one, two = site.add_backend(), site.add_backend()
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(site.ask, "/hold")
+        wait_until(lambda: bool(one.seen or two.seen))
+        busy = one if one.seen else two
+        answers = {site.ask()[1].split()[0] for _ in range(6)}
+        busy.hold.set()
+        held.result()
+
+    assert busy.address.encode() not in answers
+
+
+def test_names_of_load_balancers_are_unique(site: Site) -> None:
+    """A second load balancer of a name is refused, and costs no address."""
+    with pytest.raises(site.elb.exceptions.DuplicateLoadBalancerNameException):
+        site.elb.create_load_balancer(Name="web", Subnets=site.subnets)
+
+
+def test_two_clouds_of_one_name_take_different_addresses() -> None:
+    """An address that another cloud holds is passed over."""
+    first, second = AddressBook("same", "127.0.0.1"), AddressBook("same", "127.0.0.1")
+    addresses = [first.allocate(), second.allocate(), first.allocate()]
+    first.release(addresses[0])
+    again = second.allocate()
+    first.release_all()
+    second.release_all()
+
+    assert len(set(addresses)) == 3
+    assert again == addresses[0]
+
+
+def test_outside_loopback_the_cloud_own_address_is_used() -> None:
+    """In a container of a compose stack, load balancers listen where the container is reached."""
+    assert AddressBook("any", "192.0.2.5").allocate() == "192.0.2.5"
+    assert not AddressBook("any", "0.0.0.0").allocate().startswith("0.")
