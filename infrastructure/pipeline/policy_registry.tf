@@ -22,11 +22,11 @@ locals {
         Resource = ["arn:${local.partition}:ssm:${var.region}::parameter/aws/service/*"]
       },
       {
-        Sid       = "Find"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
-        Resource  = [local.bucket]
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*", "releases/*", "terraform/*"] } }
+        # Without a prefix: Terraform looks for workspaces, and the pipeline asks whether the bucket is there.
+        Sid      = "Find"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket"]
+        Resource = [local.bucket]
       },
       {
         Sid      = "Artifacts"
