@@ -15,7 +15,8 @@ from stack.console import detail, step
 from stack.errors import InputError
 from stack.settings import ENVIRONMENT
 
-QUIET = frozenset({"none", "scheduled", "queued", "removed"})
+QUIET = frozenset({"none", "scheduled", "queued", "removed", "upstream_failed"})
+"""States that say nothing new: not begun, or not to begin because of a task that has been told of."""
 BAD = frozenset({"failed", "up_for_retry"})
 
 
