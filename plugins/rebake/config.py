@@ -255,11 +255,11 @@ def _load(kind: str, name: str, model: type[_Model], overrides: dict[str, Any] |
 
 
 def _explain(path: Path, problem: Any) -> str:
-    field = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    field = ".".join(str(part) for part in problem["loc"]) + ": " if problem["loc"] else ""
     found = (
         "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f", found {problem['input']!r}"
     )
-    return f"{path}: {field}: {problem['msg'].removeprefix('Value error, ')}{found}"
+    return f"{path}: {field}{problem['msg'].removeprefix('Value error, ')}{found}"
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rebake import config
+from rebake.exceptions import ConfigError
+
+
+@pytest.fixture
+def files(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the project's configuration that a test may break."""
+    shutil.copytree(project / "config", tmp_path / "config")
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def _change(path: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count, f"{pattern} is not in {path.name}"
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", config.service_names())
+def test_every_service_file_of_the_project_is_valid(name: str) -> None:
+    assert config.load_service(name).name == name
+
+
+@pytest.mark.parametrize("name", config.base_names())
+def test_every_base_file_of_the_project_is_valid(name: str) -> None:
+    assert config.load_base(name).name == name
+
+
+@pytest.mark.parametrize("name", ["local", "production"])
+def test_every_environment_file_of_the_project_is_valid(name: str) -> None:
+    assert config.load_environment(name).name == name
+
+
+def test_an_environments_overrides_are_merged_into_a_service_and_leave_the_rest() -> None:
+    service = config.load_service("webapp", config.load_environment("local"))
+
+    assert service.fleet.listener_port == 8080
+    assert service.fleet.health_check.interval == 5
+    assert service.fleet.health_check.path == "/healthz"
+    assert service.fleet.min_size == 3
+
+
+def test_an_environment_takes_values_from_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REBAKE_INSTANCE_CIDR", "10.99.0.0/24")
+
+    assert config.load_environment("local").pipeline_cidrs == ("10.99.0.0/24",)
+
+
+def test_a_value_that_the_process_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REBAKE_INSTANCE_CIDR")
+
+    with pytest.raises(ConfigError, match=r"local\.yaml: \$\{REBAKE_INSTANCE_CIDR\} is not set"):
+        config.load_environment("local")
+
+
+def test_the_environment_is_the_one_that_the_process_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REBAKE_ENVIRONMENT", "production")
+    assert config.load_environment().name == "production"
+
+    monkeypatch.delenv("REBAKE_ENVIRONMENT")
+    assert config.load_environment().name == "local"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "message"),
+    [
+        pytest.param("min_size: 3", "mini_size: 3", r"fleet\.mini_size: Extra inputs are not permitted", id="typo"),
+        pytest.param("  min_size: 3\n", "", r"fleet\.min_size: Field required", id="missing"),
+        pytest.param(
+            "min_size: 3", "min_size: many", r"fleet\.min_size: .*valid integer.*, found 'many'", id="wrong type"
+        ),
+        pytest.param(
+            "desired_capacity: 3",
+            "desired_capacity: 9",
+            r"fleet: min_size \(3\) <= desired_capacity \(9\) <= max_size \(6\) must hold",
+            id="sizes",
+        ),
+        pytest.param(
+            "timeout: 5",
+            "timeout: 15",
+            r"fleet\.health_check: timeout \(15 s\) must be less than interval \(15 s\)",
+            id="health check",
+        ),
+        pytest.param(
+            "min_healthy_percentage: 100",
+            "min_healthy_percentage: 10",
+            "rollout: max_healthy_percentage - .* must be at most 100",
+            id="percentages",
+        ),
+        pytest.param(
+            "webapp-{version}",
+            "webapp-latest",
+            r"artifact '.*' must contain \{version\}",
+            id="artifact without version",
+        ),
+        pytest.param("^name: webapp", "name: shop", "name: must be 'webapp' like the file, found 'shop'", id="name"),
+        pytest.param("^base: debian-12", "base: Debian 12", "base: .*pattern.*, found 'Debian 12'", id="base's name"),
+        pytest.param("^fleet:", "fleet: [", "not YAML", id="no YAML"),
+        pytest.param(
+            "^base:", "version_pattern: '('\nbase:", r"version_pattern '\(' is no regular expression", id="pattern"
+        ),
+    ],
+)
+def test_a_broken_service_file_is_named_with_field_value_and_rule(
+    files: Path, pattern: str, replacement: str, message: str
+) -> None:
+    _change(files / "services/webapp.yaml", pattern, replacement)
+
+    with pytest.raises(ConfigError, match=f"services/webapp.yaml: {message}"):
+        config.load_service("webapp", config.load_environment("production"))
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(files: Path) -> None:
+    _change(files / "services/webapp.yaml", "min_size: 3", "mini_size: 3")
+    _change(files / "services/webapp.yaml", "interval: 15", "interval: 0")
+
+    with pytest.raises(ConfigError) as caught:
+        config.load_service("webapp", config.load_environment("production"))
+
+    said = str(caught.value).splitlines()
+    assert len(said) == 3
+    assert all("services/webapp.yaml: fleet." in line for line in said)
+
+
+def test_a_file_that_is_no_mapping_is_named(files: Path) -> None:
+    (files / "services/webapp.yaml").write_text("- webapp\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"services/webapp\.yaml: must be a mapping, found list"):
+        config.load_service("webapp")
+
+
+def test_an_unknown_name_lists_those_that_there_are(files: Path) -> None:
+    with pytest.raises(ConfigError, match=r"services/shop\.yaml: no such file; known services: webapp"):
+        config.load_service("shop")
+    with pytest.raises(ConfigError, match=r"bases/beos\.yaml: no such file; known bases: amazon-linux-2023, debian-12"):
+        config.load_base("beos")
+
+
+def test_a_network_is_given_whole_or_not_at_all(files: Path) -> None:
+    _change(files / "environments/production.yaml", "  subnet_ids: .*\n", "")
+
+    with pytest.raises(ConfigError, match="network: vpc_id and subnet_ids go together"):
+        config.load_environment("production")
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "10.0.0"])
+def test_a_version_of_the_pattern_is_returned(version: str) -> None:
+    assert config.load_service("webapp").check_version(version) == version
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.2.3-rc1", "v1.2.3", "1.2.3\n", "../../etc"], ids=repr)
+def test_a_version_that_breaks_the_pattern_is_quoted_with_the_pattern(version: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load_service("webapp").check_version(version)
+
+    assert repr(version) in str(caught.value)
+    assert r"'^[0-9]+\\.[0-9]+\\.[0-9]+$'" in str(caught.value)

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.operators import terraform_apply as stage
+from rebake.operators.terraform_apply import TerraformApplyOperator
+
+OUTPUTS = {
+    "launch_template_id": "lt-1",
+    "launch_template_version": 7,
+    "auto_scaling_group_name": "webapp-local",
+    "target_group_arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/webapp-local-8080/1",
+    "load_balancer_dns_name": "127.1.2.3",
+    "url": "http://127.1.2.3:8080",
+}
+
+
+class PretendedTerraform:
+    """Notes what it is given, and returns outputs."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Any] = dict(OUTPUTS)
+        self.options: dict[str, Any] = {}
+        self.applied: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+
+    def __call__(self, _place: Any, **options: Any) -> PretendedTerraform:
+        self.options = options
+        return self
+
+    def apply(self, backend: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        self.applied.append((backend, variables))
+        return self.outputs
+
+
+@pytest.fixture
+def terraform(monkeypatch: pytest.MonkeyPatch) -> PretendedTerraform:
+    pretended = PretendedTerraform()
+    monkeypatch.setattr(stage.terraform, "Terraform", pretended)
+    return pretended
+
+
+@pytest.fixture(autouse=True)
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
+    monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
+    with mock_aws():
+        yield boto3.client("s3", region_name="eu-west-1")
+
+
+def _make_bucket(s3: Any) -> None:
+    s3.create_bucket(Bucket="rebake-local", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+
+@pytest.fixture
+def execute() -> Callable[[], tuple[str, dict[str, Any]]]:
+    def run() -> tuple[str, dict[str, Any]]:
+        pushed: dict[str, Any] = {}
+        ti = SimpleNamespace(
+            dag_id="deploy_webapp",
+            run_id="manual__1",
+            task_id="terraform_apply",
+            xcom_push=lambda key, value: pushed.update({key: value}),
+        )
+        context: Any = {"ti": ti}
+        operator = TerraformApplyOperator(task_id="terraform_apply", service="webapp", ami_id="ami-1", version="1.2.3")
+        return operator.execute(context), pushed
+
+    return run
+
+
+Execute = Callable[[], tuple[str, dict[str, Any]]]
+
+
+def test_the_template_version_is_returned_and_the_rest_of_the_fleet_pushed(
+    terraform: PretendedTerraform, s3: Any, execute: Execute
+) -> None:
+    _make_bucket(s3)
+
+    returned, pushed = execute()
+
+    assert returned == "7"
+    assert pushed == {name: value for name, value in OUTPUTS.items() if name != "launch_template_version"}
+
+
+def test_the_fleet_goes_to_the_default_vpc_with_the_image_and_its_version(
+    terraform: PretendedTerraform, s3: Any, execute: Execute
+) -> None:
+    _make_bucket(s3)
+    vpc = boto3.client("ec2", region_name="eu-west-1").describe_vpcs()["Vpcs"][0]["VpcId"]
+
+    execute()
+
+    ((backend, variables),) = terraform.applied
+    assert backend["key"] == "terraform/webapp-local.tfstate"
+    assert variables["ami_id"] == "ami-1"
+    assert variables["version_label"] == "1.2.3"
+    assert variables["vpc_id"] == vpc
+    assert len(variables["subnet_ids"]) == 3
+
+
+def test_terraform_gets_the_connections_credentials_by_the_environment_alone(
+    terraform: PretendedTerraform, s3: Any, execute: Execute
+) -> None:
+    _make_bucket(s3)
+
+    execute()
+
+    assert terraform.options["environment"]["AWS_ACCESS_KEY_ID"] == "AKID"
+    assert terraform.options["environment"]["AWS_SECRET_ACCESS_KEY"] == "not-a-secret"
+    assert terraform.options["secrets"] == ("not-a-secret",)
+    assert "not-a-secret" not in repr(terraform.applied)
+
+
+def test_a_missing_bucket_is_named_with_what_makes_it(terraform: PretendedTerraform, execute: Execute) -> None:
+    with pytest.raises(ConfigError) as caught:
+        execute()
+
+    for part in ("bucket rebake-local does not exist", "infrastructure/pipeline", "config/environments/local.yaml"):
+        assert part in str(caught.value)
+    assert terraform.applied == []
+
+
+def test_a_bucket_of_somebody_else_is_named(
+    terraform: PretendedTerraform, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = boto3.client("s3", region_name="eu-west-1")
+    monkeypatch.setattr(stage, "S3Hook", lambda **_options: SimpleNamespace(conn=client))
+    with Stubber(client) as stub:
+        stub.add_client_error("head_bucket", "403", "Forbidden", 403)
+
+        with pytest.raises(ConfigError, match="bucket rebake-local is closed to the connection 'aws_default'"):
+            execute()
+
+
+@pytest.mark.parametrize("name", list(OUTPUTS))
+def test_an_output_that_the_module_lacks_is_named(
+    terraform: PretendedTerraform, s3: Any, execute: Execute, name: str
+) -> None:
+    _make_bucket(s3)
+    del terraform.outputs[name]
+
+    with pytest.raises(ToolFailedError, match=f"infrastructure/fleet has no output {name}; it has "):
+        execute()
+
+
+def test_the_modules_outputs_are_those_that_the_pipeline_reads(project: Path) -> None:
+    declared = (project / "infrastructure/fleet/outputs.tf").read_text(encoding="utf-8")
+
+    assert [name for name in (stage.RETURNED, *stage.PUSHED) if f'output "{name}"' not in declared] == []
+
+
+def test_a_kill_of_the_task_goes_to_terraform() -> None:
+    told: list[str] = []
+    operator = TerraformApplyOperator(task_id="terraform_apply", service="webapp", ami_id="ami-1", version="1.2.3")
+
+    operator._runner = SimpleNamespace(stop=lambda: told.append("stop"))  # type: ignore[assignment]
+    operator.on_kill()
+
+    assert told == ["stop"]
