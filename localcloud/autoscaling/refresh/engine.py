@@ -100,25 +100,42 @@ class RefreshEngine:
             return
         if self._ran_out_of_time(refresh, waited_for, now):
             return
-        fleet = Fleet(
+        refresh.status_reason = self._reason(refresh, new, ready, waited_for)
+        self._replace(refresh, group, now)
+        self.count(refresh, group, now)
+
+    def _replace(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
+        """Launch and retire what the arithmetic allows; leaving instances make room for launches at once."""
+        bounds = refresh.preferences.bounds
+        step = next_step(self._fleet(refresh, group, now), bounds)
+        self._launch(refresh, group, step.launch)
+        if not step.terminate:
+            return
+        old, _, _ = self._split(refresh, group)
+        leavers = [each for each in old if not self._is_blocked(refresh, each)]
+        leavers.sort(key=lambda each: (self._hands.is_available(each), each.launched_at))
+        for instance in leavers[: step.terminate]:
+            self._hands.retire(instance, "an instance was taken out of service in response to an instance refresh.")
+        self._launch(refresh, group, next_step(self._fleet(refresh, group, now), bounds).launch)
+
+    def _launch(self, refresh: InstanceRefresh, group: ManagedGroup, count: int) -> None:
+        why = "an instance was launched in response to an instance refresh."
+        self._hands.launch(group, count, refresh.source, why, refresh.mark)
+
+    def _fleet(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> Fleet:
+        old, new, kept = self._split(refresh, group)
+        blocked = [each for each in old if self._is_blocked(refresh, each)]
+        standing = [each for each in [*kept, *blocked] if each.lifecycle_state != STANDBY]
+        replaceable = [each for each in old if each not in blocked]
+        return Fleet(
             desired=group.desired_capacity or 0,
             old=len(replaceable),
             old_available=len([each for each in replaceable if self._hands.is_available(each)]),
             new=len(new),
-            new_ready=len(ready),
+            new_ready=len([each for each in new if self._is_ready(refresh, each, now)]),
             kept=len(standing),
             kept_available=len([each for each in standing if self._hands.is_available(each)]),
         )
-        step = next_step(fleet, refresh.preferences.bounds)
-        refresh.status_reason = self._reason(refresh, new, ready, waited_for)
-        self._hands.launch(
-            group, step.launch, refresh.source, "an instance was launched in response to an instance refresh.",
-            refresh.mark,
-        )  # fmt: skip
-        leavers = sorted(replaceable, key=lambda each: (self._hands.is_available(each), each.launched_at))
-        for instance in leavers[: step.terminate]:
-            self._hands.retire(instance, "an instance was taken out of service in response to an instance refresh.")
-        self.count(refresh, group, now)
 
     def _complete(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
         if refresh.rolling_back:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from localcloud.autoscaling.templates import TemplateRef
 
     from .preferences import Preferences
+
+log = logging.getLogger(__name__)
 
 RETENTION = 42 * 24 * 3600.0  # seconds that AWS remembers a refresh
 
@@ -145,6 +148,7 @@ class InstanceRefresh:
         if status not in NEXT[self.status]:
             raise IllegalTransitionError(f"refresh {self.id} of {self.group_name}: {self.status} -> {status}")
         self.status, self.status_reason = status, reason
+        log.info("instance refresh %s of %s is %s%s", self.id, self.group_name, status, f": {reason}" if reason else "")
         if status is Status.IN_PROGRESS:
             self.start_time, self.began_at, self.progressed_at = datetime.now(UTC), now, now
         if status is Status.ROLLBACK_IN_PROGRESS:
