@@ -6,6 +6,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 export PYTHON ?=
+# Progress tells the seconds since make began, whichever script or program it comes from.
+export REBAKE_BEGAN := $(shell date +%s)
 PY := PYTHONPATH=plugins:. .venv/bin/python
 STACK := $(PY) -m stack
 

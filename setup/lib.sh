@@ -14,8 +14,10 @@ source "$PROJECT/setup/versions.env"
 export UV_CACHE_DIR=$STATE/cache/uv UV_PYTHON_DOWNLOADS=never
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 
-step() { # step MESSAGE: what happens next, with the seconds since the script began
-  printf '==> [%3d s] %s\n' "$SECONDS" "$*"
+export REBAKE_BEGAN=${REBAKE_BEGAN:-$EPOCHSECONDS}
+
+step() { # step MESSAGE: what happens next, with the seconds since it all began
+  printf '==> [%3d s] %s\n' "$((EPOCHSECONDS - REBAKE_BEGAN))" "$*"
 }
 
 die() { # die MESSAGE...: the error, a line each, and the end

@@ -1,12 +1,14 @@
-"""Progress, as lines with the seconds since the command began."""
+"""Progress, as lines with the seconds since the command, or the make that called it, began."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
 
-_BEGAN = time.monotonic()
+# Make says when it began, so that what it did before us counts.
+_BEGAN = time.monotonic() - max(0.0, time.time() - float(os.environ.get("REBAKE_BEGAN") or time.time()))
 _LOCK = threading.Lock()
 
 
