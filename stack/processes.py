@@ -53,7 +53,8 @@ class Process:
             child = subprocess.Popen(
                 command,
                 cwd=self.layout.project,
-                env={**environment, MARK: self.layout.clone_id},
+                # SPT_NOENV: Airflow writes the titles of its processes over their environments otherwise, the mark too.
+                env={**environment, MARK: self.layout.clone_id, "SPT_NOENV": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
