@@ -71,6 +71,7 @@ def _health_trigger(seconds: float = 30, template_version: str = "2") -> FleetHe
     return FleetHealthTrigger(
         auto_scaling_group_name=GROUP,
         template_version=template_version,
+        status="Successful",
         deadline=time.time() + seconds,
         poll_seconds=0.001,
         **CONNECTION,
@@ -214,7 +215,7 @@ def test_a_group_that_is_gone_is_lost(script: Script) -> None:
     assert run_trigger(_health_trigger(seconds=0))["reason"] == "lost"
 
 
-def _sensor(refresh_id: str | None = "r-1") -> InstanceRefreshSensor:
+def _sensor(refresh_id: str = "r-1") -> InstanceRefreshSensor:
     return InstanceRefreshSensor(
         task_id="wait_for_refresh",
         service="webapp",
@@ -244,21 +245,21 @@ def test_the_sensor_waits_for_health_after_a_successful_refresh_with_the_same_de
     assert isinstance(trigger, FleetHealthTrigger)
     assert trigger.deadline == 99.0
     assert trigger.template_version == "2"
-    assert deferred.value.kwargs == {"status": "Successful"}
+    assert trigger.status == "Successful"
 
 
 def test_without_a_refresh_the_sensor_only_waits_for_health() -> None:
     with pytest.raises(TaskDeferred) as deferred:
-        _sensor(refresh_id=None).execute(context())
+        _sensor(refresh_id="").execute(context())
 
     assert isinstance(deferred.value.trigger, FleetHealthTrigger)
-    assert deferred.value.kwargs == {"status": NOT_NEEDED}
+    assert deferred.value.trigger.status == NOT_NEEDED
 
 
 def test_the_sensor_returns_the_final_status() -> None:
-    event = {"ok": True, "message": "3 instances are healthy"}
+    event = {"ok": True, "message": "3 instances are healthy", "status": "Successful"}
 
-    assert _sensor().execute_complete(context(), event, status="Successful") == "Successful"
+    assert _sensor().execute_complete(context(), event) == "Successful"
 
 
 def test_the_sensor_fails_with_the_reason_the_refresh_and_the_instances() -> None:

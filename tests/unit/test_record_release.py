@@ -163,7 +163,7 @@ def test_a_record_that_cannot_be_written_leaves_current_alone(
 
 
 def test_a_release_without_a_refresh_is_recorded_as_such(cloud: SimpleNamespace) -> None:
-    release_id = _record(cloud.new, refresh_id=None, refresh_status="NotNeeded", instances_before=[])
+    release_id = _record(cloud.new, refresh_id="", refresh_status="NotNeeded", instances_before=[])
 
     assert _read(cloud, release.key("webapp", release_id))["refresh"] == {"id": None, "status": "NotNeeded"}
 

@@ -132,7 +132,7 @@ def test_nothing_is_started_for_a_fleet_that_runs_the_version(
 ) -> None:
     _answer(autoscaling, of)
 
-    assert operator().execute(context()) is None
+    assert operator().execute(context()) == ""
 
 
 def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
@@ -146,7 +146,7 @@ def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
 def test_a_refresh_of_an_earlier_run_is_not_claimed(autoscaling: Stubber, operator: Operator) -> None:
     _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-past", StartTime=ASKED - timedelta(minutes=3)))
 
-    assert operator().execute(context()) is None
+    assert operator().execute(context()) == ""
 
 
 @pytest.mark.parametrize(

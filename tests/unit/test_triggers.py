@@ -29,7 +29,7 @@ TRIGGERS: list[BaseTrigger] = [
     ),
     InstancesTerminatedTrigger(instance_ids=["i-1"], waiter_delay=0.5, waiter_max_attempts=3, region_name="eu-west-1"),
     InstanceRefreshTrigger(auto_scaling_group_name=GROUP, refresh_id="r-1", **WAIT),
-    FleetHealthTrigger(auto_scaling_group_name=GROUP, template_version="2", **WAIT),
+    FleetHealthTrigger(auto_scaling_group_name=GROUP, template_version="2", status="Successful", **WAIT),
 ]
 
 

@@ -44,7 +44,7 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         launch_template_version: its version (templated).
         auto_scaling_group_name: the group (templated).
         url: address of the load balancer (templated).
-        refresh_id: the instance refresh, or none (templated).
+        refresh_id: the instance refresh; empty if none was needed (templated).
         refresh_status: its final status (templated).
         instances_before: ids of the instances that were replaced (templated).
         **kwargs: those of `AwsBaseOperator`.
@@ -88,7 +88,7 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         launch_template_version: str,
         auto_scaling_group_name: str,
         url: str,
-        refresh_id: str | None,
+        refresh_id: str,
         refresh_status: str,
         instances_before: list[str],
         **kwargs: Any,
@@ -169,7 +169,7 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             "launch_template": {"id": self.launch_template_id, "version": str(self.launch_template_version)},
             "auto_scaling_group_name": self.auto_scaling_group_name,
             "url": self.url,
-            "refresh": {"id": self.refresh_id, "status": self.refresh_status},
+            "refresh": {"id": self.refresh_id or None, "status": self.refresh_status},
             "instances": {
                 "before": list(self.instances_before),
                 "after": sorted(one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)),

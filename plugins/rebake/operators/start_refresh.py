@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 
 class StartRefreshOperator(EnvironmentConnection, AwsBaseOperator[AutoScalingHook]):
-    """Start the instance refresh to a numbered template version; return its id, or none if nothing is to do.
+    """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
 
     In this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
     needs none (as when Terraform has just created the group with it); else a refresh is started. The XCom
-    `instances_before` holds the ids of the instances that it replaces.
+    `instances_before` holds the ids of the instances that it replaces. The id is empty and not `None`, because
+    Airflow keeps no result that is `None` and logs an error for each task that looks for one.
 
     Args:
         service: name of the service (templated).
@@ -70,8 +71,8 @@ class StartRefreshOperator(EnvironmentConnection, AwsBaseOperator[AutoScalingHoo
         self.launch_template_version = launch_template_version
         self.ami_id = ami_id
 
-    def execute(self, context: Context) -> str | None:
-        """Return the id of the refresh to wait for, or none.
+    def execute(self, context: Context) -> str:
+        """Return the id of the refresh to wait for; empty if there is none.
 
         Raises:
             RolloutFailedError: the version is not what it should be, or a refresh to something else is active.
@@ -128,10 +129,8 @@ class StartRefreshOperator(EnvironmentConnection, AwsBaseOperator[AutoScalingHoo
         self.log.info("started instance refresh %s of %s to %s with %s", refresh_id, name, wanted, chosen)
         return refresh_id
 
-    def _finished_by_this_run(
-        self, refreshes: Sequence[dict[str, Any]], wanted: Version, context: Context
-    ) -> str | None:
-        """Return the refresh that an earlier try of this run started and that has ended well since.
+    def _finished_by_this_run(self, refreshes: Sequence[dict[str, Any]], wanted: Version, context: Context) -> str:
+        """Return the refresh that an earlier try of this run started and that has ended well since, if there is one.
 
         Only runs of this DAG refresh the group, one at a time, so one that began after the run was asked for is
         the run's own.
@@ -143,4 +142,4 @@ class StartRefreshOperator(EnvironmentConnection, AwsBaseOperator[AutoScalingHoo
                 refresh_id: str = refresh["InstanceRefreshId"]
                 self.log.info("instance refresh %s of an earlier try has ended well", refresh_id)
                 return refresh_id
-        return None
+        return ""

@@ -35,7 +35,7 @@ class InstanceRefreshSensor(EnvironmentConnection, AwsBaseSensor[AutoScalingHook
     Args:
         service: name of the service (templated).
         auto_scaling_group_name: the group (templated).
-        refresh_id: the refresh, or none if nothing had to be refreshed (templated).
+        refresh_id: the refresh; empty if nothing had to be refreshed (templated).
         launch_template_version: version that every instance must run at the end; empty for any (templated).
         **kwargs: those of `AwsBaseSensor`.
     """
@@ -50,7 +50,7 @@ class InstanceRefreshSensor(EnvironmentConnection, AwsBaseSensor[AutoScalingHook
         *,
         service: str,
         auto_scaling_group_name: str,
-        refresh_id: str | None,
+        refresh_id: str,
         launch_template_version: str = "",
         **kwargs: Any,
     ) -> None:
@@ -97,16 +97,16 @@ class InstanceRefreshSensor(EnvironmentConnection, AwsBaseSensor[AutoScalingHook
             trigger=FleetHealthTrigger(
                 auto_scaling_group_name=self.auto_scaling_group_name,
                 template_version=self.launch_template_version,
+                status=status,
                 deadline=deadline,
                 poll_seconds=self.environment.poll_seconds,
                 **self.connection,
             ),
             method_name="execute_complete",
-            kwargs={"status": status},
             timeout=_until(deadline),
         )
 
-    def execute_complete(self, context: Context, event: dict[str, Any], status: str) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Return the final status.
 
         Raises:
@@ -115,6 +115,7 @@ class InstanceRefreshSensor(EnvironmentConnection, AwsBaseSensor[AutoScalingHook
         if not event["ok"]:
             raise RolloutFailedError(self._explain(event))
         self.log.info("%s", event["message"])
+        status: str = event["status"]
         return status
 
     def _explain(self, event: dict[str, Any]) -> str:

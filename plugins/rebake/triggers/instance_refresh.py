@@ -143,14 +143,18 @@ class FleetHealthTrigger(_FleetTrigger):
     Args:
         auto_scaling_group_name: the group.
         template_version: launch template version that instances must run; empty for any.
+        status: the refresh's final status, handed on in the event.
         **kwargs: those of `DeadlineTrigger`.
     """
 
-    def __init__(self, *, auto_scaling_group_name: str, template_version: str, **kwargs: Any) -> None:
+    def __init__(self, *, auto_scaling_group_name: str, template_version: str, status: str, **kwargs: Any) -> None:
         super().__init__(
-            auto_scaling_group_name=auto_scaling_group_name, fields={"template_version": template_version}, **kwargs
+            auto_scaling_group_name=auto_scaling_group_name,
+            fields={"template_version": template_version, "status": status},
+            **kwargs,
         )
         self.template_version = template_version
+        self.status = status
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
@@ -161,11 +165,11 @@ class FleetHealthTrigger(_FleetTrigger):
             fleet, problems = await self._wait(autoscaling, elbv2)
         if fleet is None:
             message = f"group {self.auto_scaling_group_name} does not exist, or AWS did not answer"
-            yield self.event(fleet, message, reason=Reason.LOST, status="unknown")
+            yield self.event(fleet, message, reason=Reason.LOST, status=self.status)
         elif problems:
-            yield self.event(fleet, "; ".join(problems), reason=Reason.UNHEALTHY, status="unhealthy")
+            yield self.event(fleet, "; ".join(problems), reason=Reason.UNHEALTHY, status=self.status)
         else:
-            yield self.event(fleet, f"{fleet.desired} instances are healthy", status="healthy")
+            yield self.event(fleet, f"{fleet.desired} instances are healthy", status=self.status)
 
     async def _wait(self, autoscaling: Any, elbv2: Any) -> tuple[Fleet | None, list[str]]:
         fleet, problems = None, ["AWS has not answered"]
