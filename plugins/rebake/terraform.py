@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from rebake.process import Log
     from rebake.workspace import Workspace
 
-GRACE: Final = 300.0
-"""Seconds that Terraform has to finish the calls in flight, save the state and give back its lock."""
+CAPACITY_TIMEOUT: Final = 600
+"""Seconds that the first apply waits for the first instances to be healthy."""
+
+GRACE: Final = CAPACITY_TIMEOUT + 300.0
+"""Seconds that Terraform has to finish what is in flight, save the state and give back its lock.
+
+What is in flight may be the wait for the first instances, and before it is over Terraform does not save that the
+group exists: killed then, the next apply would fail because it does.
+"""
 
 LOCK_TIMEOUT: Final = "300s"
 """How long to wait for another run of Terraform on the same state."""
@@ -65,6 +72,7 @@ def fleet_variables(
         "listener_port": fleet.listener_port,
         "health_check": fleet.health_check.model_dump(),
         "health_check_grace_period": service.rollout.instance_warmup + GRACE_BEYOND_WARMUP,
+        "capacity_timeout": CAPACITY_TIMEOUT,
         "deregistration_delay": fleet.deregistration_delay,
         "allowed_cidrs": list(environment.allowed_cidrs),
         "pipeline_cidrs": list(environment.pipeline_cidrs),

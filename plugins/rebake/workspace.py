@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -16,7 +17,9 @@ from pathlib import Path
 from rebake import paths
 from rebake.exceptions import ToolFailedError
 
-PATIENCE = 900.0
+log = logging.getLogger(__name__)
+
+PATIENCE = 1200.0
 """Seconds that a retry waits for the program of a killed try to end: more than the longest grace period."""
 
 
@@ -98,6 +101,8 @@ def _acquire(path: Path, key: str, patience: float, sleep: Callable[[float], Non
                     f"the program of an earlier try of {key} still runs after {patience:.0f} s and holds {path}: "
                     f"see `fuser {path}`, end it, and clear the task"
                 ) from None
+            if not waited:
+                log.warning("the program of an earlier try of %s is still cleaning up: waiting for it", key)
             sleep(1)
             waited += 1
         os.close(descriptor)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rebake import packer, terraform
 from rebake.exceptions import ToolFailedError
-from rebake.workspace import workspace
+from rebake.workspace import PATIENCE, workspace
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,11 @@ def test_a_retry_waits_until_the_program_of_the_earlier_try_has_ended() -> None:
         assert place.path.is_dir()
 
     assert waits == [1, 1, 1]
+
+
+def test_a_retry_waits_longer_than_any_tool_may_take_to_clean_up() -> None:
+    assert PATIENCE > terraform.GRACE > terraform.CAPACITY_TIMEOUT
+    assert PATIENCE > packer.GRACE
 
 
 def test_a_retry_gives_up_with_the_lock_named_when_the_earlier_program_does_not_end() -> None:
