@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from stack.layout import Layout
-from stack.processes import marked
+from stack.processes import keepers, marked
 
 _NAMES = (
     ("api_server|api-server", "Airflow: API server"),
@@ -23,13 +23,13 @@ def by_service(layout: Layout) -> Counter[str]:
     """Return bytes by service; the processes inside the instances are one of them."""
     parents = {pid: parent for pid in _pids() if (parent := _parent(pid)) is not None}
     ours = set(marked(layout.clone_id))
-    # Podman starts the keeper of each container with an empty environment: what names it is the folder it works on.
-    keepers = {pid for pid in parents if str(layout.podman) in _text(pid, "cmdline") and pid not in ours}
+    # The keepers of containers, and what runs in these, have environments of their own.
+    containers = set(keepers(str(layout.podman)))
     found: Counter[str] = Counter()
     for pid in parents:
         if pid in ours:
             found[_service(_text(pid, "cmdline"))] += _pss(pid)
-        elif _descends(pid, keepers, parents):
+        elif _descends(pid, containers, parents):
             found["instances"] += _pss(pid)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import requests
 from docker.errors import DockerException
 
 from localcloud.engine import LABEL
+from stack import processes
 from stack.console import step
 from stack.errors import StackError
 from stack.layout import SOCKET_LIMIT, Layout
@@ -38,6 +40,8 @@ image_copy_tmp_dir = "{podman}/tmp"
 # Of our own, as the storage is: Podman's default would be shared by all clones on the machine.
 tmp_dir = "{run}/libpod"
 lock_type = "file"
+# A keeper of each program run in a container lives on for so many seconds, by default 300.
+exit_command_delay = 30
 """
 
 _STORAGE_CONF = """\
@@ -148,6 +152,12 @@ class Engine:
         if self.process.pid:
             step("stopping Podman")
         stop([self.process])
+        # Keepers of containers outlive the service, and in their end would make its folders anew.
+        deadline = time.monotonic() + 5
+        while (left := processes.keepers(str(self.layout.podman))) and time.monotonic() < deadline:
+            for keeper in left:
+                processes.kill(keeper, signal.SIGKILL)
+            time.sleep(0.05)
         for mount in sorted(_mounts_below(self.layout.podman, self.layout.podman_run), key=len, reverse=True):
             subprocess.run([*as_root(), "umount", "--lazy", mount], check=False, capture_output=True)
         if self.layout.podman_run.exists():

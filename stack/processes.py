@@ -84,7 +84,7 @@ class Process:
     def signal_stop(self) -> None:
         """Ask it to end."""
         if pid := self.pid:
-            _kill(pid, signal.SIGTERM)
+            kill(pid, signal.SIGTERM)
 
     def finish(self, seconds: float) -> None:
         """Wait for the end that was asked for; past `seconds`, kill it and its whole session."""
@@ -92,7 +92,7 @@ class Process:
         while pid := self.pid:
             if time.monotonic() > deadline:
                 for member in _session(pid):
-                    _kill(member, signal.SIGKILL)
+                    kill(member, signal.SIGKILL)
                 deadline = float("inf")
             time.sleep(0.05)
         self._file.unlink(missing_ok=True)
@@ -127,7 +127,7 @@ def kill_marked(clone_id: str, seconds: float = 10) -> list[int]:
                 return left
             sent, deadline = signal.SIGKILL, time.monotonic() + seconds
         for pid in left:
-            _kill(pid, sent)
+            kill(pid, sent)
         time.sleep(0.2)
     return []
 
@@ -166,7 +166,17 @@ def _session(leader: int) -> list[int]:
     return [pid for pid in _pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
 
 
-def _kill(pid: int, number: signal.Signals) -> None:
+def keepers(text: str) -> list[int]:
+    """Return the containers' keepers (conmon) whose command line names `text`, such as a folder of ours."""
+    return [
+        pid
+        for pid in _pids()
+        if _read(f"/proc/{pid}/comm") == b"conmon\n" and text.encode() in _read(f"/proc/{pid}/cmdline")
+    ]
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal, as root where it takes root; a process that is gone is fine."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -110,6 +110,7 @@ def down(layout: Layout) -> None:
             osimage.remove(layout, engine)
     if not layout.name:
         engine.stop()
+        left += [f"process {pid}" for pid in processes.keepers(str(layout.podman))]
     left += [f"process {pid}" for pid in processes.kill_marked(layout.clone_id)]
     shutil.rmtree(layout.state / "work", ignore_errors=True)
     if left:
