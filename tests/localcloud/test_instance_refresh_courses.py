@@ -1,0 +1,219 @@
+"""The courses that a refresh may take besides straight ahead: back, off, or round instances that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.localcloud.fleet_fakes import World, world
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def small() -> Iterator[World]:
+    with world() as small:
+        yield small
+
+
+def test_auto_rollback_returns_to_the_saved_version(small: World) -> None:
+    """With AutoRollback the refresh turns round instead of failing, under the same id."""
+    small.create_group(HealthCheckGracePeriod=300)
+    small.sick_versions.add("2")
+    identity = small.refresh_to("2", AutoRollback=True)
+
+    refresh = small.run_refresh(limit=2 * HOUR, step=5)
+
+    assert (refresh["Status"], refresh["InstanceRefreshId"]) == ("RollbackSuccessful", identity)
+    assert small.versions() == ["1", "1", "1"]
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+    assert refresh["RollbackDetails"]["PercentageCompleteOnRollback"] == 0
+    assert refresh["RollbackDetails"]["InstancesToUpdateOnRollback"] == 3
+    assert small.least_serving() == 3
+
+
+def test_rollback_by_request_replaces_what_was_updated(small: World) -> None:
+    """RollbackInstanceRefresh returns the updated instances and leaves the others alone."""
+    small.create_group()
+    identity = small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    untouched = {
+        each["InstanceId"] for each in small.instances("InService") if each["LaunchTemplate"]["Version"] == "1"
+    }
+
+    answer = small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    during = small.refresh
+    refresh = small.run_refresh()
+
+    assert answer["InstanceRefreshId"] == identity
+    assert (during["Status"], during["StatusReason"]) == (
+        "RollbackInProgress",
+        "Rollback triggered due to user request.",
+    )
+    assert refresh["Status"] == "RollbackSuccessful"
+    assert refresh["PercentageComplete"] == 0
+    assert refresh["RollbackDetails"]["PercentageCompleteOnRollback"] == 33
+    assert small.versions() == ["1", "1", "1"]
+    assert untouched <= {each["InstanceId"] for each in small.instances()}
+    assert small.least_serving() == 3
+
+
+def test_rollback_that_cannot_finish_has_failed(small: World) -> None:
+    """A rollback to instances that do not get healthy either fails after its own hour."""
+    small.create_group(HealthCheckGracePeriod=300)
+    small.refresh_to("2", MinHealthyPercentage=66, MaxHealthyPercentage=100)
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    small.sick_versions.add("1")
+
+    assert small.run_refresh(limit=2 * HOUR, step=5)["Status"] == "RollbackFailed"
+
+
+def test_cancel_waits_for_instances_in_transition(small: World) -> None:
+    """Cancelling ends once a launch under way is over, and the group shrinks to its capacity again."""
+    small.create_group()
+    identity = small.refresh_to("2")
+    small.run(1)
+    assert small.instances("Pending")
+
+    answer = small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+    small.tick()
+    cancelling = small.refresh["Status"]
+    small.run_refresh()
+
+    assert answer["InstanceRefreshId"] == identity
+    assert cancelling == "Cancelling"
+    assert (small.refresh["Status"], small.refresh["StatusReason"]) == ("Cancelled", "Cancelled due to user request.")
+    assert not small.instances("Pending")
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+    small.run_until(lambda: len(small.instances()) == 3)
+    assert small.least_serving() == 3
+
+
+def test_cancel_need_not_wait(small: World) -> None:
+    """Without waiting, the refresh is cancelled in the next round, launches under way or not."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run(1)
+    small.asg.cancel_instance_refresh(AutoScalingGroupName="web", WaitForTransitioningInstances=False)
+    small.tick()
+
+    assert small.refresh["Status"] == "Cancelled"
+    assert small.instances("Pending")
+
+
+def test_rollback_can_be_cancelled(small: World) -> None:
+    """Cancel ends a rollback too, and leaves a mixed fleet."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    small.run(1)
+    small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+
+    assert small.run_refresh()["Status"] == "Cancelled"
+
+
+def test_skip_matching_with_nothing_to_replace_succeeds_at_once(small: World) -> None:
+    """Instances of the target already are left alone."""
+    small.create_group(version="2")
+    before = {each["InstanceId"] for each in small.instances()}
+    small.refresh_to("2", SkipMatching=True)
+    small.tick()
+
+    assert (small.refresh["Status"], small.refresh["PercentageComplete"]) == ("Successful", 100)
+    assert before == {each["InstanceId"] for each in small.instances()}
+
+
+def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> None:
+    """After a cancelled refresh only the instances that still differ are replaced."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+    small.run_refresh()
+    small.run_until(lambda: len(small.instances("InService")) == 3 and len(small.instances()) == 3)
+    matching = {each["InstanceId"] for each in small.instances() if each["LaunchTemplate"]["Version"] == "2"}
+    small.refresh_to("2", SkipMatching=True)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert matching
+    assert matching <= {each["InstanceId"] for each in small.instances()}
+
+
+def test_without_skip_matching_matching_instances_are_replaced(small: World) -> None:
+    """A refresh to the version that all instances have replaces them all the same."""
+    small.create_group(version="2")
+    before = {each["InstanceId"] for each in small.instances()}
+    small.refresh_to("2")
+    small.run_refresh()
+
+    assert before.isdisjoint(each["InstanceId"] for each in small.instances())
+
+
+def test_bake_time_delays_success(small: World) -> None:
+    """With a bake time the refresh is Baking for so long before it is Successful."""
+    small.create_group()
+    small.refresh_to("2", BakeTime=120)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.tick()
+    reason = small.refresh["StatusReason"]
+
+    took = small.run_until(lambda: small.refresh["Status"] == "Successful")
+
+    assert "bake time" in reason
+    assert 115 <= took <= 125
+
+
+def test_instance_dying_while_baking_fails_the_refresh(small: World) -> None:
+    """An instance that gets unhealthy in the bake time means failure, or with AutoRollback the way back."""
+    small.create_group()
+    small.refresh_to("2", BakeTime=600, AutoRollback=True)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.sick_versions.add("2")
+
+    assert small.run_refresh()["Status"] == "RollbackSuccessful"
+    assert small.versions() == ["1", "1", "1"]
+
+
+def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) -> None:
+    """By default a protected instance is waited for, for an hour."""
+    small.create_group()
+    protected = small.instances()[0]["InstanceId"]
+    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
+    small.refresh_to("2")
+    small.run(300)
+
+    assert "is protected. Remove instance scale-in protection to continue." in small.refresh["StatusReason"]
+    assert small.versions() == ["1", "2", "2"]
+
+    assert small.run_refresh(limit=2 * HOUR, step=5)["Status"] == "Failed"
+
+
+@pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Refresh", ["2", "2", "2"])])
+def test_protected_instances_are_ignored_or_replaced_on_request(small: World, choice: str, left: list[str]) -> None:
+    """ScaleInProtectedInstances says what becomes of them."""
+    small.create_group()
+    small.asg.set_instance_protection(
+        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
+    )
+    small.refresh_to("2", ScaleInProtectedInstances=choice)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == left
+
+
+@pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Terminate", ["2", "2", "2"])])
+def test_standby_instances_are_ignored_or_terminated_on_request(small: World, choice: str, left: list[str]) -> None:
+    """StandbyInstances says what becomes of them."""
+    small.create_group()
+    small.asg.enter_standby(
+        AutoScalingGroupName="web",
+        InstanceIds=[small.instances()[0]["InstanceId"]],
+        ShouldDecrementDesiredCapacity=choice == "Ignore",
+    )
+    small.refresh_to("2", StandbyInstances=choice)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == left
