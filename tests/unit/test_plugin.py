@@ -1,0 +1,20 @@
+"""What Airflow's plugin loader finds: one file, and nothing that it would run under a bare name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow._shared.module_loading import find_path_from_directory
+
+from rebake_plugin import RebakePlugin
+
+
+def test_the_loader_runs_one_file_only(project: Path) -> None:
+    """It runs each file that it finds under its bare name: `rebake/process.py` would become `process`."""
+    found = find_path_from_directory(str(project / "plugins"), ".airflowignore", "glob")
+
+    assert [Path(path).name for path in found if path.endswith(".py")] == ["rebake_plugin.py"]
+
+
+def test_the_plugin_has_a_name() -> None:
+    assert RebakePlugin.name == "rebake"
