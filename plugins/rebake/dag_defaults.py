@@ -14,6 +14,7 @@ from rebake.exceptions import (
     ImageError,
     ProbeFailedError,
     RolloutFailedError,
+    SupersededError,
     ToolFailedError,
     ToolMissingError,
 )
@@ -49,6 +50,11 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
             exception=[ProbeFailedError, RolloutFailedError],
             action=RetryAction.FAIL,
             reason="the checks and the rollout have waited long enough themselves",
+        ),
+        RetryRule(
+            exception=SupersededError,
+            action=RetryAction.FAIL,
+            reason="another run has the turn, and does not give it to an older one",
         ),
         RetryRule(
             exception=ToolFailedError,

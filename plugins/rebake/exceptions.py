@@ -9,7 +9,8 @@ RebakeError
 ├── ToolStoppedError      Packer or Terraform was stopped with its task: clear the task to go on
 ├── CloudUnreachableError the AWS API does not answer: check the address, or start the embedded cloud
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
-└── RolloutFailedError    the instance refresh did not end well: see the reason code
+├── RolloutFailedError    the instance refresh did not end well: see the reason code
+└── SupersededError       another run took the turn: nothing to do, its outcome is what counts
 """
 
 from __future__ import annotations
@@ -53,3 +54,16 @@ class ProbeFailedError(RebakeError):
 
 class RolloutFailedError(RebakeError):
     """Raised when an instance refresh ends in anything but success."""
+
+
+class SupersededError(RebakeError):
+    """Raised when another run of the service has taken the turn, see `rebake.turn`.
+
+    Args:
+        message: what happened, and when.
+        by: that run, `<dag_id>/<run_id>`.
+    """
+
+    def __init__(self, message: str, *, by: str = "") -> None:
+        super().__init__(message)
+        self.by = by
