@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from localcloud.faults import Faults
+
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
 
@@ -18,7 +20,7 @@ ACCOUNT_ID = "123456789012"
 
 @dataclass
 class Cloud:
-    """Names, clock, engine and moto's backends, handed to each part when it is installed.
+    """Names, clock, engine, faults and moto's backends, handed to each part when it is installed.
 
     Args:
         name: Tells clouds that share a container engine apart; part of every name and label they use there.
@@ -37,6 +39,10 @@ class Cloud:
     account_id: str = ACCOUNT_ID
     clock: Callable[[], float] = time.monotonic
     lock: threading.RLock = field(default_factory=threading.RLock)
+    faults: Faults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.faults = Faults(self.clock)
 
     @property
     def ec2(self) -> Any:
@@ -51,6 +57,13 @@ class Cloud:
         from moto.autoscaling.models import autoscaling_backends
 
         return autoscaling_backends[self.account_id][self.region]
+
+    @property
+    def cloudwatch(self) -> Any:
+        """The region's CloudWatch backend in moto."""
+        from moto.cloudwatch.models import cloudwatch_backends
+
+        return cloudwatch_backends[self.account_id][self.region]
 
     @property
     def elbv2(self) -> Any:

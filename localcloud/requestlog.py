@@ -12,18 +12,24 @@ from typing import Any
 from urllib.parse import parse_qs
 
 CAPACITY = 20_000
+FIRED = "localcloud.faults"
+"""Where the environ of a request says which faults it met."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One request: seconds since the epoch, AWS's names of service and action, the access key id, HTTP status."""
+    """One request: seconds since the epoch, AWS's names of service and action, the access key id, HTTP status.
+
+    `fault` names the faults that it met, with commas between; a status of 0 is a connection that was reset.
+    """
 
     time: float
     service: str
     action: str
     principal: str
     status: int
+    fault: str = ""
 
 
 class RequestLog:
@@ -37,7 +43,8 @@ class RequestLog:
         """Note a request that was answered with that HTTP status."""
         service, principal = credential(environ)
         action = name_action(service, environ, body)
-        self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status))
+        fault = environ.get(FIRED, "")
+        self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status, fault))
 
     def since(self, moment: float) -> list[dict[str, Any]]:
         """Return the requests later than that moment (seconds since the epoch), oldest first."""
@@ -61,6 +68,8 @@ def name_action(service: str, environ: Mapping[str, Any], body: bytes) -> str:
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         return str(target).rpartition(".")[2]
+    if "HTTP_SMITHY_PROTOCOL" in environ:
+        return str(environ.get("PATH_INFO", "")).rpartition("/")[2]
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         actions = parse_qs(body.decode(errors="replace")).get("Action")
         if actions:

@@ -23,11 +23,16 @@ from urllib.parse import parse_qs
 from localcloud.cloud import Cloud
 from localcloud.engine import Engine
 from localcloud.exceptions import LocalCloudError
+from localcloud.faults.middleware import FaultyApi
+from localcloud.faults.responses import administer
 from localcloud.requestlog import RequestLog, read_body
 
 log = logging.getLogger(__name__)
 
 ADMIN_PREFIX = "/_localcloud/"
+ENDPOINTS = "GET health, GET and DELETE requests, GET, POST and DELETE faults"
+NO_ANSWER = 0
+"""The status that the request log tells where the connection ended without an answer."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Part(Protocol):
 
 
 class Application:
-    """The WSGI application: admin endpoints, the request log, and one request at a time into moto.
+    """The WSGI application: admin endpoints, the request log, faults, and one request at a time into moto.
 
     moto's state is plain dictionaries, and the cloud's own threads change it too; so a request holds the cloud's
     lock while moto works on it. Its body is read before that, for a slow client must not stop the others.
@@ -66,6 +71,7 @@ class Application:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
+        self._api = FaultyApi(self._in_earnest, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -83,10 +89,16 @@ class Application:
             return start_response(line, *rest)
 
         try:
-            with self.cloud.lock:
-                return self.moto(environ, note_status)
+            return self._api(environ, note_status)
+        except ConnectionResetError:  # a fault's doing
+            status = NO_ANSWER
+            raise
         finally:
             self.requests.record(environ, body, status)
+
+    def _in_earnest(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with self.cloud.lock:
+            return self.moto(environ, start_response)
 
     def _admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         endpoint = environ["PATH_INFO"].removeprefix(ADMIN_PREFIX)
@@ -102,12 +114,15 @@ class Application:
             except ValueError:
                 status = HTTPStatus.BAD_REQUEST
                 answer = {"error": f"since={since!r} is not a number of seconds since the epoch"}
+        elif endpoint == "faults" and method in {"GET", "POST", "DELETE"}:
+            body = b"".join(read_body(environ))
+            status, answer = administer(self.cloud.faults, method, environ.get("QUERY_STRING", ""), body)
         elif (method, endpoint) == ("DELETE", "requests"):
             self.requests.clear()
             status = HTTPStatus.NO_CONTENT
         else:
             status = HTTPStatus.NOT_FOUND
-            answer = {"error": f"no {method} {environ['PATH_INFO']}; there are GET health, GET and DELETE requests"}
+            answer = {"error": f"no {method} {environ['PATH_INFO']}; there are {ENDPOINTS}"}
         body = b"" if answer is None else json.dumps(answer).encode()
         start_response(
             f"{status.value} {status.phrase}",
@@ -174,11 +189,11 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     # moto reads its settings when it is imported, so nothing of it is imported before this.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
-    from localcloud import autoscaling, ec2, elbv2, ssm
+    from localcloud import autoscaling, ec2, elbv2, faults, ssm
 
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
-    return [watch, elbv2.install(cloud), autoscaling.install(cloud)]
+    return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]
 
 
 def _listen(bind: str, port: int) -> socket.socket:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+from localcloud.faults.fleet import stalls
 
 from .compute import Compute, MotoCompute, MotoTraffic, Traffic
 from .models import LocalAutoScalingBackend
@@ -37,6 +40,7 @@ class AutoScaling:
             traffic=traffic or MotoTraffic(cloud),
             clock=cloud.clock,
             lock=cloud.lock,
+            stalls=partial(stalls, cloud.faults),
         )
         LocalAutoScalingBackend.adopt(self._backend, self.reconciler, cloud.clock)
         self._grafts = graft()

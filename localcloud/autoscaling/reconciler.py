@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .compute import Compute, Traffic
-    from .refresh.models import Mark
+    from .refresh.models import InstanceRefresh, Mark
     from .templates import TemplateRef
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Reconciler:
         traffic: Registers and drains.
         clock: Seconds that only grow.
         lock: Held during a round; see `localcloud.cloud`.
+        stalls: Says of a refresh that it is not to be moved on: what a fault wants.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Reconciler:
         traffic: Traffic,
         clock: Callable[[], float],
         lock: threading.RLock,
+        stalls: Callable[[InstanceRefresh], bool] = lambda _: False,
     ) -> None:
         self._groups = groups
         self._forget = forget
@@ -65,6 +67,7 @@ class Reconciler:
         self.traffic = traffic
         self._clock = clock
         self._lock = lock
+        self._stalls = stalls
         self.refreshes = RefreshEngine(self)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -109,7 +112,7 @@ class Reconciler:
                 self._forget(group)
             return
         refresh = group.refreshes.active if group.refreshes else None
-        if refresh:
+        if refresh and not self._stalls(refresh):
             self.refreshes.step(refresh, group, self._clock())
         if refresh is None or refresh.status is Status.BAKING:
             source = refresh.source if refresh else template_of_group(group)

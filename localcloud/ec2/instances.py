@@ -15,6 +15,7 @@ from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from localcloud.ec2.exceptions import IncorrectInstanceStateError
 from localcloud.ec2.machines import Machine
 from localcloud.exceptions import EngineError
+from localcloud.faults import instances as faults
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -50,6 +51,7 @@ class LocalInstance(Instance):
             address=address,
             authorized_key=self._public_key(),
             user_data=decode_user_data(self.user_data),
+            files=faults.files(self.cloud.faults, self),
         )
         self._enter("pending")
         self._in_background("boot", self._boot)
@@ -131,7 +133,7 @@ class LocalInstance(Instance):
     # What the background threads do
 
     def _boot(self) -> None:
-        problem = self.machine.boot()
+        problem = self.machine.boot(faults.seconds_pending(self.cloud.faults, self))
         with self.cloud.lock:
             self._expected_down = False
             if self.state not in ("pending", "running"):

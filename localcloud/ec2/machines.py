@@ -40,6 +40,7 @@ class Machine:
         address: Its private address.
         authorized_key: Public key in OpenSSH's format, or "".
         user_data: What user data holds once decoded, or b"".
+        files: Contents by absolute path, on its disk from the start.
     """
 
     engine: Engine
@@ -48,12 +49,16 @@ class Machine:
     address: str
     authorized_key: str = ""
     user_data: bytes = b""
+    files: Mapping[str, bytes] = field(default_factory=dict)
     _step: threading.Lock = field(default_factory=threading.Lock)
     _abandoned: threading.Event = field(default_factory=threading.Event)
     _created: bool = False
 
-    def boot(self) -> str:
+    def boot(self, hangs: float | None = None) -> str:
         """Start the container, made first if need be, and wait until it answers.
+
+        Args:
+            hangs: Instead, do nothing for so many seconds: what a fault wants.
 
         Returns:
             "" when it is up, else why it is not.
@@ -61,6 +66,9 @@ class Machine:
         with self._step:
             if self._abandoned.is_set():
                 return "terminated while pending"
+            if hangs is not None:
+                ended = self._abandoned.wait(hangs)
+                return "terminated while pending" if ended else f"a fault kept it from booting for {hangs:g} s"
             try:
                 if not self._created:
                     hostname = f"ip-{self.address.replace('.', '-')}"
@@ -116,6 +124,7 @@ class Machine:
             f"{SEED}/instance-id": f"{self.instance_id}\n".encode(),
             f"{SEED}/authorized-key": f"{self.authorized_key.strip()}\n".encode() if self.authorized_key else b"",
             f"{SEED}/user-data": self.user_data,
+            **self.files,
         }
 
     def _wait_until_up(self) -> str:

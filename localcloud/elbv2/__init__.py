@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from localcloud.faults.fleet import flaps
+
 from .addresses import AddressBook
 from .balancer import Balancer
 from .health import Endpoint
@@ -11,6 +13,8 @@ from .models import LocalELBv2Backend
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
+
+    from .targets import TargetPool
 
 __all__ = ["LoadBalancing", "install"]
 
@@ -24,7 +28,7 @@ class LoadBalancing:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._balancer = Balancer(self._locate, cloud.clock)
+        self._balancer = Balancer(self._locate, cloud.clock, self._fails)
         self._backend = cloud.elbv2
         LocalELBv2Backend.adopt(self._backend, self._balancer, AddressBook(cloud.name, cloud.bind))
 
@@ -42,6 +46,10 @@ class LoadBalancing:
             return Endpoint(target_id)
         instance = self._cloud.instance(target_id)
         return Endpoint(self._cloud.address(target_id), instance.state if instance else "terminated")
+
+    def _fails(self, pool: TargetPool, target_id: str) -> bool:
+        arns = (arn for arn, each in list(self._balancer.pools.items()) if each is pool)
+        return any(flaps(self._cloud.faults, arn, target_id, pool.check) for arn in arns)
 
 
 def install(cloud: Cloud) -> LoadBalancing:

@@ -43,12 +43,18 @@ class Balancer:
     Args:
         locate: Finds a target's address and state by its id.
         clock: Seconds that only grow.
+        fails: See `HealthChecker`.
     """
 
-    def __init__(self, locate: Callable[[str], Endpoint], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        locate: Callable[[str], Endpoint],
+        clock: Callable[[], float],
+        fails: Callable[[TargetPool, str], bool] = lambda *_: False,
+    ) -> None:
         self.pools: dict[str, TargetPool] = {}
         self._listeners: dict[str, Listener] = {}
-        self._checker = HealthChecker(lambda: list(self.pools.values()), locate, clock)
+        self._checker = HealthChecker(lambda: list(self.pools.values()), locate, clock, fails)
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

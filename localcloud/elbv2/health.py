@@ -37,6 +37,7 @@ class HealthChecker:
         pools: Returns the pools to look after.
         locate: Finds a target by its id; called in a thread, because it may wait for moto's lock.
         clock: Seconds that only grow.
+        fails: Says of a pool's target that this check of it fails, whatever it answers: what a fault wants.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class HealthChecker:
         pools: Callable[[], Iterable[TargetPool]],
         locate: Callable[[str], Endpoint],
         clock: Callable[[], float],
+        fails: Callable[[TargetPool, str], bool] = lambda *_: False,
     ) -> None:
         self._pools = pools
         self._locate = locate
         self._clock = clock
+        self._fails = fails
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, period: float = 0.1) -> None:
@@ -84,6 +87,8 @@ class HealthChecker:
             verdict = await self._ask(session, check, target, endpoint)
         finally:
             target.checking = False
+        if (verdict is None or verdict.state is State.UNHEALTHY) and self._fails(pool, target.id):
+            verdict = wrong_status(503)
         if target.drained_by is not None:
             return
         before = target.health

@@ -1,0 +1,82 @@
+"""Faults of target groups and of instance refreshes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localcloud.autoscaling.refresh.models import InstanceRefresh
+    from localcloud.elbv2.targets import HealthCheck
+
+    from .models import Fault, Faults
+
+FORWARD = frozenset({"Pending", "InProgress", "Baking"})
+"""The states that a refresh stalls in: asked to, it still cancels and rolls back."""
+UNDER_WAY = FORWARD | {"Cancelling", "RollbackInProgress"}
+
+
+def flaps(faults: Faults, target_group: str, target_id: str, check: HealthCheck) -> bool:
+    """Say whether this health check of a target answers that it is ill, whatever it is.
+
+    Args:
+        faults: The cloud's.
+        target_group: The ARN.
+        target_id: The target.
+        check: Whose thresholds say how long it takes to be told ill, and well again.
+    """
+    names = {target_group, *target_group.split("/")[1:2]}
+
+    def suits(fault: Fault) -> bool:
+        settings = fault.settings
+        return settings.get("target_group", target_group) in names and settings.get("instance", target_id) == target_id
+
+    for fault in faults.active("health-flaps", suits):
+        bad = fault.settings.get("checks", check.unhealthy_threshold)
+        good = fault.settings.get("checks", check.healthy_threshold)
+        subject = f"{target_group} {target_id}"
+        position = fault.memory.get(subject, 0)
+        fault.memory[subject] = position + 1
+        if position % (bad + good) < bad:
+            return bool(faults.fire("health-flaps", target_id, fault))
+    return False
+
+
+def stalls(faults: Faults, refresh: InstanceRefresh) -> bool:
+    """Say whether a refresh is not to be moved on now."""
+    return refresh.status.value in FORWARD and bool(
+        faults.fire("refresh-stalls", refresh.id, partial(_is_for, refresh.group_name), once=True)
+    )
+
+
+def disguise(faults: Faults) -> ExitStack:
+    """Have DescribeInstanceRefreshes tell unknown statuses where a fault says so.
+
+    Returns:
+        What gives the answer back its own form when closed.
+    """
+    from moto.autoscaling.responses import AutoScalingResponse
+
+    answers: Any = AutoScalingResponse
+    describe: Callable[[Any], Any] = answers.describe_instance_refreshes
+
+    def describe_instance_refreshes(self: Any) -> Any:
+        """DescribeInstanceRefreshes, as a later AWS might answer it."""
+        answer = describe(self)
+        for record in answer.result["InstanceRefreshes"]:
+            if record["Status"] in UNDER_WAY:
+                group = record["AutoScalingGroupName"]
+                fault = faults.fire("unknown-status", group, partial(_is_for, group))
+                record["Status"] = fault.settings["shows"] if fault else record["Status"]
+        return answer
+
+    answers.describe_instance_refreshes = describe_instance_refreshes
+    stack = ExitStack()
+    stack.callback(setattr, answers, "describe_instance_refreshes", describe)
+    return stack
+
+
+def _is_for(group: str, fault: Fault) -> bool:
+    return fault.settings.get("group", group) == group
