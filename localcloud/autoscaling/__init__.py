@@ -32,12 +32,14 @@ class AutoScaling:
     """
 
     def __init__(self, cloud: Cloud, compute: Compute | None = None, traffic: Traffic | None = None) -> None:
+        self._cloud = cloud
         self._backend = cloud.autoscaling
         self.reconciler = Reconciler(
             groups=self._groups,
             forget=self._forget,
             compute=compute or MotoCompute(cloud),
             traffic=traffic or MotoTraffic(cloud),
+            alarm_state=self._alarm_state,
             clock=cloud.clock,
             lock=cloud.lock,
             stalls=partial(stalls, cloud.faults),
@@ -52,6 +54,10 @@ class AutoScaling:
 
     def _forget(self, group: ManagedGroup) -> None:
         self._backend.forget(group)
+
+    def _alarm_state(self, name: str) -> str | None:
+        alarm = self._cloud.cloudwatch.alarms.get(name)
+        return alarm.state_value if alarm else None
 
     def start(self) -> None:
         """Start to look after groups."""

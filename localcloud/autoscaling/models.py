@@ -135,6 +135,8 @@ class LocalAutoScalingBackend(AutoScalingBackend):
     def delete_auto_scaling_group(self, group_name: str, *, force: bool = False) -> None:
         """Delete a group; with force its instances go first, and until then it is described as being deleted.
 
+        A refresh under way ends with it: the API names no error for that.
+
         Raises:
             GroupInUseError: It has instances, or wants some, and force was not asked for.
         """
@@ -142,6 +144,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         if not force and (group.instance_states or group.desired_capacity):
             raise GroupInUseError
         group.deleting = True
+        actions.end_with_group(group, self._clock())
         group.min_size = 0
         group.set_desired_capacity(0)
         for instance in list(group.instance_states):
@@ -263,7 +266,8 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         preferences: Mapping[str, Any],
     ) -> InstanceRefresh:
         """Begin a refresh; see `refresh.actions`."""
-        return actions.start(self.group(group_name), strategy, desired, preferences, self._clock())
+        engine = self._reconciler.refreshes
+        return actions.start(self.group(group_name), strategy, desired, preferences, engine, self._clock())
 
     def describe_instance_refreshes(
         self, group_name: str, ids: Sequence[str], token: str | None, page: int | None

@@ -13,7 +13,6 @@ from localcloud.exceptions import LocalCloudError
 from .compute import GONE
 from .group import IN_SERVICE, PENDING, TERMINATING, ManagedGroup, ManagedInstance
 from .refresh.engine import RefreshEngine
-from .refresh.models import Status
 from .templates import template_of_group
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Reconciler:
         forget: Removes a group whose deletion is complete.
         compute: Launches and terminates.
         traffic: Registers and drains.
+        alarm_state: Returns a CloudWatch alarm's state, or None when there is no such alarm.
         clock: Seconds that only grow.
         lock: Held during a round; see `localcloud.cloud`.
         stalls: Says of a refresh that it is not to be moved on: what a fault wants.
@@ -57,6 +57,7 @@ class Reconciler:
         forget: Callable[[ManagedGroup], None],
         compute: Compute,
         traffic: Traffic,
+        alarm_state: Callable[[str], str | None],
         clock: Callable[[], float],
         lock: threading.RLock,
         stalls: Callable[[InstanceRefresh], bool] = lambda _: False,
@@ -68,7 +69,7 @@ class Reconciler:
         self._clock = clock
         self._lock = lock
         self._stalls = stalls
-        self.refreshes = RefreshEngine(self)
+        self.refreshes = RefreshEngine(self, alarm_state)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -114,7 +115,7 @@ class Reconciler:
         refresh = group.refreshes.active if group.refreshes else None
         if refresh and not self._stalls(refresh):
             self.refreshes.step(refresh, group, self._clock())
-        if refresh is None or refresh.status is Status.BAKING:
+        if refresh is None or refresh.replaces_nothing:
             source = refresh.source if refresh else template_of_group(group)
             self._balance(group, source, refresh.mark if refresh else None)
 

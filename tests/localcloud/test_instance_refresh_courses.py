@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.localcloud.fleet_fakes import World, world
 
@@ -115,6 +116,66 @@ def test_rollback_can_be_cancelled(small: World) -> None:
     assert small.run_refresh()["Status"] == "Cancelled"
 
 
+@pytest.mark.parametrize(("action", "status"), [("cancel", "Cancelled"), ("rollback", "RollbackSuccessful")])
+def test_baking_refresh_can_be_cancelled_and_rolled_back(small: World, action: str, status: str) -> None:
+    """Until the bake time is over there is a way back, by the same id; cancelling leaves the new instances."""
+    small.create_group()
+    identity = small.refresh_to("2", BakeTime=600)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    call = small.asg.cancel_instance_refresh if action == "cancel" else small.asg.rollback_instance_refresh
+
+    assert call(AutoScalingGroupName="web")["InstanceRefreshId"] == identity
+
+    refresh = small.run_refresh()
+
+    assert refresh["Status"] == status
+    assert small.group["LaunchTemplate"]["Version"] == "1"
+    assert small.versions() == ["2" if action == "cancel" else "1"] * 3
+    if action == "rollback":
+        assert refresh["RollbackDetails"]["PercentageCompleteOnRollback"] == 100
+        assert refresh["RollbackDetails"]["InstancesToUpdateOnRollback"] == 0
+        assert small.least_serving() == 3
+
+
+def test_second_rollback_and_cancel_find_their_refresh_or_none(small: World) -> None:
+    """A rollback under way cannot be rolled back; a refresh that is being cancelled may be cancelled again."""
+    small.create_group()
+    identity = small.refresh_to("2")
+    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    with pytest.raises(small.asg.exceptions.ActiveInstanceRefreshNotFoundFault):
+        small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    small.run(1)
+    first = small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+    second = small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
+
+    assert first["InstanceRefreshId"] == second["InstanceRefreshId"] == identity
+    refresh = small.run_refresh()
+    assert refresh["Status"] == "Cancelled"
+    assert refresh["RollbackDetails"]["RollbackReason"] == "Rollback triggered due to user request."
+
+
+def test_deleting_the_group_ends_its_refresh(small: World) -> None:
+    """Without force the group's instances forbid it; with force the refresh is cancelled, and none may begin."""
+    small.create_group()
+    small.refresh_to("2")
+    small.run(20)
+    with pytest.raises(small.asg.exceptions.ResourceInUseFault):
+        small.asg.delete_auto_scaling_group(AutoScalingGroupName="web")
+    small.asg.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
+    refresh = small.refresh
+    with pytest.raises(ClientError) as caught:
+        small.refresh_to("2")
+    small.run(5)
+
+    assert (refresh["Status"], refresh["StatusReason"]) == (
+        "Cancelled",
+        "Cancelled because the Auto Scaling group is being deleted.",
+    )
+    assert "is being deleted" in caught.value.response["Error"]["Message"]
+    assert "web" not in small.cloud.autoscaling.autoscaling_groups
+
+
 def test_skip_matching_with_nothing_to_replace_succeeds_at_once(small: World) -> None:
     """Instances of the target already are left alone."""
     small.create_group(version="2")
@@ -175,6 +236,31 @@ def test_instance_dying_while_baking_fails_the_refresh(small: World) -> None:
 
     assert small.run_refresh()["Status"] == "RollbackSuccessful"
     assert small.versions() == ["1", "1", "1"]
+
+
+def test_scaling_while_baking_fails_nothing(small: World) -> None:
+    """Instances that come or go by a change of capacity are no sign of ill health."""
+    small.create_group()
+    small.refresh_to("2", BakeTime=120, InstanceWarmup=60)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5)
+    small.run(20)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == ["2", "2"]
+
+
+def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
+    """A protected instance that was left alone is none of those that bake."""
+    small.create_group()
+    small.asg.set_instance_protection(
+        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
+    )
+    small.refresh_to("2", ScaleInProtectedInstances="Ignore", BakeTime=60)
+
+    assert small.run_refresh()["Status"] == "Successful"
+    assert small.versions() == ["1", "2", "2"]
 
 
 def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) -> None:

@@ -130,12 +130,20 @@ def test_bad_enum_values_are_listed(small: World) -> None:
         ({"MinHealthyPercentage": 50, "MaxHealthyPercentage": 151}, "cannot be greater than 100"),
         ({"InstanceWarmup": -1}, "greater than or equal to 0"),
         ({"CheckpointDelay": 60}, "requires CheckpointPercentages"),
-        ({"CheckpointPercentages": [50, 100]}, "does not emulate Preferences.CheckpointPercentages"),
-        ({"AlarmSpecification": {"Alarms": ["errors"]}}, "does not emulate Preferences.AlarmSpecification"),
+        ({"CheckpointDelay": -1, "CheckpointPercentages": [100]}, "greater than or equal to 0"),
+        ({"CheckpointDelay": 172801, "CheckpointPercentages": [100]}, "less than or equal to 172800"),
+        ({"CheckpointPercentages": [0, 100]}, "'[0, 100]' at 'preferences.checkpointPercentages' failed to satisfy"),
+        ({"CheckpointPercentages": [50, 101]}, "Member must have value less than or equal to 100"),
+        ({"CheckpointPercentages": [100, 50]}, "ascending order, not [100, 50]"),
+        ({"CheckpointPercentages": [50, 50, 100]}, "must be unique"),
+        ({"BakeTime": 172801}, "less than or equal to 172800"),
+        ({"AlarmSpecification": {"Alarms": [f"a{n}" for n in range(11)]}}, "length less than or equal to 10"),
+        ({"AlarmSpecification": {"Alarms": ["a" * 256]}}, "Member must have length less than or equal to 255"),
+        ({"AlarmSpecification": {"Alarms": ["nope"]}}, "no CloudWatch alarm nope"),
     ],
 )
 def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dict[str, Any], part: str) -> None:
-    """Values out of range, values that contradict each other, and what is not emulated: none is ignored."""
+    """Values out of range, and values that contradict each other or name nothing: none is ignored."""
     code, status, message = refused(
         small.asg.start_instance_refresh, AutoScalingGroupName="web", Preferences=preferences
     )
@@ -224,6 +232,24 @@ def test_template_is_locked_while_a_desired_configuration_is_on_its_way(small: W
     small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
 
     assert small.group["MaxSize"] == 21
+
+
+@pytest.mark.parametrize("state", ["Baking", "RollbackInProgress"])
+def test_template_is_locked_in_every_active_state(small: World, state: str) -> None:
+    """A refresh that bakes or returns has its desired configuration still, whatever the change names."""
+    small.refresh_to("2", BakeTime=600)
+    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    if state == "RollbackInProgress":
+        small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+    template = {"LaunchTemplateId": small.template, "Version": "1"}
+    policy = {"LaunchTemplate": {"LaunchTemplateSpecification": template}}
+
+    assert small.refresh["Status"] == state
+    for change in ({"LaunchTemplate": template}, {"LaunchConfigurationName": "old"}, {"MixedInstancesPolicy": policy}):
+        code, _, message = refused(small.asg.update_auto_scaling_group, AutoScalingGroupName="web", **change)
+
+        assert code == "ValidationError"
+        assert message.startswith("An active instance refresh with a desired configuration exists.")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def start(
     strategy: str | None,
     desired: Mapping[str, Any] | None,
     preferences: Mapping[str, Any],
+    engine: RefreshEngine,
     now: float,
 ) -> InstanceRefresh:
     """Begin a refresh of a group.
@@ -45,6 +46,7 @@ def start(
         strategy: `Rolling`, or None for it.
         desired: What instances are replaced by; None for the group's own configuration.
         preferences: As in the request.
+        engine: Knows the alarms.
         now: The clock.
 
     Raises:
@@ -52,10 +54,9 @@ def start(
         RefreshInProgressError: One is active.
     """
     strategy = strategy or "Rolling"
-    if strategy not in STRATEGIES:
-        raise constraint_errors(("strategy", strategy, f"satisfy enum value set: [{', '.join(STRATEGIES)}]"))
-    if strategy != "Rolling":
-        raise NotEmulatedError(f"Strategy {strategy}")
+    _check_strategy(strategy)
+    if group.deleting:
+        raise ValidationError(f"AutoScalingGroup {group.name} is being deleted.")
     in_effect = effective(preferences, group)
     original = template_of_group(group)
     target = template_of_desired(desired, group.ec2_backend) if desired else original
@@ -67,6 +68,7 @@ def start(
             raise ValidationError(f"AutoRollback cannot be enabled: {obstacle}")
     if in_effect.skip_matching and target is None:
         raise ValidationError("SkipMatching cannot be used with a launch configuration.")
+    _check_alarms(in_effect.alarms, engine)
     if group.refreshes is None:
         group.refreshes = RefreshLog()
     if group.refreshes.active:
@@ -137,6 +139,31 @@ def roll_back(group: ManagedGroup, engine: RefreshEngine, now: float) -> Instanc
         raise IrreversibleRefreshError(obstacle)
     engine.roll_back(refresh, now, "Rollback triggered due to user request.")
     return refresh
+
+
+def end_with_group(group: ManagedGroup, now: float) -> None:
+    """Cancel the active refresh, if any, of a group that is being deleted."""
+    refresh = group.refreshes.active if group.refreshes else None
+    if refresh is None:
+        return
+    reason = "Cancelled because the Auto Scaling group is being deleted."
+    if refresh.status in CAN_CANCEL:
+        refresh.enter(Status.CANCELLING, now, reason)
+    refresh.enter(Status.CANCELLED, now, reason)
+
+
+def _check_strategy(strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise constraint_errors(("strategy", strategy, f"satisfy enum value set: [{', '.join(STRATEGIES)}]"))
+    if strategy != "Rolling":
+        raise NotEmulatedError(f"Strategy {strategy}")
+
+
+def _check_alarms(names: Sequence[str], engine: RefreshEngine) -> None:
+    # What AWS does with an unknown name is not documented; a refresh that nothing guards would pass unnoticed here.
+    unknown = [name for name in names if engine.alarm_state(name) is None]
+    if unknown:
+        raise ValidationError(f"There is no CloudWatch alarm {', '.join(unknown)} to guard the instance refresh.")
 
 
 def _obstacle_to_rollback(group: ManagedGroup) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from localcloud.autoscaling.group import ManagedInstance
     from localcloud.autoscaling.templates import TemplateRef
 
     from .preferences import Preferences
@@ -108,9 +109,13 @@ class InstanceRefresh:
     began_at: float = 0.0
     ended_at: float | None = None
     progressed_at: float = 0.0
+    paused_until: float | None = None  # None: not waiting at a checkpoint
     bake_until: float = 0.0
     # For the engine
     skipped: set[str] = field(default_factory=set)  # instances that matched already
+    baked: list[ManagedInstance] = field(default_factory=list)  # those that the bake time is for
+    checkpoints_passed: int = 0
+    capacity: int = 0  # the group's, as last seen
     most_ready: int = 0
     cancel_waits: bool = True
 
@@ -130,6 +135,11 @@ class InstanceRefresh:
         return self.status is Status.ROLLBACK_IN_PROGRESS
 
     @property
+    def replaces_nothing(self) -> bool:
+        """Whether the group's capacity is left to the group: while baking, and while waiting at a checkpoint."""
+        return self.status is Status.BAKING or self.paused_until is not None
+
+    @property
     def mark(self) -> Mark:
         """The mark of instances that are launched for it now."""
         return Mark(self.id, self.rolling_back)
@@ -147,7 +157,7 @@ class InstanceRefresh:
         """
         if status not in NEXT[self.status]:
             raise IllegalTransitionError(f"refresh {self.id} of {self.group_name}: {self.status} -> {status}")
-        self.status, self.status_reason = status, reason
+        self.status, self.status_reason, self.paused_until = status, reason, None
         log.info("instance refresh %s of %s is %s%s", self.id, self.group_name, status, f": {reason}" if reason else "")
         if status is Status.IN_PROGRESS:
             self.start_time, self.began_at, self.progressed_at = datetime.now(UTC), now, now
@@ -161,6 +171,19 @@ class InstanceRefresh:
             }
         if not NEXT[status]:
             self.end_time, self.ended_at = datetime.now(UTC), now
+
+    def pause(self, now: float) -> None:
+        """Begin to wait at a checkpoint."""
+        self.paused_until = now + self.preferences.checkpoints.delay
+        log.info("instance refresh %s of %s waits at checkpoint %d", self.id, self.group_name, self.checkpoints_passed)
+
+    def resume(self, now: float) -> None:
+        """Go on from a checkpoint; the wait counts towards no limit."""
+        if self.paused_until is None:
+            return
+        begun = self.paused_until - self.preferences.checkpoints.delay
+        self.began_at += now - begun
+        self.progressed_at, self.paused_until = now, None
 
     def describe(self) -> dict[str, Any]:
         """Return it as DescribeInstanceRefreshes does."""

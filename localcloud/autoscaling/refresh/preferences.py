@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from localcloud.autoscaling.exceptions import NotEmulatedError, ValidationError, constraint_errors
+from localcloud.autoscaling.exceptions import ValidationError, constraint_errors
 
 from .arithmetic import Bounds
+from .checkpoints import DEFAULT_DELAY, Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup
 
 DEFAULT_MINIMUM = 90
+MOST_ALARMS = 10
+LONGEST_ALARM_NAME = 255
 RANGES = {
     "MinHealthyPercentage": (0, 100),
     "MaxHealthyPercentage": (100, 200),
@@ -37,6 +40,8 @@ class Preferences:
     skip_matching: bool = False
     auto_rollback: bool = False
     bake_time: int = 0
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    alarms: tuple[str, ...] = ()
     scale_in_protected: str = "Wait"
     standby: str = "Wait"
     wire: dict[str, Any] = field(default_factory=dict)  # as DescribeInstanceRefreshes echoes them
@@ -47,10 +52,10 @@ def effective(asked: Mapping[str, Any], group: ManagedGroup) -> Preferences:
 
     Raises:
         ValidationError: A value out of range, or values that contradict each other.
-        NotEmulatedError: Checkpoints or alarms, which would silently not be honoured.
     """
     _check_values(asked)
-    _check_emulated(asked)
+    checkpoints = _checkpoints(asked)
+    alarms = tuple((asked.get("AlarmSpecification") or {}).get("Alarms") or ())
     bounds = _bounds(asked, group)
     # The first that is given, zero included.
     candidates = (asked.get("InstanceWarmup"), group.default_instance_warmup, group.health_check_grace_period, 0)
@@ -61,8 +66,10 @@ def effective(asked: Mapping[str, Any], group: ManagedGroup) -> Preferences:
         "InstanceWarmup": warmup,
         "SkipMatching": bool(asked.get("SkipMatching")),
         "AutoRollback": bool(asked.get("AutoRollback")),
-        "AlarmSpecification": {},
+        "AlarmSpecification": {"Alarms": list(alarms)} if alarms else {},
     }
+    if checkpoints.percentages:
+        wire |= {"CheckpointPercentages": list(checkpoints.percentages), "CheckpointDelay": checkpoints.delay}
     if bounds.maximum is not None:
         wire["MaxHealthyPercentage"] = bounds.maximum
     return Preferences(
@@ -71,6 +78,8 @@ def effective(asked: Mapping[str, Any], group: ManagedGroup) -> Preferences:
         skip_matching=wire["SkipMatching"],
         auto_rollback=wire["AutoRollback"],
         bake_time=asked.get("BakeTime") or 0,
+        checkpoints=checkpoints,
+        alarms=alarms,
         scale_in_protected=asked.get("ScaleInProtectedInstances") or "Wait",
         standby=asked.get("StandbyInstances") or "Wait",
         wire=wire,
@@ -95,17 +104,20 @@ def _bounds(asked: Mapping[str, Any], group: ManagedGroup) -> Bounds:
     return Bounds(minimum, maximum)
 
 
-def _check_emulated(asked: Mapping[str, Any]) -> None:
-    if asked.get("CheckpointDelay") is not None and not asked.get("CheckpointPercentages"):
-        raise ValidationError("CheckpointDelay requires CheckpointPercentages.")
-    if asked.get("CheckpointPercentages"):
-        raise NotEmulatedError("Preferences.CheckpointPercentages")
-    if (asked.get("AlarmSpecification") or {}).get("Alarms"):
-        raise NotEmulatedError("Preferences.AlarmSpecification.Alarms")
+def _checkpoints(asked: Mapping[str, Any]) -> Checkpoints:
+    percentages = tuple(asked.get("CheckpointPercentages") or ())
+    delay = asked.get("CheckpointDelay")
+    if not percentages:
+        if delay is not None:
+            raise ValidationError("CheckpointDelay requires CheckpointPercentages.")
+        return Checkpoints()
+    if list(percentages) != sorted(set(percentages)):
+        raise ValidationError(f"CheckpointPercentages must be unique and in ascending order, not {list(percentages)}.")
+    return Checkpoints(percentages, DEFAULT_DELAY if delay is None else delay)
 
 
 def _check_values(asked: Mapping[str, Any]) -> None:
-    violations = []
+    violations: list[tuple[str, object, str]] = []
     for name, (least, most) in RANGES.items():
         value = asked.get(name)
         if value is None:
@@ -118,8 +130,30 @@ def _check_values(asked: Mapping[str, Any]) -> None:
         value = asked.get(name)
         if value is not None and value not in choices:
             violations.append((_member(name), value, f"satisfy enum value set: [{', '.join(choices)}]"))
+    violations += _list_violations(asked)
     if violations:
         raise constraint_errors(*violations)
+
+
+def _list_violations(asked: Mapping[str, Any]) -> list[tuple[str, object, str]]:
+    violations: list[tuple[str, object, str]] = []
+    percentages = asked.get("CheckpointPercentages") or []
+    if any(not 1 <= each <= 100 for each in percentages):
+        violations.append(_of_members("checkpointPercentages", percentages, "value", 100))
+    alarms = (asked.get("AlarmSpecification") or {}).get("Alarms") or []
+    if any(not 1 <= len(each) <= LONGEST_ALARM_NAME for each in alarms):
+        violations.append(_of_members("alarmSpecification.alarms", alarms, "length", LONGEST_ALARM_NAME))
+    if len(alarms) > MOST_ALARMS:
+        listed = f"[{', '.join(alarms)}]"
+        must = f"have length less than or equal to {MOST_ALARMS}"
+        violations.append(("preferences.alarmSpecification.alarms", listed, must))
+    return violations
+
+
+def _of_members(name: str, values: list[Any], what: str, most: int) -> tuple[str, object, str]:
+    written = ", ".join(str(value) for value in values)
+    musts = f"Member must have {what} less than or equal to {most}, Member must have {what} greater than or equal to 1"
+    return f"preferences.{name}", f"[{written}]", f"satisfy constraint: [{musts}]"
 
 
 def _member(name: str) -> str:

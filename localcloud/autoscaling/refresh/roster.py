@@ -1,0 +1,128 @@
+"""A group's instances, by what a refresh makes of them at one moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from localcloud.autoscaling.group import STANDBY, TERMINATING
+
+from .arithmetic import Fleet
+
+if TYPE_CHECKING:
+    from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
+    from localcloud.autoscaling.templates import TemplateRef
+
+    from .models import InstanceRefresh, Mark
+
+
+class Hands(Protocol):
+    """What the engine can have done, and ask: the reconciler."""
+
+    def is_available(self, instance: ManagedInstance) -> bool:
+        """Say whether an instance is in service and healthy, at its target groups too if those count."""
+
+    def launch(
+        self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
+    ) -> None:
+        """Launch instances."""
+
+    def retire(self, instance: ManagedInstance, why: str) -> None:
+        """Drain and terminate an instance."""
+
+    def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
+        """Say whether an instance is of a template version, and of its instance type."""
+
+
+class Roster:
+    """Every instance of a group in its part.
+
+    Args:
+        refresh: The refresh that looks.
+        group: Its group.
+        hands: Knows which instances serve.
+        now: The clock.
+    """
+
+    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, hands: Hands, now: float) -> None:
+        self._hands = hands
+        self.desired = group.desired_capacity or 0
+        old, self.new, kept = _split(refresh, group)
+        self.ready = [each for each in self.new if self._is_ready(refresh, each, now)]
+        blocked = [each for each in old if _is_blocked(refresh, each)]
+        waited_for = [each for each in blocked if not _is_ignored(refresh, each)]
+        self.standing = [each for each in [*kept, *blocked] if each.lifecycle_state != STANDBY]
+        self.to_update = [each for each in old if not _is_ignored(refresh, each)]
+        self.returned = [each for each in old if self._is_ready(refresh, each, now)] if refresh.rolling_back else []
+        self.terminating = [each for each in group.instance_states if each.lifecycle_state == TERMINATING]
+        goal = self.desired
+        if not refresh.rolling_back:
+            goal = refresh.preferences.checkpoints.goal(refresh.checkpoints_passed, self.desired)
+        # Those that do not serve leave first, then the oldest; the last ones stay until the next checkpoint is passed.
+        leavers = [each for each in old if each not in blocked]
+        leavers.sort(key=lambda each: (hands.is_available(each), each.launched_at))
+        hold = max(0, self.desired - goal - len(self.standing))
+        leave = max(0, len(leavers) - hold)
+        self.leaving_next, self.held = leavers[:leave], leavers[leave:]
+        self.waited_for = [] if goal < self.desired and len(self.new) >= goal else waited_for
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is replaced that is to be replaced before the next checkpoint, or the end, and has warmed up."""
+        if self.leaving_next or self.waited_for or self.terminating or len(self.ready) < len(self.new):
+            return False
+        return len(self.ready) + len(self.standing) + len(self.held) >= self.desired
+
+    def fleet(self) -> Fleet:
+        """Return the counts that `arithmetic` decides by."""
+        kept = [*self.standing, *self.held]
+        return Fleet(
+            desired=self.desired,
+            old=len(self.leaving_next),
+            old_available=len([each for each in self.leaving_next if self._hands.is_available(each)]),
+            new=len(self.new),
+            new_ready=len(self.ready),
+            kept=len(kept),
+            kept_available=len([each for each in kept if self._hands.is_available(each)]),
+        )
+
+    def _is_ready(self, refresh: InstanceRefresh, instance: ManagedInstance, now: float) -> bool:
+        if not self._hands.is_available(instance):
+            return False
+        if instance.mark is None or instance.mark.refresh_id != refresh.id:
+            return True  # it was there before; it warmed up long ago
+        since = instance.in_service_at
+        return since is not None and now - since >= refresh.preferences.instance_warmup
+
+
+def _split(
+    refresh: InstanceRefresh, group: ManagedGroup
+) -> tuple[list[ManagedInstance], list[ManagedInstance], list[ManagedInstance]]:
+    """Return those to replace, those of this refresh, and those that count as neither."""
+    old: list[ManagedInstance] = []
+    new: list[ManagedInstance] = []
+    kept: list[ManagedInstance] = []
+    for each in group.instance_states:
+        if not each.is_alive and each.lifecycle_state != STANDBY:
+            continue
+        updated = each.mark is not None and each.mark.refresh_id == refresh.id and not each.mark.rolling_back
+        if refresh.rolling_back:
+            (old if updated else new if each.is_alive else kept).append(each)
+        elif updated or each.instance_id in refresh.skipped:
+            (new if each.is_alive else kept).append(each)
+        else:
+            old.append(each)
+    return old, new, kept
+
+
+def _is_blocked(refresh: InstanceRefresh, instance: ManagedInstance) -> bool:
+    if instance.lifecycle_state == STANDBY:
+        return refresh.preferences.standby != "Terminate"
+    return bool(instance.protected_from_scale_in) and refresh.preferences.scale_in_protected != "Refresh"
+
+
+def _is_ignored(refresh: InstanceRefresh, instance: ManagedInstance) -> bool:
+    if not _is_blocked(refresh, instance):
+        return False
+    on_standby = instance.lifecycle_state == STANDBY
+    choice = refresh.preferences.standby if on_standby else refresh.preferences.scale_in_protected
+    return choice == "Ignore"
