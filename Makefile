@@ -69,6 +69,14 @@ status: ## say what runs, per service (FORMAT=json)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) status --format "$(FORMAT)"
 
+# All that was given on make's command line, so that a misspelt name is told and not ignored.
+given = $(foreach name,$(sort $(.VARIABLES)),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+
+.PHONY: fault
+fault: ## make the embedded cloud fail (KIND= and more, LIST=1, CLEAR=1; see docs/faults.md)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) fault $(foreach name,$(filter-out PYTHON,$(given)),'$(name)=$(subst ','\'',$($(name)))')
+
 .PHONY: logs
 logs: ## print the end of the services' logs (COMPONENT=scheduler for one)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }

@@ -9,7 +9,7 @@ import os
 import sys
 
 from rebake import config
-from stack import demo, follow, osimage, status, up
+from stack import demo, fault, follow, osimage, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
 from stack.errors import InputError, StackError
@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--force-bake", action="store_true", help="bake even if the same image exists")
     made = verb("status", _status, "say what runs")
     made.add_argument("--format", choices=("text", "json"), default="text")
+    made = verb("fault", _fault, "make the embedded cloud fail on demand")
+    made.add_argument("settings", nargs="*", help="KIND=… and its settings, LIST=1, or CLEAR=1", metavar="NAME=value")
     made = verb("logs", _logs, "print the end of the logs")
     made.add_argument("component", nargs="?", default="", help=", ".join(LOGS))
     made.add_argument("--lines", type=int, default=40)
@@ -129,6 +131,12 @@ def _deploy(layout: Layout, options: argparse.Namespace) -> int:
 def _status(layout: Layout, options: argparse.Namespace) -> int:
     found = status.collect(up.connect(layout))
     print(json.dumps(found, indent=2) if options.format == "json" else status.render(found))
+    return 0
+
+
+def _fault(layout: Layout, options: argparse.Namespace) -> int:
+    given = fault.parse(options.settings)  # before anything is asked, so that help needs nothing that runs
+    print(fault.run(up.connect(layout).cloud, given))
     return 0
 
 

@@ -1,0 +1,115 @@
+"""Faults of real instances."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.localcloud.conftest import Server, wait_until
+
+pytestmark = pytest.mark.engine
+
+SERVICE = """#!/bin/sh
+cat >/etc/systemd/system/hello.service <<'END'
+[Service]
+ExecStart=/usr/bin/python3 -m http.server 8080
+Restart=always
+RestartSec=100ms
+END
+systemctl daemon-reload
+systemctl start hello
+"""
+
+
+@pytest.fixture
+def clean(server: Server) -> Iterator[Server]:
+    """Leave no fault to the tests that follow."""
+    yield server
+    faults(server, "DELETE")
+
+
+def faults(server: Server, method: str = "GET", body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{server.url}/_localcloud/faults", method=method, data=data)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or "null")
+
+
+def launch(server: Server, **tags: str) -> str:
+    return server.launch(
+        UserData=SERVICE,
+        TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
+        ],
+    )
+
+
+def serves(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}:8080/", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_an_instance_that_never_boots_stays_pending_beside_one_that_does(clean: Server) -> None:
+    """It has no container, and can be terminated at once."""
+    faults(clean, "POST", {"kind": "never-boots", "tags": {"fate": "never"}})
+    victim, neighbour = launch(clean, fate="never"), launch(clean, fate="fine")
+    clean.wait_for_state(neighbour, "running")
+
+    state = clean.instance(victim)["State"]["Name"]
+    containers = clean.containers()
+    clean.client("ec2").terminate_instances(InstanceIds=[victim])
+
+    clean.wait_for_state(victim, "terminated", 10)
+    assert state == "pending"
+    assert not any(victim in name for name in containers)
+    assert faults(clean)[0]["on"] == {victim: 1}
+
+
+def test_an_instance_that_never_boots_is_terminated_when_its_time_is_over(clean: Server) -> None:
+    """With a reason."""
+    faults(clean, "POST", {"kind": "never-boots", "image": clean.seed_image(), "seconds": 1})
+
+    ended = clean.wait_for_state(launch(clean, fate="never"), "terminated")
+
+    assert ended["StateReason"]["Message"] == "Server.InternalError: a fault kept it from booting for 1 s"
+
+
+def test_an_instance_that_never_serves_runs(clean: Server) -> None:
+    """It can be reached and looked at; only the service does not start, and says why."""
+    faults(clean, "POST", {"kind": "never-serves", "tags": {"fate": "mute"}, "service": "hello"})
+    victim, neighbour = launch(clean, fate="mute"), launch(clean, fate="fine")
+    addresses = [clean.wait_for_state(each, "running")["PrivateIpAddress"] for each in (victim, neighbour)]
+    wait_until(lambda: serves(addresses[1]), "the neighbour serves")
+    clean.command(victim, "systemctl is-system-running --wait")
+
+    told = clean.command(victim, "systemctl start hello; systemctl status hello")
+
+    assert not serves(addresses[0])
+    assert "ConditionPathExists=/broken-by-a-fault-of-the-embedded-cloud" in told["StandardOutputContent"]
+
+
+def test_a_service_dies_when_its_time_has_come_and_stays_dead(clean: Server) -> None:
+    """Also in an instance that ran before the fault was made, and however much systemd wants to restart it."""
+    victim = launch(clean, **{"rebake:service": "hello"})
+    address = clean.wait_for_state(victim, "running")["PrivateIpAddress"]
+    wait_until(lambda: serves(address), "it serves")
+    began = time.monotonic()
+
+    faults(clean, "POST", {"kind": "service-dies", "instance": victim, "seconds": 2})
+    wait_until(lambda: not serves(address), "it is dead")
+    took = time.monotonic() - began
+    wait_until(lambda: bool(faults(clean)[0]["fired"]), "it is counted")
+    told = clean.command(victim, "systemctl start hello; sleep 0.5; systemctl is-active hello")
+
+    assert took >= 2
+    assert told["StandardOutputContent"].strip() == "inactive"
+    assert not serves(address)
+    assert clean.instance(victim)["State"]["Name"] == "running"
