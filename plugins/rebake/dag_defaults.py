@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,9 @@ TAG_INVALID: Final = "invalid"
 TAGS: Final = frozenset({TAG_DEPLOY, TAG_IMAGE, TAG_INVALID})
 """The closed vocabulary: every DAG has at least one of these tags, besides the name of its service."""
 
+ERROR: Final = "error"
+"""XCom key under which a failed task leaves `{"reason": code, "message": text}`."""
+
 
 def log_failure(context: Context) -> None:
     """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
@@ -37,6 +41,18 @@ def log_failure(context: Context) -> None:
     error = context.get("exception")
     why = " ".join(str(error).split()) if error else "no exception was handed over"
     log.error("run %s of %s failed at %s: %s: %s", ti.run_id, ti.dag_id, ti.task_id, type(error).__name__, why)
+
+
+def leave_word(context: Context) -> None:
+    """Hand the reason of a failure on, for the release record: other tasks do not see the exception."""
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        context["ti"].xcom_push(key=ERROR, value={"reason": reason_of(error), "message": str(error)[:4000]})
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the code of an error: what its class is called, such as `probe_failed`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.removesuffix("Error")).lower()
 
 
 RETRY_POLICY: Final = ExceptionRetryPolicy(
@@ -70,5 +86,5 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "retry_policy": RETRY_POLICY,
-    "on_failure_callback": log_failure,
+    "on_failure_callback": [log_failure, leave_word],
 }

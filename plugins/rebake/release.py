@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -12,9 +12,15 @@ from typing import Any, Final
 import jsonschema
 
 SCHEMA_VERSION: Final = 1
+IN_PROGRESS: Final = "in_progress"
 SUCCESSFUL: Final = "successful"
+FAILED: Final = "failed"
+ROLLED_BACK: Final = "rolled_back"
+"""It failed, and the fleet is back on the image before."""
+SUPERSEDED: Final = "superseded"
+"""Another run took the turn; nobody needs to be woken."""
 
-_IDENTITY: Final = ("dag_run", "ami_id", "launch_template")
+_IDENTITY: Final = ("dag_run", "outcome", "ami_id", "launch_template")
 """What two records share when they were written by two tries of one run that did the same."""
 
 
@@ -36,6 +42,36 @@ def validate(record: Mapping[str, Any]) -> None:
         raise ValueError(f"release record {record.get('release_id', '(no id)')}: {'; '.join(problems)}")
 
 
+def blank() -> dict[str, Any]:
+    """Return a record that says nothing yet: every field that a run may not come to, null or empty."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "kind": "deploy",
+        "restores": None,
+        "version": "unknown",
+        "commit": "",
+        "build_id": "",
+        "template_version": "",
+        "fingerprint": "",
+        "base_ami": "",
+        "ami_id": None,
+        "reused": False,
+        "test_report": None,
+        "launch_template": None,
+        "auto_scaling_group_name": "",
+        "url": "",
+        "refresh": None,
+        "instances": {"before": [], "after": []},
+        "channels": None,
+        "finished_at": None,
+        "outcome": IN_PROGRESS,
+        "stage": "",
+        "reason": "",
+        "explanation": "",
+        "superseded_by": None,
+    }
+
+
 def release_ids(service: str, version: str, requested_at: datetime) -> Iterator[str]:
     """Yield names for a release, the first to be used that is free.
 
@@ -55,9 +91,27 @@ def same_release(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(field) == other.get(field) for field in _IDENTITY)
 
 
+def folder(service: str) -> str:
+    """Return what the object keys of a service's records begin with."""
+    return f"releases/{service}/"
+
+
 def key(service: str, release_id: str) -> str:
     """Return the object key of a record."""
-    return f"releases/{service}/{release_id}.json"
+    return f"{folder(service)}{release_id}.json"
+
+
+def progress_key(service: str, release_id: str) -> str:
+    """Return the object key of the record of a release that is still on its way."""
+    return f"{folder(service)}{release_id}.progress.json"
+
+
+def latest_first(keys: Collection[str]) -> list[str]:
+    """Return the keys of a service's records, newest first; one in progress only while there is no final one."""
+    finals = {key for key in keys if not key.endswith(".progress.json")}
+    going_on = {key for key in keys if key.endswith(".progress.json")}
+    open_ones = {key for key in going_on if key.replace(".progress.json", ".json") not in finals}
+    return sorted(finals | open_ones, reverse=True)
 
 
 def asset_uri(environment: str, service: str) -> str:

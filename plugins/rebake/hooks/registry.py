@@ -1,4 +1,9 @@
-"""The registry of images: one SSM parameter a channel, such as `/rebake/webapp/current`."""
+"""The registry of images: one SSM parameter a channel, such as `/rebake/webapp/current`.
+
+Parameter Store has no conditional write: of two writers the later wins, and neither learns of the other. So whoever
+moves a service's channels has the service's turn (`rebake.turn`), which S3 does hand out conditionally; the channel
+of a base family is moved by one DAG alone, one run at a time.
+"""
 
 from __future__ import annotations
 
@@ -109,6 +114,11 @@ class RegistryHook(AwsBaseHook):
             f"Parameter Store did not accept {ami_id} for {parameter}: is it an image of this account and region?"
         )
 
+    def channels(self, name: str) -> dict[str, str | None]:
+        """Return the image that each channel points at; none where it was never set (GetParameter)."""
+        pointers = {channel: self.read(name, channel) for channel in CHANNELS}
+        return {channel: pointer.ami_id if pointer else None for channel, pointer in pointers.items()}
+
     def release(self, name: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None) -> None:
         """Move `current` to the image, and `previous` to where `current` was.
 
@@ -120,6 +130,13 @@ class RegistryHook(AwsBaseHook):
         if before:
             self.point(name, PREVIOUS, before.ami_id, poll_seconds=poll_seconds, labels=labels)
         self.point(name, CURRENT, ami_id, poll_seconds=poll_seconds, labels=labels)
+
+
+def moved(channels: Mapping[str, str | None], ami_id: str) -> dict[str, str | None]:
+    """Return where the channels point after `RegistryHook.release` of an image."""
+    if channels[CURRENT] == ami_id:
+        return dict(channels)
+    return {**channels, CURRENT: ami_id, PREVIOUS: channels[CURRENT]}
 
 
 def service_name(service: str) -> str:

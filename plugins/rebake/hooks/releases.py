@@ -1,9 +1,9 @@
-"""Release records in S3: written once, never overwritten."""
+"""Release records in S3: written once, never overwritten; only that of a release in progress is."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -34,8 +34,23 @@ class ReleasesHook(AwsBaseHook):
 
     def read(self, bucket: str, service: str, release_id: str) -> dict[str, Any] | None:
         """Return a record; none if there is none (S3, GetObject)."""
+        return self._read(bucket, release.key(service, release_id))
+
+    def records(self, bucket: str, service: str) -> Iterator[dict[str, Any]]:
+        """Yield a service's records, newest first, those in progress too; each is read when it is asked for.
+
+        S3, ListObjectsV2 and GetObject. A release that began after the list was made is not among them.
+        """
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=release.folder(service))
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        for key in release.latest_first(keys):
+            record = self._read(bucket, key)
+            if record is not None:
+                yield record
+
+    def _read(self, bucket: str, key: str) -> dict[str, Any] | None:
         try:
-            body = self.s3.get_object(Bucket=bucket, Key=release.key(service, release_id))["Body"].read()
+            body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
                 return None
@@ -50,15 +65,9 @@ class ReleasesHook(AwsBaseHook):
             ConfigError: the bucket does not exist.
             ValueError: the record does not follow its schema.
         """
-        release.validate(record)
         try:
-            self.s3.put_object(
-                Bucket=bucket,
-                Key=release.key(record["service"], record["release_id"]),
-                Body=json.dumps(record, indent=2, sort_keys=True).encode() + b"\n",
-                ContentType="application/json",
-                IfNoneMatch="*",  # S3 itself decides between two writers
-            )
+            # S3 itself decides between two writers.
+            self._put(bucket, release.key(record["service"], record["release_id"]), record, IfNoneMatch="*")
         except ClientError as error:
             if error_code(error) == "NoSuchBucket":
                 raise ConfigError(
@@ -68,3 +77,21 @@ class ReleasesHook(AwsBaseHook):
                 return False
             raise
         return True
+
+    def write_progress(self, bucket: str, record: Mapping[str, Any]) -> None:
+        """Write what is known of a release that is on its way, over what was known before (S3, PutObject).
+
+        Raises:
+            ValueError: the record does not follow its schema.
+        """
+        self._put(bucket, release.progress_key(record["service"], record["release_id"]), record)
+
+    def _put(self, bucket: str, key: str, record: Mapping[str, Any], **condition: Any) -> None:
+        release.validate(record)
+        self.s3.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=json.dumps(record, indent=2, sort_keys=True).encode() + b"\n",
+            ContentType="application/json",
+            **condition,
+        )

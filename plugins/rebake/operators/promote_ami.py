@@ -10,30 +10,33 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.connection import EnvironmentConnection
 from rebake.hooks.registry import CANDIDATE, RegistryHook
+from rebake.hooks.turns import TurnStage
 from rebake.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
+class PromoteAmiOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[RegistryHook]):
     """Point a channel at an image; return the parameter's version.
 
     Args:
         ami_id: the image (templated).
         name: whose channels, such as `/rebake/webapp` (templated).
         channel: `candidate`, `current` or `previous`; `candidate` by default (templated).
+        service: whose turn the run must have; empty for a base family, which has none (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = RegistryHook
-    template_fields: Sequence[str] = aws_template_fields("ami_id", "name", "channel")
+    template_fields: Sequence[str] = aws_template_fields("ami_id", "name", "channel", "service")
 
-    def __init__(self, *, ami_id: str, name: str, channel: str = CANDIDATE, **kwargs: Any) -> None:
+    def __init__(self, *, ami_id: str, name: str, channel: str = CANDIDATE, service: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ami_id = ami_id
         self.name = name
         self.channel = channel
+        self.service = service
 
     def execute(self, context: Context) -> int:
         """Return the parameter's version.
@@ -41,8 +44,11 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         Raises:
             ImageError: Parameter Store does not accept the image.
             CloudUnreachableError: the AWS API does not answer.
+            AirflowSkipException: another run has taken the service's turn.
         """
         with reachable(self.hook):
+            if self.service:
+                self.check_turn(self.service, context)
             before = self.hook.read(self.name, self.channel)
         version = self.hook.point(self.name, self.channel, self.ami_id, poll_seconds=self.environment.poll_seconds)
         self.log.info(

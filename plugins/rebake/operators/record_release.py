@@ -13,16 +13,19 @@ from rebake import release, tags
 from rebake.connection import EnvironmentConnection
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.registry import RegistryHook, service_name
+from rebake.hooks.registry import RegistryHook, moved, service_name
 from rebake.hooks.releases import ReleasesHook
+from rebake.hooks.turns import TurnStage
 from rebake.refresh import leaves_the_group
-from rebake.tooling import reachable, run_tag
+from rebake.run_facts import described, text
+from rebake.tooling import reachable
+from rebake.turn import Kind
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class RecordReleaseOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Write the release record, tag the image, move `current` and `previous`; return the release id.
 
     The record comes first and the pointers last: `current` never points at a release without a record. A retry
@@ -47,6 +50,8 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         refresh_id: the instance refresh; empty if none was needed (templated).
         refresh_status: its final status (templated).
         instances_before: ids of the instances that were replaced (templated).
+        kind: `deploy` or `rollback` (templated).
+        restores: of a rollback, the release whose image it returned to (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -69,6 +74,8 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         "refresh_id",
         "refresh_status",
         "instances_before",
+        "kind",
+        "restores",
     )
 
     def __init__(
@@ -91,6 +98,8 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         refresh_id: str,
         refresh_status: str,
         instances_before: list[str],
+        kind: str = Kind.DEPLOY,
+        restores: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -111,6 +120,8 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         self.refresh_id = refresh_id
         self.refresh_status = refresh_status
         self.instances_before = instances_before
+        self.kind = kind
+        self.restores = restores
 
     def execute(self, context: Context) -> str:
         """Return the release id.
@@ -118,8 +129,10 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         Raises:
             ConfigError: the environment's bucket does not exist.
             CloudUnreachableError: the AWS API does not answer.
+            AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):
+            self.check_turn(self.service, context)
             record = self._write(context)
         release_id: str = record["release_id"]
         InstanceHook(**self.connection).tag_image(self.ami_id, {tags.RELEASE: release_id})
@@ -151,12 +164,11 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         return record
 
     def _describe(self, context: Context) -> dict[str, Any]:
-        dag_run = context["dag_run"]
         group = AutoScalingHook(**self.connection).group(self.auto_scaling_group_name)
         return {
-            "schema": release.SCHEMA_VERSION,
-            "service": self.service,
-            "environment": self.environment.name,
+            **described(context, self.service, self.environment.name),
+            "kind": str(self.kind),
+            "restores": self.restores or None,
             "version": self.version,
             "commit": self.commit,
             "build_id": self.build_id,
@@ -174,13 +186,7 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
                 "before": list(self.instances_before),
                 "after": sorted(one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)),
             },
-            "requested_at": _text(dag_run.run_after),
-            "requested_by": getattr(dag_run, "triggering_user_name", None) or "unknown",
-            "finished_at": _text(datetime.now(UTC)),
+            "channels": moved(RegistryHook(**self.connection).channels(service_name(self.service)), self.ami_id),
+            "finished_at": text(datetime.now(UTC)),
             "outcome": release.SUCCESSFUL,
-            "dag_run": run_tag(context),
         }
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
