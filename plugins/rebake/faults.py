@@ -6,7 +6,10 @@ every loop that waits asks here and goes on until its own deadline.
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
@@ -31,7 +34,14 @@ THROTTLING_CODES: Final = frozenset({
 
 TRANSIENT_CODES: Final = THROTTLING_CODES | {"RequestTimeout", "RequestTimeoutException", "ResourceContention"}
 
+PERSISTENCE: Final = 120.0
+"""Seconds for which `persist` asks again."""
+
 _SERVER_ERROR: Final = 500
+_LONGEST_PAUSE: Final = 10.0
+_Result = TypeVar("_Result")
+
+log = logging.getLogger(__name__)
 
 
 def error_code(error: BaseException) -> str:
@@ -50,3 +60,27 @@ def is_transient(error: BaseException) -> bool:
         return False
     status = cast("dict[str, Any]", error.response).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error_code(error) in TRANSIENT_CODES or status >= _SERVER_ERROR
+
+
+def persist(
+    call: Callable[[], _Result], *, seconds: float = PERSISTENCE, sleep: Callable[[float], None] = time.sleep
+) -> _Result:
+    """Return what `call` returns, asked again with growing pauses while AWS only throttles or stumbles.
+
+    For a call that may be repeated. That nothing listens at the address is not put up with here: see `reachable`.
+
+    Args:
+        call: one request, or several.
+        seconds: how long the pauses may be together.
+        sleep: how to pause; tests replace it.
+    """
+    waited, pause = 0.0, 1.0
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if not is_transient(error) or waited >= seconds:
+                raise
+            log.info("AWS does not answer, asking again in %.0f s: %s", pause, error)
+        sleep(pause)
+        waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)

@@ -37,9 +37,13 @@ class Reason(StrEnum):
     ROLLBACK_FAILED = "rollback_failed"
     """AWS tried to roll back and could not; the fleet may be mixed."""
     UNHEALTHY = "unhealthy"
-    """No refresh is active, and still the fleet is not healthy or not on the wanted version."""
+    """New instances were not healthy within the service's `rollout.unhealthy_deadline`."""
+    ALARM = "alarm"
+    """One of the service's `rollout.alarms` went off."""
     LOST = "lost"
     """AWS no longer knows the refresh, or the group."""
+    SUPERSEDED = "superseded"
+    """Someone else took the service's turn, as a rollback by hand does: not a failure to page anyone for."""
 
 
 REASON_OF_STATE: Final = {
@@ -73,27 +77,40 @@ def preferences(rollout: Rollout) -> dict[str, Any]:
     * With MaxHealthyPercentage left out AWS terminates and launches together, so the fleet dips.
     * AutoRollback goes back to the version that the group had, also when the pipeline is down by then.
     * SkipMatching keeps instances that already run the wanted version: a rollout that follows one that was
-      broken off replaces only the rest. It compares template versions, which is how `decide` compares too.
+      broken off replaces only the rest. It compares template versions, which is how `is_rolled_out` compares too.
     * Instances that are protected from scale-in are replaced: a deployment that leaves an old version serving
       is none, and waiting for them, AWS's default, fails after an hour. Instances on standby serve nothing
       and someone parked them on purpose: they are left alone.
+    * Checkpoints and alarms have no default: where there are none, AWS wants the fields left out.
     """
-    return {
+    chosen: dict[str, Any] = {
         "MinHealthyPercentage": rollout.min_healthy_percentage,
         "MaxHealthyPercentage": rollout.max_healthy_percentage,
         "InstanceWarmup": rollout.instance_warmup,
-        "SkipMatching": True,
-        "AutoRollback": True,
+        "SkipMatching": rollout.skip_matching,
+        "AutoRollback": rollout.auto_rollback,
         "ScaleInProtectedInstances": "Refresh",
         "StandbyInstances": "Ignore",
-        "BakeTime": 0,
+        "BakeTime": rollout.bake_time,
     }
+    if rollout.checkpoints:
+        chosen |= {"CheckpointPercentages": list(rollout.checkpoints), "CheckpointDelay": rollout.checkpoint_delay}
+    if rollout.alarms:
+        chosen["AlarmSpecification"] = {"Alarms": list(rollout.alarms)}
+    return chosen
 
 
 def desired_template(refresh: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the LaunchTemplateSpecification that a refresh goes to; none if it was started without one."""
     template: Mapping[str, Any] | None = refresh.get("DesiredConfiguration", {}).get("LaunchTemplate")
     return template
+
+
+def wanted_version(refresh: Mapping[str, Any]) -> Version | None:
+    """Return the numbered version that a refresh goes to; none if it was started without one."""
+    template = desired_template(refresh) or {}
+    known = template.get("LaunchTemplateId") and template.get("Version")
+    return Version(template["LaunchTemplateId"], template["Version"]) if known else None
 
 
 def active_refresh(refreshes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -145,7 +162,8 @@ def progress(refresh: Mapping[str, Any]) -> str:
     line = f"{refresh['Status']}: {refresh.get('PercentageComplete', 0)} % complete"
     if "InstancesToUpdate" in refresh:
         line += f", {refresh['InstancesToUpdate']} instances to update"
-    return f"{line}: {refresh['StatusReason']}" if refresh.get("StatusReason") else line
+    told = [refresh.get("StatusReason"), refresh.get("RollbackDetails", {}).get("RollbackReason")]
+    return ": ".join([line, *dict.fromkeys(reason for reason in told if reason)])
 
 
 @dataclass
@@ -202,19 +220,30 @@ class Fleet:
         if len(in_service) < self.desired:
             found.append(f"{len(in_service)} of {self.desired} instances are in service")
         for instance in in_service:
-            name = instance["instance_id"]
-            if instance["health"] != "Healthy":
-                found.append(f"{name} is {instance['health']}")
             if template_version and instance["template_version"] != template_version:
-                found.append(f"{name} runs template version {instance['template_version'] or 'unknown'}")
-            targets = [one for one in self.targets if one["instance_id"] == name]
-            if self.has_load_balancer and not targets:
-                found.append(f"{name} is not registered with the load balancer")
-            found.extend(
-                " ".join(f"{name} is {one['state']} {one['reason']} {one['description']}".split())
-                for one in targets
-                if one["state"] != "healthy"
-            )
+                version = instance["template_version"] or "unknown"
+                found.append(f"{instance['instance_id']} runs template version {version}")
+            found.extend(self.ailments(instance["instance_id"]))
+        return found
+
+    def ailments(self, instance_id: str) -> list[str]:
+        """Return what keeps one instance from serving, each a phrase; empty when it serves."""
+        found = []
+        for instance in self.instances:
+            if instance["instance_id"] != instance_id:
+                continue
+            if instance["lifecycle"] != "InService":
+                return [f"{instance_id} is {instance['lifecycle']}"]
+            if instance["health"] != "Healthy":
+                found.append(f"{instance_id} is {instance['health']}")
+        targets = [one for one in self.targets if one["instance_id"] == instance_id]
+        if self.has_load_balancer and not targets:
+            found.append(f"{instance_id} is not registered with the load balancer")
+        found.extend(
+            " ".join(f"{instance_id} is {one['state']} {one['reason']} {one['description']}".split())
+            for one in targets
+            if one["state"] != "healthy"
+        )
         return found
 
     def dump(self) -> dict[str, Any]:

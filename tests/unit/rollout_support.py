@@ -7,7 +7,7 @@ does not follow AWS's service model fails the test.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -50,6 +50,12 @@ def context(try_number: int = 1, user: str | None = "ada") -> Any:
     """Return the context of a task of the run `RUN_ID`."""
     run = SimpleNamespace(dag_id=DAG_ID, run_id=RUN_ID, run_after=ASKED, triggering_user_name=user)
     return {"ti": FakeTaskInstance(try_number), "dag_run": run, "outlet_events": {}}
+
+
+def told(entry: Mapping[str, Any]) -> str:
+    """Return the line that a log entry captured by structlog comes to."""
+    arguments = entry.get("positional_args", ())
+    return str(entry["event"]) % arguments if arguments else str(entry["event"])
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from rebake.refresh import (
     REASON_OF_STATE,
     SUCCESS_STATES,
     Fleet,
+    Reason,
     Version,
     active_refresh,
     adopt,
@@ -46,11 +47,48 @@ def test_every_failure_has_a_reason_of_its_own() -> None:
     assert len(set(REASON_OF_STATE.values())) == len(FAILURE_STATES)
 
 
+def test_every_reason_is_one_lower_case_word_that_machines_may_rely_on() -> None:
+    assert {reason.value for reason in Reason} == {
+        "timeout",
+        "failed",
+        "cancelled",
+        "rolled_back",
+        "rollback_failed",
+        "unhealthy",
+        "alarm",
+        "lost",
+        "superseded",
+    }
+
+
 def test_preferences_name_every_field_that_has_a_default_in_aws() -> None:
     """Checkpoints and alarms have none: left out, there are none."""
     without_default = {"CheckpointPercentages", "CheckpointDelay", "AlarmSpecification"}
 
     assert set(preferences(Rollout())) == set(_shape("RefreshPreferences").members) - without_default
+
+
+def test_checkpoints_and_alarms_are_sent_where_there_are_some_and_the_service_model_accepts_them() -> None:
+    chosen = preferences(
+        Rollout(
+            checkpoints=(50, 100),
+            checkpoint_delay=60,
+            bake_time=30,
+            alarms=("errors", "latency"),
+            skip_matching=False,
+            auto_rollback=False,
+        )
+    )
+
+    assert set(chosen) == set(_shape("RefreshPreferences").members)
+    assert chosen["CheckpointPercentages"] == [50, 100]
+    assert chosen["CheckpointDelay"] == 60
+    assert chosen["BakeTime"] == 30
+    assert chosen["AlarmSpecification"] == {"Alarms": ["errors", "latency"]}
+    assert (chosen["SkipMatching"], chosen["AutoRollback"]) == (False, False)
+    with stubbed("autoscaling") as (client, stubber):
+        stubber.add_response("start_instance_refresh", {"InstanceRefreshId": "r-1"})
+        client.start_instance_refresh(AutoScalingGroupName=GROUP, Preferences=chosen)
 
 
 def test_preferences_launch_before_they_terminate_and_roll_back() -> None:
@@ -137,6 +175,12 @@ def test_progress_is_one_line_for_people() -> None:
     line = progress(refresh("InProgress", percentage=33, InstancesToUpdate=2, StatusReason="Waiting for i-1."))
 
     assert line == "InProgress: 33 % complete, 2 instances to update: Waiting for i-1."
+
+
+def test_progress_tells_why_aws_rolls_back() -> None:
+    line = progress(refresh("RollbackInProgress", RollbackDetails={"RollbackReason": "Alarm errors went off."}))
+
+    assert line == "RollbackInProgress: 0 % complete: Alarm errors went off."
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 from botocore.stub import Stubber
+from structlog.testing import capture_logs
 
+from rebake import rollout
 from rebake.config import load_service
-from rebake.exceptions import RolloutFailedError
+from rebake.exceptions import RolloutFailedError, SupersededError
+from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
+from rebake.hooks.turns import TurnsHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.refresh import preferences
 from tests.unit.rollout_support import (
@@ -26,6 +32,7 @@ from tests.unit.rollout_support import (
     instance,
     refresh,
     stubbed,
+    told,
 )
 
 OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
@@ -48,6 +55,7 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Operator:
 
     def build(holds: str = AMI, version: str = "2") -> StartRefreshOperator:
         monkeypatch.setattr(InstanceHook, "template_image", lambda *_: holds)
+        monkeypatch.setattr(TurnsHook, "check", lambda *_: None)
         return StartRefreshOperator(
             task_id="start_refresh",
             service="webapp",
@@ -69,14 +77,14 @@ def _answer(stubber: Stubber, of: Any, *refreshes: Any) -> None:
     )
 
 
-def _expect_start(stubber: Stubber) -> None:
+def _expect_start(stubber: Stubber, version: str = "2") -> None:
     stubber.add_response(
         "start_instance_refresh",
         {"InstanceRefreshId": "r-new"},
         {
             "AutoScalingGroupName": GROUP,
             "Strategy": "Rolling",
-            "DesiredConfiguration": {"LaunchTemplate": {"LaunchTemplateId": TEMPLATE, "Version": "2"}},
+            "DesiredConfiguration": {"LaunchTemplate": {"LaunchTemplateId": TEMPLATE, "Version": version}},
             "Preferences": preferences(load_service("webapp").rollout),
         },
     )
@@ -98,7 +106,7 @@ def test_the_instances_that_are_replaced_are_kept_for_the_record(autoscaling: St
 
     operator().execute(task)
 
-    assert task["ti"].pushed == {"instances_before": ["i-1", "i-2"]}
+    assert task["ti"].pushed == {"instances_before": ["i-1", "i-2"], "version_at_the_end": "2"}
 
 
 def test_a_mixed_fleet_is_refreshed_although_the_group_points_at_the_version(
@@ -170,8 +178,6 @@ def test_a_refresh_that_someone_started_a_moment_ago_is_looked_at(
 
 
 def test_a_template_version_with_another_image_is_not_rolled_out(autoscaling: Stubber, operator: Operator) -> None:
-    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [OLD]})
-
     with pytest.raises(RolloutFailedError, match=f"holds image ami-0ther, not {AMI}"):
         operator(holds="ami-0ther").execute(context())
 
@@ -180,8 +186,6 @@ def test_a_template_version_with_another_image_is_not_rolled_out(autoscaling: St
 def test_a_version_that_aws_cannot_roll_back_from_is_refused(
     autoscaling: Stubber, operator: Operator, version: str
 ) -> None:
-    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [OLD]})
-
     with pytest.raises(RolloutFailedError, match="is not a number"):
         operator(version=version).execute(context())
 
@@ -205,3 +209,118 @@ def test_all_pages_of_refreshes_are_read(autoscaling: Stubber) -> None:
     )
 
     assert [one["InstanceRefreshId"] for one in AutoScalingHook(**CONNECTION).refreshes(GROUP)] == ["r-1", "r-2"]
+
+
+def _images(monkeypatch: pytest.MonkeyPatch, of_template: dict[str, str], of_instance: dict[str, str]) -> None:
+    """Set which image each template version holds, and which each instance runs."""
+    monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _template, number: of_template[number])
+    monkeypatch.setattr(
+        InstanceHook, "images", lambda _self, ids: {name: image for name, image in of_instance.items() if name in ids}
+    )
+
+
+def _by_image(operator: Operator, version: str) -> StartRefreshOperator:
+    made = operator(version=version)
+    made.by_image = True
+    return made
+
+
+def test_by_image_nothing_is_started_for_instances_that_run_it_by_another_version(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when AWS rolled back and Terraform then made version 3 with the same image as version 1."""
+    task = context()
+    wanted = _by_image(operator, "3")
+    _images(monkeypatch, {"1": AMI, "3": AMI}, {"i-1": AMI, "i-2": AMI})
+    _answer(autoscaling, group("1", instance("i-1", "1"), instance("i-2", "3")))
+
+    # i-2 runs version 3, by image it is right all the same.
+    assert wanted.execute(task) == ""
+    assert task["ti"].pushed == {"instances_before": [], "version_at_the_end": ""}
+
+
+def test_by_image_a_mixed_fleet_goes_to_the_version_that_the_group_has(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that SkipMatching keeps the instances that are right."""
+    task = context()
+    wanted = _by_image(operator, "3")
+    _images(monkeypatch, {"1": AMI, "3": AMI}, {"i-1": AMI, "i-2": "ami-bad"})
+    _answer(autoscaling, group("1", instance("i-1", "1"), instance("i-2", "2")))
+    _expect_start(autoscaling, version="1")
+
+    assert wanted.execute(task) == "r-new"
+    assert task["ti"].pushed == {"instances_before": ["i-2"], "version_at_the_end": "1"}
+
+
+def test_by_image_a_fleet_on_another_image_goes_to_the_version_that_terraform_made(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = _by_image(operator, "3")
+    _images(monkeypatch, {"2": "ami-bad", "3": AMI}, {"i-1": "ami-bad"})
+    _answer(autoscaling, group("2", instance("i-1", "2")))
+    _expect_start(autoscaling, version="3")
+
+    assert wanted.execute(context()) == "r-new"
+
+
+def test_by_image_right_instances_of_a_group_that_would_launch_others_are_not_enough(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = _by_image(operator, "3")
+    _images(monkeypatch, {"2": "ami-bad", "3": AMI}, {"i-1": AMI})
+    _answer(autoscaling, group("2", instance("i-1", "1")))
+    _expect_start(autoscaling, version="3")
+
+    assert wanted.execute(context()) == "r-new"
+
+
+@pytest.mark.parametrize("code", ["Throttling", "ResourceContention", "InternalFailure"])
+def test_throttling_is_waited_out_and_nothing_is_started_twice(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """The request that failed may have started the refresh: the repetition finds it."""
+    monkeypatch.setattr(rollout, "persist", functools.partial(persist, sleep=lambda _: None))
+    status = 400 if code == "Throttling" else 500
+    autoscaling.add_client_error("describe_auto_scaling_groups", code, http_status_code=status)
+    _answer(autoscaling, OLD)
+    autoscaling.add_client_error("start_instance_refresh", code, http_status_code=status)
+    autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
+    autoscaling.add_response(
+        "describe_instance_refreshes", {"InstanceRefreshes": [refresh("Pending", refresh_id="r-ours")]}
+    )
+
+    assert operator().execute(context()) == "r-ours"
+
+
+def test_a_run_whose_turn_was_taken_starts_nothing_and_is_skipped(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*_: Any) -> None:
+        raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
+
+    made = operator()
+    monkeypatch.setattr(TurnsHook, "check", taken)
+
+    with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
+        made.execute(context())
+
+
+def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fleet_is_told_so(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = load_service("webapp")
+    slow = service.rollout.model_copy(
+        update={"min_healthy_percentage": 50, "max_healthy_percentage": 100, "timeout": 25}
+    )
+    monkeypatch.setattr("rebake.config.load_service", lambda *_: service.model_copy(update={"rollout": slow}))
+    large = group("1", *[instance(f"i-{number}", "1") for number in range(200)], desired=200)
+    _answer(autoscaling, large)
+    autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-new"})
+
+    with capture_logs() as logs:
+        operator().execute(context())
+
+    dip, short = [told(entry) for entry in logs if entry["log_level"] == "warning"]
+    assert "100 of 200 may be all that serve meanwhile" in dip
+    assert short.startswith("rollout.timeout is 25 s, but a rollout to 200 instances takes 30 s at least: 2 batches of")

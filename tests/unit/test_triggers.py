@@ -13,10 +13,10 @@ from airflow.triggers.base import BaseTrigger
 
 import rebake.triggers
 from rebake.probe import Check
-from rebake.triggers.base import DeadlineTrigger
-from rebake.triggers.instance_refresh import FleetHealthTrigger, InstanceRefreshTrigger
+from rebake.triggers.fleet_health import FleetHealthTrigger
+from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, GROUP
+from tests.unit.rollout_support import CONNECTION, GROUP, RUN_TAG
 
 WAIT = {"deadline": 1_800_000_000.5, "poll_seconds": 0.5, **CONNECTION}
 
@@ -28,7 +28,18 @@ TRIGGERS: list[BaseTrigger] = [
         **WAIT,
     ),
     InstancesTerminatedTrigger(instance_ids=["i-1"], waiter_delay=0.5, waiter_max_attempts=3, region_name="eu-west-1"),
-    InstanceRefreshTrigger(auto_scaling_group_name=GROUP, refresh_id="r-1", **WAIT),
+    InstanceRefreshTrigger(
+        auto_scaling_group_name=GROUP,
+        refresh_id="r-1",
+        service="webapp",
+        run=RUN_TAG,
+        bucket="rebake-local",
+        unhealthy_deadline=60,
+        roll_back=True,
+        cause="unhealthy",
+        because="i-1 is unhealthy",
+        **WAIT,
+    ),
     FleetHealthTrigger(auto_scaling_group_name=GROUP, template_version="2", status="Successful", **WAIT),
 ]
 
@@ -56,7 +67,7 @@ def test_every_trigger_is_in_the_list_above() -> None:
         and issubclass(item, BaseTrigger)
         and item.__module__.startswith("rebake.")
         and not item.__name__.startswith("_")
-        and item is not DeadlineTrigger
+        and not inspect.isabstract(item)
     }
 
     assert {type(trigger) for trigger in TRIGGERS} == classes

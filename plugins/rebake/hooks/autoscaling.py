@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import ClientError
 
 from rebake.exceptions import RolloutFailedError
+from rebake.faults import error_code
 from rebake.refresh import Version
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+
+NO_REFRESH: Final = "ActiveInstanceRefreshNotFound"
+"""The answer when there is no refresh to cancel or to roll back."""
+IRREVERSIBLE: Final = "IrreversibleInstanceRefresh"
+"""The answer when AWS has no version that it could return to."""
 
 
 class AutoScalingHook(AwsBaseHook):
@@ -73,6 +80,14 @@ class TargetHealthHook(AwsBaseHook):
         super().__init__(*args, **kwargs)
 
 
+class AlarmsHook(AwsBaseHook):
+    """Thin wrapper around `boto3.client("cloudwatch")`, used for its asynchronous client."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "cloudwatch"
+        super().__init__(*args, **kwargs)
+
+
 async def describe_group(autoscaling: Any, name: str) -> dict[str, Any] | None:
     """Return the group, by an aiobotocore client; none if there is no such group."""
     answer = await autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
@@ -90,6 +105,62 @@ async def describe_refresh(autoscaling: Any, name: str, refresh_id: str) -> dict
         if not page.get("NextToken"):
             return None
         arguments["NextToken"] = page["NextToken"]
+
+
+async def end_refresh(autoscaling: Any, name: str, *, roll_back: bool) -> str:
+    """Ask for the end of the active refresh, by an aiobotocore client, and return what was asked for.
+
+    Args:
+        autoscaling: the client.
+        name: the group.
+        roll_back: whether AWS shall return the instances that were replaced already. Where it cannot, because
+            of what the group's own template says, the refresh is cancelled instead.
+
+    Returns:
+        `rollback` (RollbackInstanceRefresh), `cancel` (CancelInstanceRefresh), or nothing when none is active.
+    """
+    if roll_back:
+        try:
+            await autoscaling.rollback_instance_refresh(AutoScalingGroupName=name)
+        except ClientError as error:
+            if error_code(error) == NO_REFRESH:
+                return ""
+            if error_code(error) != IRREVERSIBLE:
+                raise
+        else:
+            return "rollback"
+    try:
+        await autoscaling.cancel_instance_refresh(AutoScalingGroupName=name)
+    except ClientError as error:
+        if error_code(error) == NO_REFRESH:
+            return ""
+        raise
+    return "cancel"
+
+
+async def describe_instances(ec2: Any, name: str) -> list[dict[str, Any]]:
+    """Return the group's instances, by an aiobotocore client (EC2, DescribeInstances).
+
+    Those that were terminated are among them for as long as EC2 knows them, about an hour.
+    """
+    found: list[dict[str, Any]] = []
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[{"Name": "tag:aws:autoscaling:groupName", "Values": [name]}]
+    )
+    async for page in pages:
+        found.extend(one for reservation in page["Reservations"] for one in reservation["Instances"])
+    return found
+
+
+async def alarms_that_went_off(cloudwatch: Any, names: Sequence[str]) -> list[str]:
+    """Return each of the alarms that is in ALARM, with its reason, by an aiobotocore client (DescribeAlarms)."""
+    answer = await cloudwatch.describe_alarms(AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    alarms = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+    return [
+        f"alarm {one['AlarmName']}: {one.get('StateReason', 'no reason given')}"
+        for one in alarms
+        if one["StateValue"] == "ALARM"
+    ]
 
 
 async def describe_target_health(elbv2: Any, target_group_arns: Sequence[str]) -> list[dict[str, Any]]:

@@ -181,6 +181,21 @@ class InstanceHook(AwsBaseHook):
         answer = self.ec2.describe_launch_template_versions(LaunchTemplateId=launch_template_id, Versions=[version])
         return answer["LaunchTemplateVersions"][0]["LaunchTemplateData"].get("ImageId", "(none)")
 
+    def images(self, instance_ids: Sequence[str]) -> dict[str, str]:
+        """Return the image that each instance runs (EC2, DescribeInstances); one that is gone is left out."""
+        if not instance_ids:
+            return {}
+        # By a filter, because an id that EC2 no longer knows makes it refuse a list of ids.
+        pages = self.ec2.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": "instance-id", "Values": list(instance_ids)}]
+        )
+        return {
+            str(one["InstanceId"]): str(one["ImageId"])
+            for page in pages
+            for reservation in page["Reservations"]
+            for one in reservation["Instances"]
+        }
+
     def tag_image(self, ami_id: str, labels: Mapping[str, str]) -> None:
         """Set tags on an image (EC2, CreateTags)."""
         self.ec2.create_tags(Resources=[ami_id], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])

@@ -15,6 +15,7 @@ from rebake.connection import EnvironmentConnection
 from rebake.exceptions import ConfigError, ToolFailedError
 from rebake.faults import error_code
 from rebake.hooks.network import NetworkHook
+from rebake.hooks.turns import TurnStage
 from rebake.tooling import Access, ToolStage, reachable, workspace_key
 from rebake.workspace import workspace
 
@@ -31,7 +32,71 @@ PUSHED: Final = (
 )
 
 
-class TerraformApplyOperator(ToolStage, EnvironmentConnection, AwsBaseOperator[NetworkHook]):
+class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
+    """Mixin of an operator that applies a service's fleet."""
+
+    log: Any
+
+    def apply_fleet(self, context: Context, service_name: str, *, ami_id: str, version: str) -> dict[str, Any]:
+        """Plan and apply the fleet with an image; return the module's outputs, by name.
+
+        Raises:
+            ConfigError: a file is wrong, or the state's bucket is not there.
+            ToolMissingError: Terraform is not on this worker.
+            ToolFailedError: Terraform failed; the message has its own errors.
+            CloudUnreachableError: the AWS API does not answer.
+            AirflowSkipException: another run has taken the service's turn.
+        """
+        service = config.load_service(service_name, self.environment)
+        hook = NetworkHook(**self.connection)
+        with reachable(hook):
+            self._check_bucket()
+            self.check_turn(service_name, context)
+            network = hook.resolve(self.environment.network)
+            access = Access(hook)
+        with workspace(workspace_key(context)) as place:
+            runner = self._runner = terraform.Terraform(
+                place,
+                environment=access.environment,
+                log=self.log,
+                endpoint=access.endpoint,
+                secrets=access.secrets,
+            )
+            try:
+                outputs = runner.apply(
+                    terraform.backend_settings(service.name, self.environment, access.endpoint),
+                    terraform.fleet_variables(service, self.environment, network, ami_id=ami_id, version=str(version)),
+                )
+            finally:
+                self._runner = None
+        missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
+        if missing:
+            raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
+        self.log.info("%s launches %s with template version %s", outputs["url"], ami_id, outputs[RETURNED])
+        return outputs
+
+    def _check_bucket(self) -> None:
+        bucket = self.environment.bucket
+        setting = f"bucket in config/environments/{self.environment.name}.yaml"
+        try:
+            s3: Any = S3Hook(**self.connection).conn
+            s3.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            code = error_code(error)
+            if code in {"404", "NoSuchBucket", "NotFound"}:
+                raise ConfigError(
+                    f"bucket {bucket} does not exist: it holds Terraform's state and the release records; apply "
+                    f"infrastructure/pipeline, which makes it, or correct {setting}"
+                ) from error
+            if code in {"403", "AccessDenied", "Forbidden"}:
+                raise ConfigError(
+                    f"bucket {bucket} is closed to the connection {self.environment.aws_conn_id!r}: it belongs to "
+                    f"another account, or the pipeline's policy is not attached; see {setting}"
+                ) from error
+            raise
+
+
+class TerraformApplyOperator(FleetStage, AwsBaseOperator[NetworkHook]):
     """Plan and apply the service's fleet with an image; return the number of the launch template's version.
 
     Running instances are not touched: the group's version is moved by the instance refresh. Only the first apply,
@@ -65,53 +130,9 @@ class TerraformApplyOperator(ToolStage, EnvironmentConnection, AwsBaseOperator[N
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
             CloudUnreachableError: the AWS API does not answer.
+            AirflowSkipException: another run has taken the service's turn.
         """
-        service = config.load_service(self.service, self.environment)
-        with reachable(self.hook):
-            self._check_bucket()
-            network = self.hook.resolve(self.environment.network)
-            access = Access(self.hook)
-        with workspace(workspace_key(context)) as place:
-            runner = self._runner = terraform.Terraform(
-                place,
-                environment=access.environment,
-                log=self.log,
-                endpoint=access.endpoint,
-                secrets=access.secrets,
-            )
-            try:
-                outputs = runner.apply(
-                    terraform.backend_settings(service.name, self.environment, access.endpoint),
-                    terraform.fleet_variables(
-                        service, self.environment, network, ami_id=self.ami_id, version=str(self.version)
-                    ),
-                )
-            finally:
-                self._runner = None
-        missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
-        if missing:
-            raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
+        outputs = self.apply_fleet(context, self.service, ami_id=self.ami_id, version=self.version)
         for name in PUSHED:
             context["ti"].xcom_push(key=name, value=outputs[name])
-        self.log.info("%s launches %s with template version %s", outputs["url"], self.ami_id, outputs[RETURNED])
         return str(outputs[RETURNED])
-
-    def _check_bucket(self) -> None:
-        bucket = self.environment.bucket
-        setting = f"bucket in config/environments/{self.environment.name}.yaml"
-        try:
-            s3: Any = S3Hook(**self.connection).conn
-            s3.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            code = error_code(error)
-            if code in {"404", "NoSuchBucket", "NotFound"}:
-                raise ConfigError(
-                    f"bucket {bucket} does not exist: it holds Terraform's state and the release records; apply "
-                    f"infrastructure/pipeline, which makes it, or correct {setting}"
-                ) from error
-            if code in {"403", "AccessDenied", "Forbidden"}:
-                raise ConfigError(
-                    f"bucket {bucket} is closed to the connection {self.environment.aws_conn_id!r}: it belongs to "
-                    f"another account, or the pipeline's policy is not attached; see {setting}"
-                ) from error
-            raise

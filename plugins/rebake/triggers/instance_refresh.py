@@ -1,184 +1,269 @@
-"""Waiting for an instance refresh to end, and for a fleet to be healthy, without a worker slot."""
+"""Waiting for an instance refresh to end without a worker slot, and turning it round when it goes wrong."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, TypeVar
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Final
 
 from airflow.triggers.base import TriggerEvent
 
-from rebake.faults import error_code, is_transient
+from rebake import turn
+from rebake.faults import error_code
+from rebake.health_watch import HealthWatch, sightings
 from rebake.hooks.autoscaling import (
+    AlarmsHook,
     AutoScalingHook,
     TargetHealthHook,
+    alarms_that_went_off,
     describe_group,
+    describe_instances,
     describe_refresh,
     describe_target_health,
+    end_refresh,
 )
-from rebake.refresh import ACTIVE_STATES, REASON_OF_STATE, SUCCESS_STATES, Fleet, Reason, progress
-from rebake.triggers.base import DeadlineTrigger
+from rebake.hooks.instance import InstanceHook
+from rebake.hooks.turns import TurnsHook
+from rebake.refresh import (
+    ACTIVE_STATES,
+    BACKWARD_STATES,
+    REASON_OF_STATE,
+    SUCCESS_STATES,
+    Fleet,
+    Reason,
+    progress,
+    wanted_version,
+)
+from rebake.triggers.fleet_health import FleetTrigger
 
 LOST_AFTER: Final = 5
 """Looks in a row that do not find it before a refresh counts as lost; the first looks may be early."""
+TURN_EVERY: Final = 10.0
+"""Seconds at least between two looks at whose turn it is: a rollback by hand does not come every second."""
 
-_Result = TypeVar("_Result")
+_ALARM_WORTHY: Final = ("Failed", "RollbackInProgress", "RollbackSuccessful", "RollbackFailed")
+"""States that an alarm may have brought about."""
 
 
-class _FleetTrigger(DeadlineTrigger):
-    """What both triggers share: looking at the fleet, living through faults, and the shape of the event.
+@dataclass(frozen=True)
+class _Verdict:
+    """What the wait came to.
 
-    The event is `{"ok": bool, "reason": code or "", "status": str, "message": str, "deadline": float, "fleet":
-    {...}}`.
+    Attributes:
+        status: the refresh's, the last that was seen.
+        message: what there is to say about it.
+        reason: why it is no success; none if it is.
+        is_turning: whether the refresh is still active, and on its way back or out: its end is still to come.
     """
 
-    def __init__(self, *, auto_scaling_group_name: str, fields: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(fields={"auto_scaling_group_name": auto_scaling_group_name, **fields}, **kwargs)
-        self.auto_scaling_group_name = auto_scaling_group_name
-        self._told = ""
-
-    def tell(self, line: str) -> None:
-        """Log `line` if it is not what was logged last: a wait of an hour is not a log of an hour."""
-        if line != self._told:
-            self.log.info("%s", line)
-            self._told = line
-
-    async def survive(self, call: Awaitable[_Result]) -> tuple[bool, _Result | None]:
-        """Return whether AWS answered, and the answer. A fault that may pass is logged; others are raised."""
-        try:
-            return True, await call
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            self.tell(f"AWS does not answer, asking again: {error}")
-            return False, None
-
-    async def look(self, autoscaling: Any, elbv2: Any) -> Fleet | None:
-        """Return the fleet; none if the group does not exist."""
-        group = await describe_group(autoscaling, self.auto_scaling_group_name)
-        if group is None:
-            return None
-        return Fleet.of(group, await describe_target_health(elbv2, group.get("TargetGroupARNs", [])))
-
-    def event(self, fleet: Fleet | None, message: str, *, reason: Reason | None = None, status: str) -> TriggerEvent:
-        """Return the one event; without a reason it means success."""
-        return TriggerEvent(
-            {
-                "ok": reason is None,
-                "reason": reason.value if reason else "",
-                "status": status,
-                "message": message,
-                "deadline": self.deadline,
-                "fleet": (fleet or Fleet()).dump(),
-            }
-        )
+    status: str
+    message: str
+    reason: Reason | None = None
+    is_turning: bool = False
 
 
-class InstanceRefreshTrigger(_FleetTrigger):
-    """Waits for the end of an instance refresh and decides on its Status alone.
+class InstanceRefreshTrigger(FleetTrigger):
+    """Waits for the end of an instance refresh, decides on its Status alone, and watches its new instances.
 
-    A status that is not known is waited on: AWS may add one. When the refresh does not end well the event tells
-    how the fleet is at that moment.
+    There are two phases, because what a trigger remembers is gone when its triggerer is. In the first, without a
+    `cause`, the trigger turns the refresh round when the new instances are not healthy for too long, or at its
+    deadline, and also notices when somebody else has turned it. Each ends the phase with an event that says
+    `turning`; then it is built anew with that `cause` and waits, up to another deadline, for the refresh to end.
+
+    A status that is not known is waited on: AWS may add one.
 
     Args:
         auto_scaling_group_name: the group.
         refresh_id: the refresh.
+        service: whose turn it is; empty not to look.
+        run: the run that has the turn.
+        bucket: where the turns are.
+        unhealthy_deadline: seconds that a new instance may take to become healthy.
+        roll_back: whether a refresh that goes wrong is rolled back; otherwise it is cancelled, and stays as it is.
+        cause: why the refresh was turned round, a `Reason`; empty as long as it was not.
+        because: the same, in words.
         **kwargs: those of `DeadlineTrigger`.
     """
 
-    def __init__(self, *, auto_scaling_group_name: str, refresh_id: str, **kwargs: Any) -> None:
-        super().__init__(auto_scaling_group_name=auto_scaling_group_name, fields={"refresh_id": refresh_id}, **kwargs)
+    def __init__(
+        self,
+        *,
+        auto_scaling_group_name: str,
+        refresh_id: str,
+        service: str,
+        run: str,
+        bucket: str,
+        unhealthy_deadline: float,
+        roll_back: bool,
+        cause: str = "",
+        because: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            auto_scaling_group_name=auto_scaling_group_name,
+            fields={
+                "refresh_id": refresh_id,
+                "service": service,
+                "run": run,
+                "bucket": bucket,
+                "unhealthy_deadline": unhealthy_deadline,
+                "roll_back": roll_back,
+                "cause": cause,
+                "because": because,
+            },
+            **kwargs,
+        )
         self.refresh_id = refresh_id
+        self.service = service
+        self.turn_of = run
+        self.bucket = bucket
+        self.roll_back = roll_back
+        self.cause = Reason(cause) if cause else None
+        self.because = because
+        self._watch = HealthWatch(unhealthy_deadline)
+        self._turn_seen = time.monotonic()  # the stage itself has just looked
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
-        async with (
-            await AutoScalingHook(**self.connection).get_async_conn() as autoscaling,
-            await TargetHealthHook(**self.connection).get_async_conn() as elbv2,
-        ):
-            status, message, reason = await self._wait(autoscaling)
+        async with AsyncExitStack() as stack:
+            hooks: tuple[type[Any], ...] = (AutoScalingHook, TargetHealthHook, InstanceHook, AlarmsHook, TurnsHook)
+            clients = [
+                await stack.enter_async_context(await hook(**self.connection).get_async_conn()) for hook in hooks
+            ]
+            self._autoscaling, self._elbv2, self._ec2, self._cloudwatch, self._s3 = clients
+            verdict = await self._wait()
             fleet: Fleet | None = None
-            if reason is not None:
-                # How the fleet is explains the failure; not knowing it must not replace the failure.
+            if verdict.reason is not None:
                 try:
-                    fleet = await self.look(autoscaling, elbv2)
-                except Exception as error:  # noqa: BLE001
+                    _, fleet = await self.survive(self.look(self._autoscaling, self._elbv2))
+                except Exception as error:  # noqa: BLE001  # the reason is known, and must not be hidden
                     self.log.warning("the fleet's state is not known: %s", error)
-        yield self.event(fleet, message, reason=reason, status=status)
+        yield self.event(
+            fleet, verdict.message, reason=verdict.reason, status=verdict.status, turning=verdict.is_turning
+        )
 
-    async def _wait(self, autoscaling: Any) -> tuple[str, str, Reason | None]:
+    async def _wait(self) -> _Verdict:
         status, last, misses = "unknown", "no word of it yet", 0
         while True:
-            answered, refresh = await self.survive(self._describe(autoscaling))
+            other = await self._other_turn()
+            if other:
+                return _Verdict(status, other, Reason.SUPERSEDED)
+            answered, refresh = await self.survive(self._describe())
             if answered and refresh is None:
                 misses += 1
                 if misses >= LOST_AFTER:
-                    return status, f"AWS no longer knows it; the last word was: {last}", Reason.LOST
+                    return self._ended(status, f"AWS no longer knows it; the last word was: {last}", Reason.LOST)
             if refresh is not None:
                 misses, status, last = 0, refresh["Status"], progress(refresh)
                 self.tell(f"instance refresh {self.refresh_id}: {last}")
-                if status in SUCCESS_STATES:
-                    return status, last, None
-                if status in REASON_OF_STATE:
-                    return status, last, REASON_OF_STATE[status]
-                if status not in ACTIVE_STATES:
-                    self.tell(f"instance refresh {self.refresh_id}: status {status} is not known here, waiting on")
+                verdict = await self._decide(refresh, last)
+                if verdict:
+                    return verdict
             if self.is_over:
-                return status, f"still not over at the deadline; the last word was: {last}", Reason.TIMEOUT
+                if self.cause:
+                    return self._ended(status, f"still not over at the deadline; the last word was: {last}", self.cause)
+                why = f"not over within the rollout's timeout; the last word was: {last}"
+                asked = await self._turn_round(status, Reason.TIMEOUT, why)
+                # Nobody took the request: the phase that follows asks again, or finds that the refresh has ended.
+                return asked or _Verdict(status, why, Reason.TIMEOUT, is_turning=True)
             await asyncio.sleep(self.poll_seconds)
 
-    async def _describe(self, autoscaling: Any) -> dict[str, Any] | None:
+    async def _decide(self, refresh: dict[str, Any], last: str) -> _Verdict | None:
+        """Return what the refresh's status comes to; none if it is to be waited on."""
+        status = refresh["Status"]
+        if status in SUCCESS_STATES:
+            return _Verdict(status, last)
+        if status in BACKWARD_STATES or status in REASON_OF_STATE:
+            return await self._decide_failure(refresh, last)
+        if self.cause:
+            # Nobody has taken the request yet. To ask twice does no harm.
+            await self._ask_to_end(status, self.because)
+            return None
+        if status not in ACTIVE_STATES:
+            self.tell(f"instance refresh {self.refresh_id}: status {status} is not known here, waiting on")
+        answered, illness = await self.survive(self._illness(refresh))
+        return await self._turn_round(status, Reason.UNHEALTHY, illness) if answered and illness else None
+
+    async def _decide_failure(self, refresh: dict[str, Any], last: str) -> _Verdict | None:
+        """Return why a refresh that goes back, or has failed, does so; none if its end is still to be waited for."""
+        status = refresh["Status"]
+        other = await self._other_turn(at_once=True)
+        if other:
+            return _Verdict(status, other, Reason.SUPERSEDED)
+        is_over = status in REASON_OF_STATE
+        if self.cause:
+            return self._ended(status, last, self.cause) if is_over else None
+        # An alarm is asked after as soon as the refresh turns: at its end the alarm may be quiet again.
+        alarms = await self._alarms(refresh)
+        reason = REASON_OF_STATE.get(status, Reason.CANCELLED if status == "Cancelling" else Reason.ROLLED_BACK)
+        return _Verdict(status, last + alarms, Reason.ALARM if alarms else reason, is_turning=not is_over)
+
+    def _ended(self, status: str, message: str, reason: Reason) -> _Verdict:
+        """Return the verdict on a refresh that is over, or given up: what turned it round is the reason."""
+        if self.cause is None:
+            return _Verdict(status, message, reason)
+        return _Verdict(status, f"{self.because}; {message}", self.cause)
+
+    async def _turn_round(self, status: str, reason: Reason, why: str) -> _Verdict | None:
+        """Ask for the refresh to be ended; none if it ended by itself meanwhile, or if it is to be asked again."""
+        asked = await self._ask_to_end(status, why)
+        if asked is None:
+            return _Verdict(status, f"{why}; it goes on, because AWS refuses to end it", reason)
+        return _Verdict(status, f"{why}; asked AWS for {asked}", reason, is_turning=True) if asked else None
+
+    async def _ask_to_end(self, status: str, why: str) -> str | None:
+        """Return what AWS was asked for; empty if it did not take the request, none if it never will."""
         try:
-            return await describe_refresh(autoscaling, self.auto_scaling_group_name, self.refresh_id)
+            call = end_refresh(self._autoscaling, self.auto_scaling_group_name, roll_back=self.roll_back)
+            answered, asked = await self.survive(call)
+        except Exception:
+            self.log.exception("AWS refuses to end instance refresh %s, which is %s", self.refresh_id, status)
+            return None
+        if answered and asked:
+            self.log.warning("instance refresh %s is %s: %s: asked for %s", self.refresh_id, status, why, asked)
+        return asked if answered else ""
+
+    async def _illness(self, refresh: dict[str, Any]) -> str:
+        """Return what is wrong with the new instances for too long; empty while there is hope."""
+        wanted, started = wanted_version(refresh), refresh.get("StartTime")
+        if wanted is None or started is None or time.time() - started.timestamp() < self._watch.patience:
+            return ""  # nothing that the refresh launched can be too old yet
+        group = await describe_group(self._autoscaling, self.auto_scaling_group_name)
+        if group is None:
+            return ""
+        targets = await describe_target_health(self._elbv2, group.get("TargetGroupARNs", []))
+        described = await describe_instances(self._ec2, self.auto_scaling_group_name)
+        fleet = Fleet.of(group, targets)
+        return self._watch.judge(sightings(group, fleet, wanted, described, started), time.time())
+
+    async def _alarms(self, refresh: dict[str, Any]) -> str:
+        """Return which of the refresh's alarms went off, as the end of a message; empty if none did."""
+        names = refresh.get("Preferences", {}).get("AlarmSpecification", {}).get("Alarms", [])
+        if not names or refresh["Status"] not in _ALARM_WORTHY:
+            return ""
+        try:
+            _, found = await self.survive(alarms_that_went_off(self._cloudwatch, names))
+        except Exception as error:  # noqa: BLE001  # that it failed is known, and must not be hidden
+            self.log.warning("whether an alarm went off is not known: %s", error)
+            return ""
+        return "".join(f"; {alarm}" for alarm in found or [])
+
+    async def _other_turn(self, *, at_once: bool = False) -> str:
+        """Return who has taken the turn from this run; empty if nobody has, or if it is too early to look again."""
+        if not self.service or (time.monotonic() - self._turn_seen < TURN_EVERY and not at_once):
+            return ""
+        self._turn_seen = time.monotonic()
+        answered, other = await self.survive(turn.taken_by_another(self._s3, self.bucket, self.service, self.turn_of))
+        return str(turn.superseded(other)) if answered and other else ""
+
+    async def _describe(self) -> dict[str, Any] | None:
+        try:
+            return await describe_refresh(self._autoscaling, self.auto_scaling_group_name, self.refresh_id)
         except Exception as error:
             # AWS models no error for a group that does not exist: it is a ValidationError that says "not found".
             if error_code(error) == "ValidationError" and "not found" in str(error):
                 return None
             raise
-
-
-class FleetHealthTrigger(_FleetTrigger):
-    """Waits until every instance of the group is in service, healthy at the load balancer and on the right version.
-
-    Args:
-        auto_scaling_group_name: the group.
-        template_version: launch template version that instances must run; empty for any.
-        status: the refresh's final status, handed on in the event.
-        **kwargs: those of `DeadlineTrigger`.
-    """
-
-    def __init__(self, *, auto_scaling_group_name: str, template_version: str, status: str, **kwargs: Any) -> None:
-        super().__init__(
-            auto_scaling_group_name=auto_scaling_group_name,
-            fields={"template_version": template_version, "status": status},
-            **kwargs,
-        )
-        self.template_version = template_version
-        self.status = status
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event."""
-        async with (
-            await AutoScalingHook(**self.connection).get_async_conn() as autoscaling,
-            await TargetHealthHook(**self.connection).get_async_conn() as elbv2,
-        ):
-            fleet, problems = await self._wait(autoscaling, elbv2)
-        if fleet is None:
-            message = f"group {self.auto_scaling_group_name} does not exist, or AWS did not answer"
-            yield self.event(fleet, message, reason=Reason.LOST, status=self.status)
-        elif problems:
-            yield self.event(fleet, "; ".join(problems), reason=Reason.UNHEALTHY, status=self.status)
-        else:
-            yield self.event(fleet, f"{fleet.desired} instances are healthy", status=self.status)
-
-    async def _wait(self, autoscaling: Any, elbv2: Any) -> tuple[Fleet | None, list[str]]:
-        fleet, problems = None, ["AWS has not answered"]
-        while True:
-            answered, seen = await self.survive(self.look(autoscaling, elbv2))
-            if answered:
-                fleet = seen
-                problems = fleet.problems(self.template_version) if fleet else ["the group does not exist"]
-                self.tell(f"fleet {self.auto_scaling_group_name}: {'; '.join(problems) or 'healthy'}")
-            if not problems or self.is_over:
-                return fleet, problems
-            await asyncio.sleep(self.poll_seconds)

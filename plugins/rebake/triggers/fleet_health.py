@@ -1,0 +1,115 @@
+"""Waiting for a fleet to be healthy; and what that shares with waiting for its instance refresh."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+from airflow.triggers.base import TriggerEvent
+
+from rebake.faults import is_transient
+from rebake.hooks.autoscaling import AutoScalingHook, TargetHealthHook, describe_group, describe_target_health
+from rebake.refresh import Fleet, Reason
+from rebake.triggers.base import DeadlineTrigger
+
+_Result = TypeVar("_Result")
+
+
+class FleetTrigger(DeadlineTrigger, abc.ABC):
+    """What both triggers share: looking at the fleet, living through faults, and the shape of the event.
+
+    The event is `{"ok": bool, "reason": code or "", "status": str, "message": str, "fleet": {...}}`, and what
+    the trigger adds to it.
+    """
+
+    def __init__(self, *, auto_scaling_group_name: str, fields: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(fields={"auto_scaling_group_name": auto_scaling_group_name, **fields}, **kwargs)
+        self.auto_scaling_group_name = auto_scaling_group_name
+        self._told = ""
+
+    def tell(self, line: str) -> None:
+        """Log `line` if it is not what was logged last: a wait of an hour is not a log of an hour."""
+        if line != self._told:
+            self.log.info("%s", line)
+            self._told = line
+
+    async def survive(self, call: Awaitable[_Result]) -> tuple[bool, _Result | None]:
+        """Return whether AWS answered, and the answer. A fault that may pass is logged; others are raised."""
+        try:
+            return True, await call
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            self.tell(f"AWS does not answer, asking again: {error}")
+            return False, None
+
+    async def look(self, autoscaling: Any, elbv2: Any) -> Fleet | None:
+        """Return the fleet; none if the group does not exist."""
+        group = await describe_group(autoscaling, self.auto_scaling_group_name)
+        if group is None:
+            return None
+        return Fleet.of(group, await describe_target_health(elbv2, group.get("TargetGroupARNs", [])))
+
+    def event(
+        self, fleet: Fleet | None, message: str, *, reason: Reason | None = None, status: str, **more: Any
+    ) -> TriggerEvent:
+        """Return the one event; without a reason it means success."""
+        return TriggerEvent(
+            {
+                "ok": reason is None,
+                "reason": reason.value if reason else "",
+                "status": status,
+                "message": message,
+                "fleet": (fleet or Fleet()).dump(),
+                **more,
+            }
+        )
+
+
+class FleetHealthTrigger(FleetTrigger):
+    """Waits until every instance of the group is in service, healthy at the load balancer and on the right version.
+
+    Args:
+        auto_scaling_group_name: the group.
+        template_version: launch template version that instances must run; empty for any.
+        status: the refresh's final status, handed on in the event.
+        **kwargs: those of `DeadlineTrigger`.
+    """
+
+    def __init__(self, *, auto_scaling_group_name: str, template_version: str, status: str, **kwargs: Any) -> None:
+        super().__init__(
+            auto_scaling_group_name=auto_scaling_group_name,
+            fields={"template_version": template_version, "status": status},
+            **kwargs,
+        )
+        self.template_version = template_version
+        self.status = status
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event."""
+        async with (
+            await AutoScalingHook(**self.connection).get_async_conn() as autoscaling,
+            await TargetHealthHook(**self.connection).get_async_conn() as elbv2,
+        ):
+            fleet, problems = await self._wait(autoscaling, elbv2)
+        if fleet is None:
+            message = f"group {self.auto_scaling_group_name} does not exist, or AWS did not answer"
+            yield self.event(fleet, message, reason=Reason.LOST, status=self.status)
+        elif problems:
+            yield self.event(fleet, "; ".join(problems), reason=Reason.UNHEALTHY, status=self.status)
+        else:
+            yield self.event(fleet, f"{fleet.desired} instances are healthy", status=self.status)
+
+    async def _wait(self, autoscaling: Any, elbv2: Any) -> tuple[Fleet | None, list[str]]:
+        fleet, problems = None, ["AWS has not answered"]
+        while True:
+            answered, seen = await self.survive(self.look(autoscaling, elbv2))
+            if answered:
+                fleet = seen
+                problems = fleet.problems(self.template_version) if fleet else ["the group does not exist"]
+                self.tell(f"fleet {self.auto_scaling_group_name}: {'; '.join(problems) or 'healthy'}")
+            if not problems or self.is_over:
+                return fleet, problems
+            await asyncio.sleep(self.poll_seconds)
