@@ -98,6 +98,11 @@ class Faults:
             self._faults.append(fault)
         return fault.describe(self._clock())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no fault at all."""
+        return not self._faults
+
     def describe(self) -> list[dict[str, Any]]:
         """Return every fault, those that fire no more too, until they are removed."""
         with self._lock:
