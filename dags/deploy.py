@@ -8,13 +8,36 @@ rolls the image out behind the load balancer, and records the release. There is 
 | --- | --- | --- |
 | `bake` | reuses the image with the same fingerprint, or runs Packer | nothing has changed |
 | `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not promoted |
+| `take_turn` | waits for a run that changes this service already | nothing has changed |
 | `promote_ami` | points `/rebake/<service>/candidate` at the image | the fleet is untouched |
 | `terraform_apply` | provisions the fleet, with a new launch template version | running instances are untouched |
 | `start_refresh` | starts the instance refresh, or finds it running or not needed | running instances are untouched |
 | `wait_for_refresh` | waits, deferred, for a healthy fleet on the new image | AWS rolls back to the image before |
+| `roll_back` | only after a failure: returns to the image before where AWS did not | the fleet needs a person |
 | `record_release` | writes the record, moves `current` and `previous` | the fleet is on the new image: clear the task |
+| `conclude` | records a run that did not succeed, gives the turn back | clear the task, or others wait for the turn |
 
 `current` moves only at the very end, so a run that fails leaves it where it was.
+
+## When a rollout goes wrong
+
+`wait_for_refresh` fails with a reason code and what explains it: the instances, and what the load balancer says of
+them. The code is the first word after the group's name in the error, and `reason` in the task's XCom `failure`.
+
+| reason | what happened | the fleet |
+| --- | --- | --- |
+| `unhealthy` | new instances were not healthy for `rollout.unhealthy_deadline` seconds | rolled back at our request |
+| `timeout` | the rollout was not over after `rollout.timeout` seconds | rolled back at our request |
+| `alarm` | one of `rollout.alarms` went off | rolled back by AWS |
+| `rolled_back` | AWS, or a person, rolled the refresh back | on the image before |
+| `rollback_failed`, `failed`, `cancelled` | the refresh ended half-way | mixed, until `roll_back` is done |
+| `lost` | AWS does not know the refresh or the group any more | unknown: look at it |
+| `superseded` | a rollback by hand took over: the run is skipped, not failed | what the rollback makes of it |
+
+`roll_back` runs only when `wait_for_refresh` has not succeeded, and a run in which it runs stays failed. Where the
+refresh was rolled back it finds every instance on the image of the `current` release and has nothing to do.
+Otherwise it ends a refresh that is still active, applies that image with Terraform and rolls it out. It is skipped
+where nothing was rolled out, where there is no release before, and with `rollout.auto_rollback: false`.
 
 ## When this DAG runs
 
@@ -25,7 +48,10 @@ fingerprint exists.
 ## Race conditions
 
 One run of a service at a time (`max_active_runs=1`): a second waits in the queue until the first has ended.
-Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
+From `take_turn` to `conclude` a run has the service's turn, and no other run changes the service. `rollback_<service>`
+takes the turn from a deployment: that one ends as *superseded*, with its remaining tasks skipped, and has not failed.
+A deployment that was asked for before the last rollback is superseded as well; trigger it anew if it is wanted all the
+same. Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
 `start_refresh` fail with its id, unless it goes to the same launch template version: then it is adopted.
 Every task may be cleared and run again: it finds what the try before has left.
 """
@@ -36,16 +62,19 @@ import logging
 import os
 from typing import Any, NoReturn
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, XComArg, task
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, XComArg, task
 
 from rebake import config
 from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
 from rebake.exceptions import ConfigError
 from rebake.hooks.registry import service_name
 from rebake.operators.bake import BakeOperator
+from rebake.operators.conclude import ConcludeOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_release import RecordReleaseOperator
+from rebake.operators.roll_back import RollBackOperator
 from rebake.operators.start_refresh import StartRefreshOperator
+from rebake.operators.take_turn import TakeTurnOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.operators.test_image import test_image_group
 from rebake.release import asset_uri
@@ -59,6 +88,11 @@ ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
     """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
     return XComArg(operator, key=key)
+
+
+def xcom_if_any(operator: BaseOperator, key: str = "return_value") -> str:
+    """Return a template for what a task pushed, empty if it did not run; unlike `xcom` it makes no arrow."""
+    return f"{{{{ ti.xcom_pull(task_ids='{operator.task_id}', key='{key}') or '' }}}}"
 
 
 def deploy(service: config.Service) -> DAG:
@@ -106,7 +140,10 @@ def deploy(service: config.Service) -> DAG:
         )
         image = xcom(bake)
         test_image, test_report = test_image_group(ami_id=image, service=service.name, version=xcom(bake, "version"))
-        promote_ami = PromoteAmiOperator(task_id="promote_ami", ami_id=image, name=service_name(service.name))
+        take_turn = TakeTurnOperator(task_id="take_turn", service=service.name)
+        promote_ami = PromoteAmiOperator(
+            task_id="promote_ami", ami_id=image, name=service_name(service.name), service=service.name
+        )
         terraform_apply = TerraformApplyOperator(
             task_id="terraform_apply", service=service.name, ami_id=image, version=xcom(bake, "version")
         )
@@ -149,10 +186,22 @@ def deploy(service: config.Service) -> DAG:
             instances_before=xcom(start_refresh, "instances_before"),
             outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
         )
+        roll_back = RollBackOperator(
+            task_id="roll_back",
+            service=service.name,
+            ami_id=xcom_if_any(bake),
+            auto_scaling_group_name=xcom_if_any(terraform_apply, "auto_scaling_group_name"),
+            trigger_rule=TriggerRule.ONE_FAILED,
+        )
+
+        conclude = ConcludeOperator(task_id="conclude", service=service.name).as_teardown()
 
         # The arrow that matters: nothing may point at the image, and no fleet may run it, before it has passed.
-        bake >> test_image >> promote_ami >> terraform_apply
+        bake >> test_image >> take_turn >> promote_ami >> terraform_apply
         terraform_apply >> start_refresh >> wait_for_refresh >> record_release
+        # Both are leaves: when roll_back runs, record_release is upstream_failed, and so the run stays failed.
+        wait_for_refresh >> roll_back
+        [record_release, roll_back] >> conclude
     return dag
 
 

@@ -21,12 +21,15 @@ STAGES = [
     "bake",
     "test_image.launch",
     "test_image.probe",
+    "take_turn",
     "promote_ami",
     "terraform_apply",
     "start_refresh",
     "wait_for_refresh",
     "record_release",
 ]
+BESIDES = ["conclude", "roll_back", "test_image.terminate"]
+"""Tasks that clean up, or that run only when a stage has failed."""
 
 
 def _load(project: Path) -> ModuleType:
@@ -51,7 +54,7 @@ def _is_downstream(dag: DAG, later: str, earlier: str) -> bool:
 
 
 def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
-    assert sorted(dag.task_ids) == sorted([*STAGES, "test_image.terminate"])
+    assert sorted(dag.task_ids) == sorted([*STAGES, *BESIDES])
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
@@ -61,11 +64,11 @@ def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> Non
 
 
 def test_promotion_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
-    promote_ami = dag.get_task("promote_ami")
+    take_turn, promote_ami = dag.get_task("take_turn"), dag.get_task("promote_ami")
 
-    assert "test_image.probe" in promote_ami.upstream_task_ids
-    assert "test_image.terminate" not in promote_ami.upstream_task_ids
-    assert promote_ami.trigger_rule == "all_success"
+    assert take_turn.upstream_task_ids == {"test_image.probe"}
+    assert {"take_turn"} <= promote_ami.upstream_task_ids <= {"take_turn", "bake"}
+    assert {take_turn.trigger_rule, promote_ami.trigger_rule} == {"all_success"}
 
 
 def test_the_temporary_instance_is_terminated_however_the_probe_ends(dag: DAG) -> None:
@@ -79,10 +82,21 @@ def test_the_temporary_instance_is_terminated_however_the_probe_ends(dag: DAG) -
 
 def test_no_task_that_decides_the_run_hides_a_failure_upstream(dag: DAG) -> None:
     """A leaf with a lenient trigger rule would make a failed run look successful; a teardown is no such leaf."""
-    leaves = [task for task in dag.leaves if not task.is_teardown]
+    work = [task for task in dag.tasks if not task.is_teardown]
+    leaves = [task for task in work if all(dag.get_task(after).is_teardown for after in task.downstream_task_ids)]
 
-    assert [task.task_id for task in leaves] == ["record_release"]
-    assert [task.task_id for task in dag.tasks if not task.is_teardown and task.trigger_rule != "all_success"] == []
+    assert sorted(task.task_id for task in leaves) == ["record_release", "roll_back"]
+    assert [task.task_id for task in work if task.trigger_rule != "all_success"] == ["roll_back"]
+
+
+def test_the_turn_is_given_back_however_the_run_ends_and_decides_nothing(dag: DAG) -> None:
+    """It is a teardown without a setup: it runs also where nothing before it did, and the run's state is not its."""
+    conclude = dag.get_task("conclude")
+
+    assert conclude.is_teardown
+    assert not conclude.on_failure_fail_dagrun
+    assert conclude.upstream_task_ids == {"record_release", "roll_back"}
+    assert [task.task_id for task in dag.tasks if task.is_setup] == ["test_image.launch"]
 
 
 def _params(dag: DAG, **conf: Any) -> dict[str, Any]:
@@ -134,7 +148,7 @@ def broken(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 
 def test_a_broken_service_file_leaves_the_other_services_alone(broken: ModuleType) -> None:
-    assert sorted(broken.deploy_webapp.task_ids) == sorted([*STAGES, "test_image.terminate"])
+    assert sorted(broken.deploy_webapp.task_ids) == sorted([*STAGES, *BESIDES])
 
 
 def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(broken: ModuleType) -> None:

@@ -16,6 +16,7 @@ from rebake.probe import Check
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
+from rebake.triggers.turn import TurnTrigger
 from tests.unit.rollout_support import CONNECTION, GROUP, RUN_TAG
 
 WAIT = {"deadline": 1_800_000_000.5, "poll_seconds": 0.5, **CONNECTION}
@@ -40,6 +41,7 @@ TRIGGERS: list[BaseTrigger] = [
         because="i-1 is unhealthy",
         **WAIT,
     ),
+    TurnTrigger(bucket="rebake-local", service="webapp", token=3, **WAIT),
     FleetHealthTrigger(auto_scaling_group_name=GROUP, template_version="2", status="Successful", **WAIT),
 ]
 
