@@ -51,6 +51,7 @@ class RolloutWait:
         *,
         cause: str = "",
         because: str = "",
+        roll_back: bool | None = None,
         method_name: str = "refresh_complete",
     ) -> NoReturn:
         """Defer until the refresh is over, for the service's `rollout.timeout` at most.
@@ -60,6 +61,8 @@ class RolloutWait:
             wait: what is waited for.
             cause: why the refresh is to be ended, or was; empty if it is to succeed.
             because: the same, in words.
+            roll_back: whether a refresh that is to be ended is rolled back, and not cancelled; by default as the
+                service's file says.
             method_name: what goes on then.
         """
         rollout = config.load_service(self.service, self.environment).rollout
@@ -72,7 +75,7 @@ class RolloutWait:
                 run=run_tag(context),
                 bucket=self.environment.bucket,
                 unhealthy_deadline=rollout.unhealthy_deadline,
-                roll_back=rollout.auto_rollback,
+                roll_back=rollout.auto_rollback if roll_back is None else roll_back,
                 cause=cause,
                 because=because,
                 deadline=deadline,

@@ -17,6 +17,7 @@ HEADINGS = ("## When this DAG runs", "## Race conditions")
 EXPECTED = {
     "deploy.py": {f"deploy_{name}" for name in config.service_names()},
     "rebuild_base_image.py": {"rebuild_base_image"},
+    "rollback.py": {f"rollback_{name}" for name in config.service_names()},
 }
 """A new DAG file fails these tests until it is listed with its DAGs."""
 

@@ -324,3 +324,44 @@ def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fle
     dip, short = [told(entry) for entry in logs if entry["log_level"] == "warning"]
     assert "100 of 200 may be all that serve meanwhile" in dip
     assert short.startswith("rollout.timeout is 25 s, but a rollout to 200 instances takes 30 s at least: 2 batches of")
+
+
+def _take_the_turn_after_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+
+    def check(*_: Any) -> None:
+        looks.append("look")
+        if len(looks) > 1:
+            raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
+
+    monkeypatch.setattr(TurnsHook, "check", check)
+
+
+def test_a_rollback_that_took_the_turn_while_the_refresh_was_started_is_let_through(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the turn, found no refresh and went on: so it is the deployment that has to notice."""
+    made = operator()
+    _take_the_turn_after_the_first_look(monkeypatch)
+    _answer(autoscaling, OLD)
+    _expect_start(autoscaling)
+    started = {"InstanceRefreshes": [refresh("Pending", refresh_id="r-new")]}
+    autoscaling.add_response("describe_instance_refreshes", started, {"AutoScalingGroupName": GROUP})
+    autoscaling.add_response("cancel_instance_refresh", {"InstanceRefreshId": "r-new"}, {"AutoScalingGroupName": GROUP})
+
+    with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
+        made.execute(context())
+
+
+def test_the_refresh_of_the_rollback_itself_is_not_cancelled_by_a_deployment_that_comes_late(
+    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = operator()
+    _take_the_turn_after_the_first_look(monkeypatch)
+    _answer(autoscaling, OLD)
+    _expect_start(autoscaling)
+    others = {"InstanceRefreshes": [refresh("InProgress", refresh_id="r-2", version="3"), refresh("Cancelled")]}
+    autoscaling.add_response("describe_instance_refreshes", others, {"AutoScalingGroupName": GROUP})
+
+    with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
+        made.execute(context())

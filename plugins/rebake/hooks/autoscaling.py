@@ -71,6 +71,14 @@ class AutoScalingHook(AwsBaseHook):
         )
         return answer["InstanceRefreshId"]
 
+    def cancel_refresh(self, name: str) -> None:
+        """Cancel the active refresh, if there is one (CancelInstanceRefresh); what it replaced stays replaced."""
+        try:
+            self.autoscaling.cancel_instance_refresh(AutoScalingGroupName=name)
+        except ClientError as error:
+            if error_code(error) != NO_REFRESH:
+                raise
+
 
 class TargetHealthHook(AwsBaseHook):
     """Thin wrapper around `boto3.client("elbv2")`, used for its asynchronous client."""

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.connection import EnvironmentConnection
+from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.turns import TurnStage
-from rebake.refresh import Version
+from rebake.refresh import Version, active_refresh
 from rebake.rollout import Rollout
 from rebake.tooling import reachable
 
@@ -71,7 +73,7 @@ class StartRefreshOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Aut
         Raises:
             RolloutFailedError: the version is not what it should be, or a refresh to something else is active.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: another run has taken the service's turn.
+            AirflowSkipException: another run has taken the service's turn; a refresh that was started is cancelled.
         """
         with reachable(self.hook):
             self.check_turn(self.service, context)
@@ -86,6 +88,24 @@ class StartRefreshOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Aut
                 asked=context["dag_run"].run_after,
                 log=self.log,
             ).begin()
+            self._look_again(context, begun.refresh_id)
         context["ti"].xcom_push(key="instances_before", value=list(begun.replaced))
         context["ti"].xcom_push(key="version_at_the_end", value=begun.version)
         return begun.refresh_id
+
+    def _look_again(self, context: Context, refresh_id: str) -> None:
+        """Cancel the refresh if a rollback took the turn while it was started.
+
+        The rollback takes the turn and then looks for a refresh; this starts one and then looks at the turn. So one
+        of the two sees the other, whichever was faster.
+        """
+        if not refresh_id:
+            return
+        try:
+            self.check_turn(self.service, context)
+        except AirflowSkipException:
+            active = active_refresh(persist(lambda: self.hook.refreshes(self.auto_scaling_group_name)))
+            if active is not None and active["InstanceRefreshId"] == refresh_id:
+                self.log.warning("superseded while instance refresh %s was started: cancelling it", refresh_id)
+                persist(lambda: self.hook.cancel_refresh(self.auto_scaling_group_name))
+            raise

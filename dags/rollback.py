@@ -1,0 +1,184 @@
+"""Roll a service back: to a release that ran before, without a bake.
+
+Returns a service to the image of an earlier release, while a deployment is under way or after it. There is one such
+DAG for each file in `config/services/`.
+
+| task | what it does | when it fails |
+| --- | --- | --- |
+| `choose_release` | finds the release to return to, checks that its image is still there | nothing has changed |
+| `stop_refresh` | takes the turn from a deployment, ends its instance refresh | clear the task |
+| `terraform_apply` | provisions the fleet with the image of that release | running instances are untouched |
+| `start_refresh` | starts the instance refresh, or finds every instance on the image already | as before |
+| `wait_for_refresh` | waits, deferred, for a healthy fleet on the image | AWS rolls back to what the group had |
+| `record_release` | writes the record, moves `current` and `previous` | the fleet is on the image: clear the task |
+| `conclude` | records a run that did not succeed, gives the turn back | clear the task, or others wait for the turn |
+
+## Which release
+
+`release` is the id of a release, a version, or an image: the newest release that succeeded and is called so. Without
+it:
+
+* while a deployment has the turn, or the fleet is not wholly on the current release, as after a rollout that failed
+  half-way: the current release;
+* otherwise the one before the current release. Rolling back twice goes back two releases; it never returns to what was
+  just rolled back.
+
+Where AWS's own rollback of the refresh leads to that image it is used: instances that still run the image stay.
+Otherwise the refresh is cancelled and the rest of the fleet replaced. Instances are right that run the *image*, by
+whatever version of the launch template.
+
+## When this DAG runs
+
+By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make rollback`.
+
+## Race conditions
+
+A rollback wins over a deployment: it takes the turn at once, and the deployment ends as *superseded* before its next
+effect; so does a deployment that was asked for before the rollback and is still baking. A deployment that is asked
+for later waits for the rollback. One rollback of a service at a time (`max_active_runs=1`). Services do not wait for
+each other. Every task may be cleared and run again; but a run that was asked for before another that has had the turn
+since is superseded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, NoReturn
+
+from airflow.sdk import DAG, Asset, BaseOperator, Param, XComArg, task
+
+from rebake import config
+from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
+from rebake.exceptions import ConfigError
+from rebake.operators.choose_release import ChooseReleaseOperator
+from rebake.operators.conclude import ConcludeOperator
+from rebake.operators.record_release import RecordReleaseOperator
+from rebake.operators.start_refresh import StartRefreshOperator
+from rebake.operators.stop_refresh import StopRefreshOperator
+from rebake.operators.terraform_apply import TerraformApplyOperator
+from rebake.release import asset_uri
+from rebake.sensors.instance_refresh import InstanceRefreshSensor
+from rebake.turn import Kind
+
+log = logging.getLogger(__name__)
+
+ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
+
+
+def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
+    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    return XComArg(operator, key=key)
+
+
+def rollback(service: config.Service) -> DAG:
+    """Return the DAG that rolls a service back."""
+    with DAG(
+        dag_id=f"rollback_{service.name}",
+        description=f"Roll back {service.name}: {service.description}",
+        doc_md=__doc__,
+        schedule=None,
+        max_active_runs=1,
+        tags=[TAG_DEPLOY, service.name],
+        default_args=DEFAULT_ARGS,
+        params={
+            "release": Param(
+                "",
+                type="string",
+                pattern=r"^[A-Za-z0-9._+-]*$",
+                title="Release",
+                description="Id, version or image of the release to return to; empty for the one before.",
+            ),
+        },
+    ) as dag:
+        choose_release = ChooseReleaseOperator(
+            task_id="choose_release", service=service.name, release="{{ params.release }}"
+        )
+        image = xcom(choose_release)
+        stop_refresh = StopRefreshOperator(
+            task_id="stop_refresh",
+            service=service.name,
+            auto_scaling_group_name=xcom(choose_release, "auto_scaling_group_name"),
+            ami_id=image,
+        )
+        terraform_apply = TerraformApplyOperator(
+            task_id="terraform_apply", service=service.name, ami_id=image, version=xcom(choose_release, "version")
+        )
+        group_name = xcom(terraform_apply, "auto_scaling_group_name")
+        launch_template_id = xcom(terraform_apply, "launch_template_id")
+        start_refresh = StartRefreshOperator(
+            task_id="start_refresh",
+            service=service.name,
+            auto_scaling_group_name=group_name,
+            launch_template_id=launch_template_id,
+            launch_template_version=xcom(terraform_apply),
+            ami_id=image,
+            by_image=True,
+        )
+        wait_for_refresh = InstanceRefreshSensor(
+            task_id="wait_for_refresh",
+            service=service.name,
+            auto_scaling_group_name=group_name,
+            refresh_id=xcom(start_refresh),
+            launch_template_version=xcom(start_refresh, "version_at_the_end"),
+        )
+        record_release = RecordReleaseOperator(
+            task_id="record_release",
+            service=service.name,
+            version=xcom(choose_release, "version"),
+            ami_id=image,
+            commit=xcom(choose_release, "commit"),
+            build_id=xcom(choose_release, "build_id"),
+            template_version=xcom(choose_release, "template_version"),
+            fingerprint=xcom(choose_release, "fingerprint"),
+            base_ami=xcom(choose_release, "base_ami"),
+            reused=xcom(choose_release, "reused"),
+            test_report=xcom(choose_release, "test_report"),
+            launch_template_id=launch_template_id,
+            # Instances that stayed run the version that they ran before; Terraform's new one is for what comes.
+            launch_template_version="{{ ti.xcom_pull(task_ids='start_refresh', key='version_at_the_end') "
+            "or ti.xcom_pull(task_ids='terraform_apply') }}",
+            auto_scaling_group_name=group_name,
+            url=xcom(terraform_apply, "url"),
+            refresh_id=xcom(start_refresh),
+            refresh_status=xcom(wait_for_refresh),
+            instances_before=xcom(start_refresh, "instances_before"),
+            kind=Kind.ROLLBACK,
+            restores=xcom(choose_release, "restores"),
+            outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
+        )
+        conclude = ConcludeOperator(task_id="conclude", service=service.name, kind=Kind.ROLLBACK).as_teardown()
+
+        # The arrow that matters: the turn is ours, and no refresh goes elsewhere, before anything is changed.
+        choose_release >> stop_refresh >> terraform_apply
+        terraform_apply >> start_refresh >> wait_for_refresh >> record_release >> conclude
+    return dag
+
+
+def explain(name: str, error: ConfigError) -> DAG:
+    """Return a DAG in the place of one whose service file is wrong: it says so, and fails if it is run."""
+    message = str(error)
+    with DAG(
+        dag_id=f"rollback_{name}",
+        description=f"The file of service {name} is wrong: correct it",
+        doc_md=f"# The file of service {name} is wrong\n\n```\n{message}\n```\n{__doc__}",
+        schedule=None,
+        max_active_runs=1,
+        tags=[TAG_DEPLOY, TAG_INVALID],
+        default_args=DEFAULT_ARGS,
+    ) as dag:
+
+        @task
+        def service_file_is_valid() -> NoReturn:
+            raise ConfigError(message)
+
+        service_file_is_valid()
+    return dag
+
+
+for name in config.service_names():
+    try:
+        globals()[f"rollback_{name}"] = rollback(config.read_service(name))
+    except ConfigError as error:
+        log.warning("no rollback of %s is possible: %s", name, error)
+        globals()[f"rollback_{name}"] = explain(name, error)

@@ -1,0 +1,112 @@
+"""The stage `choose_release` of a rollback: which release to return to, and whether its image is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from rebake import config, rollback, tags, turn
+from rebake.connection import EnvironmentConnection
+from rebake.exceptions import ImageError
+from rebake.faults import persist
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.image import ImageHook
+from rebake.hooks.instance import InstanceHook
+from rebake.hooks.releases import ReleasesHook
+from rebake.refresh import leaves_the_group
+from rebake.tooling import reachable
+from rebake.turn import Kind
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+PUSHED: Final = (
+    "version",
+    "commit",
+    "build_id",
+    "template_version",
+    "fingerprint",
+    "base_ami",
+    "test_report",
+    "auto_scaling_group_name",
+)
+"""What of the chosen release's record further tasks need."""
+
+
+class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+    """Choose the release to return to and check that its image can be launched; return the image's id.
+
+    Nothing is changed. Further XCom keys: `restores`, the release's id, `reused`, and those in `PUSHED`.
+
+    Args:
+        service: name of the service (templated).
+        release: id, version or image of the release; empty for the one before, see `rebake.rollback` (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = ReleasesHook
+    template_fields: Sequence[str] = aws_template_fields("service", "release")
+
+    def __init__(self, *, service: str, release: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
+        self.release = release
+
+    def execute(self, context: Context) -> str:
+        """Return the id of the image to return to.
+
+        Raises:
+            ConfigError: there is no such release, or it never succeeded.
+            ImageError: its image is gone, or is not the service's.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        config.load_service(self.service, self.environment)
+        with reachable(self.hook):
+            records = list(self.hook.records(self.environment.bucket, self.service))
+        wanted = str(self.release or "").strip()
+        if wanted:
+            chosen, why = rollback.named(self.service, records, wanted), f"{wanted} was asked for"
+        else:
+            chosen, why = rollback.default(self.service, records, self._images(records), self._deployment())
+        self._check_image(chosen, records)
+        self.log.info("returning to release %s, image %s: %s", chosen["release_id"], chosen["ami_id"], why)
+        for key in PUSHED:
+            context["ti"].xcom_push(key=key, value=chosen[key])
+        context["ti"].xcom_push(key="restores", value=chosen["release_id"])
+        context["ti"].xcom_push(key="reused", value=True)
+        ami_id: str = chosen["ami_id"]
+        return ami_id
+
+    def _images(self, records: Sequence[rollback.Record]) -> set[str]:
+        """Return the images that the fleet of the newest release runs, and would launch next."""
+        group_name = next((one["auto_scaling_group_name"] for one in rollback.successful(records)), "")
+        if not group_name:
+            return set()
+        hook, autoscaling = InstanceHook(**self.connection), AutoScalingHook(**self.connection)
+        group = persist(lambda: autoscaling.group(group_name))
+        ids = [one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)]
+        template = group["LaunchTemplate"]
+        next_one = persist(lambda: hook.template_image(template["LaunchTemplateId"], template["Version"]))
+        return {next_one, *persist(lambda: hook.images(ids)).values()}
+
+    def _deployment(self) -> str:
+        """Return the deployment that has the service's turn; empty if there is none."""
+        now = turn.read(self.hook.s3, self.environment.bucket, self.service)
+        is_deploying = now is not None and now.kind is Kind.DEPLOY and now.is_open(datetime.now(UTC))
+        return now.holder if now is not None and is_deploying else ""
+
+    def _check_image(self, chosen: rollback.Record, records: Sequence[rollback.Record]) -> None:
+        hook = ImageHook(**self.connection)
+        try:
+            persist(lambda: hook.ours(chosen["ami_id"], tags.KIND_APP_IMAGE, self.service))
+        except ImageError as error:
+            others = [one["release_id"] for one in rollback.successful(records) if one["ami_id"] != chosen["ami_id"]]
+            raise ImageError(
+                f"release {chosen['release_id']} cannot be returned to: {error}. "
+                f"Name another release, or deploy {chosen['version']} anew, which bakes it again. "
+                f"Releases of other images: {', '.join(others[:5]) or 'none'}"
+            ) from error

@@ -1,0 +1,92 @@
+"""The DAG of a rollback: the order that must hold, its parameter, and what a broken service file does."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
+
+from rebake.dag_defaults import TAG_INVALID
+from rebake.exceptions import ConfigError
+
+STAGES = ["choose_release", "stop_refresh", "terraform_apply", "start_refresh", "wait_for_refresh", "record_release"]
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def dag(load_dag_file: Load) -> DAG:
+    """Return the DAG of the sample service."""
+    found: DAG = load_dag_file("rollback").rollback_webapp
+    return found
+
+
+def test_there_is_a_task_for_each_stage_and_no_bake(dag: DAG) -> None:
+    assert sorted(dag.task_ids) == sorted([*STAGES, "conclude"])
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
+def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
+    """In particular the turn is taken before anything changes, and only after it is known where to return to."""
+    assert later in {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
+
+
+def test_no_task_hides_a_failure_and_the_turn_is_given_back_however_the_run_ends(dag: DAG) -> None:
+    conclude = dag.get_task("conclude")
+
+    assert [task.task_id for task in dag.tasks if not task.is_teardown and task.trigger_rule != "all_success"] == []
+    assert conclude.is_teardown
+    assert not conclude.on_failure_fail_dagrun
+    assert conclude.upstream_task_ids == {"record_release"}
+
+
+def test_instances_that_run_the_image_already_are_left_alone(dag: DAG) -> None:
+    assert dag.get_task("start_refresh").by_image is True
+
+
+def test_the_record_says_that_it_was_a_rollback(dag: DAG) -> None:
+    assert {task: dag.get_task(task).kind for task in ("stop_refresh", "record_release", "conclude")} == {
+        "stop_refresh": "rollback",
+        "record_release": "rollback",
+        "conclude": "rollback",
+    }
+
+
+@pytest.mark.parametrize("wanted", ["", "1.2.3", "ami-0123456789abcdef0", "webapp-20261123T183012-1.2.3-2"])
+def test_a_release_is_named_by_its_id_its_version_its_image_or_not_at_all(dag: DAG, wanted: str) -> None:
+    params = copy.deepcopy(dag.params)
+    params.update({"release": wanted})
+
+    assert params.validate() == {"release": wanted}
+
+
+@pytest.mark.parametrize("wanted", ["1.2.3; rm -rf /", "../webapp", "{{ 1 }}"])
+def test_another_text_is_refused_before_anything_runs(dag: DAG, wanted: str) -> None:
+    params = copy.deepcopy(dag.params)
+
+    with pytest.raises(ParamValidationError, match="Invalid input for param release"):
+        params.update({"release": wanted})
+
+
+def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_dag_file: Load
+) -> None:
+    shutil.copytree(project / "config", tmp_path / "config")
+    good = tmp_path / "config/services/webapp.yaml"
+    typo = good.read_text(encoding="utf-8").replace("name: webapp", "name: shop").replace("min_size", "mini_size")
+    (tmp_path / "config/services/shop.yaml").write_text(typo, encoding="utf-8")
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
+
+    made = load_dag_file("rollback")
+
+    assert "choose_release" in made.rollback_webapp.task_ids
+    assert TAG_INVALID in made.rollback_shop.tags
+    with pytest.raises(ConfigError, match=r"fleet\.mini_size"):
+        made.rollback_shop.tasks[0].python_callable()
