@@ -120,6 +120,19 @@ def test_never_healthy_image_fails_after_an_hour_of_retries(small: World) -> Non
     small.run_until(lambda: small.versions() == ["1", "1", "1"])
 
 
+def test_refresh_fails_after_fourteen_days(small: World) -> None:
+    """However steady its progress is."""
+    small.create_group()
+    small.refresh_to("2", InstanceWarmup=6 * 24 * 3600)
+    begin = small.clock()
+
+    refresh = small.run_refresh(limit=20 * 24 * HOUR, step=1200)
+
+    assert (refresh["Status"], refresh["PercentageComplete"]) == ("Failed", 66)
+    assert refresh["StatusReason"] == "The instance refresh did not complete within 14 days."
+    assert 14 * 24 * HOUR <= small.clock() - begin < 14 * 24 * HOUR + 3600
+
+
 def test_refresh_without_desired_configuration_uses_the_group_template(small: World) -> None:
     """Without one, instances are replaced by what the group says by then, and the group may be changed meanwhile."""
     small.create_group()

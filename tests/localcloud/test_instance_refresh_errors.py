@@ -93,6 +93,27 @@ def test_auto_rollback_needs_a_numbered_version_on_the_group(small: World, versi
     assert version in message
 
 
+def test_group_whose_template_names_a_parameter_cannot_roll_back(small: World) -> None:
+    """An AMI that is looked up when launching is none to return to, neither automatically nor by request."""
+    data = {"ImageId": "resolve:ssm:/rebake/webapp/current", "InstanceType": "t3.micro"}
+    made = small.ec2.create_launch_template(LaunchTemplateName="looked-up", LaunchTemplateData=data)["LaunchTemplate"]
+    template = {"LaunchTemplateId": made["LaunchTemplateId"], "Version": "1"}
+    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+    start = {
+        "AutoScalingGroupName": "web",
+        "DesiredConfiguration": {"LaunchTemplate": {"LaunchTemplateName": "web", "Version": "2"}},
+    }
+    automatic = refused(small.asg.start_instance_refresh, **start, Preferences={"AutoRollback": True})
+    small.asg.start_instance_refresh(**start)
+    small.run(1)
+    by_request = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+
+    assert automatic[:2] == ("ValidationError", 400)
+    assert by_request[:2] == ("IrreversibleInstanceRefresh", 400)
+    assert "SSM parameter" in automatic[2]
+    assert "SSM parameter" in by_request[2]
+
+
 def test_desired_version_may_be_default(small: World) -> None:
     """The restriction is on the group, not on the desired side."""
     small.asg.start_instance_refresh(

@@ -1,0 +1,135 @@
+"""What is emulated of an instance refresh; see `localcloud.coverage`."""
+
+from __future__ import annotations
+
+from localcloud.coverage import UNDOCUMENTED, Behaviour, absent, api, guide, partial
+
+OVERVIEW = guide("instance-refresh-overview")
+CHECKPOINTS = guide("asg-adding-checkpoints-instance-refresh")
+ROLLBACK = guide("instance-refresh-rollback")
+MATCHING = guide("asg-instance-refresh-skip-matching")
+PREFERENCES = api("RefreshPreferences")
+RECORD = api("InstanceRefresh")
+START, CANCEL = api("StartInstanceRefresh"), api("CancelInstanceRefresh")
+TEMPLATE = api("DesiredConfiguration")
+
+BEHAVIOURS = (
+    # States and records
+    Behaviour("The ten states, and which may follow which", RECORD, "test_states_follow_each_other_only_as_declared",
+              note="The order of states is derived from the documentation."),
+    Behaviour("One active refresh a group; error InstanceRefreshInProgress", START, "test_second_refresh_is_refused"),
+    Behaviour("The group's template is rewritten on success only", TEMPLATE,
+              "test_group_template_is_rewritten_only_on_success"),
+    Behaviour("Launches during a refresh are of the desired configuration", OVERVIEW,
+              "test_scaling_out_during_a_refresh_launches_the_target"),
+    Behaviour("UpdateAutoScalingGroup of template or launch configuration refused while one with a desired "
+              "configuration is active", OVERVIEW, "test_template_is_locked_in_every_active_state"),
+    Behaviour("InstancesToUpdate falls when an old instance leaves, PercentageComplete rises when a new one is warm",
+              RECORD, "test_counters_move_at_their_different_moments",
+              note="When exactly each moves is derived from published samples."),
+    Behaviour("Records newest first, in pages, for six weeks", api("DescribeInstanceRefreshes"),
+              "test_refreshes_are_forgotten_after_six_weeks", note="Gone when the embedded cloud ends."),
+    Behaviour("Effective preferences are echoed", RECORD, "test_warmup_and_percentages_default_as_at_aws",
+              note="Which keys are left out when not given is known from one published sample."),
+    partial("StatusReason and RollbackReason", RECORD, "test_counters_move_at_their_different_moments",
+            "Some texts are AWS's, most are ours: never to be branched on."),
+    # Replacing
+    Behaviour("MinHealthyPercentage is rounded up", PREFERENCES, "test_bounds_hold_to_the_end"),
+    Behaviour("MaxHealthyPercentage given: launch before terminate", PREFERENCES,
+              "test_refresh_replaces_every_instance_without_a_dip",
+              note="Rounded down; whether the surge may exceed MaxSize is unknown, here it may."),
+    Behaviour("MaxHealthyPercentage omitted: a batch is terminated and launched together, at least one",
+              OVERVIEW, "test_refresh_without_a_maximum_dips"),
+    Behaviour("Percentages default to the group's instance maintenance policy", PREFERENCES,
+              "test_warmup_and_percentages_default_as_at_aws"),
+    Behaviour("InstanceWarmup defaults to the default warm-up, then to the grace period", PREFERENCES,
+              "test_warmup_and_percentages_default_as_at_aws"),
+    Behaviour("New instances count once the group's own health checks say so", OVERVIEW,
+              "test_new_instance_counts_only_once_its_target_is_healthy",
+              note="That target health is waited for within the grace period too is our reading."),
+    Behaviour("Failed after an hour without progress", OVERVIEW,
+              "test_never_healthy_image_fails_after_an_hour_of_retries", note="Warm-up added to the hour here."),
+    Behaviour("Failed after 14 days of replacing", OVERVIEW, "test_refresh_fails_after_fourteen_days",
+              note="Waiting at checkpoints is not counted: our reading."),
+    # Skip matching, protection, standby
+    Behaviour("SkipMatching leaves instances of the target version and type", MATCHING,
+              "test_skip_matching_finishes_what_an_earlier_refresh_began"),
+    Behaviour("ScaleInProtectedInstances: Wait (the default, an hour), Ignore, Refresh", PREFERENCES,
+              "test_protected_instances_are_ignored_or_replaced_on_request"),
+    Behaviour("StandbyInstances: Wait (the default, an hour), Ignore, Terminate", PREFERENCES,
+              "test_standby_instances_are_ignored_or_terminated_on_request"),
+    # Checkpoints
+    Behaviour("A pause at each checkpoint, once that part is replaced and warm", CHECKPOINTS,
+              "test_documented_course_of_ten_instances"),
+    Behaviour("Never more is replaced than up to the next checkpoint, rounded up", CHECKPOINTS,
+              "test_refresh_pauses_at_each_checkpoint_but_the_last"),
+    Behaviour("CheckpointDelay defaults to an hour, and requires CheckpointPercentages", PREFERENCES,
+              "test_default_delay_is_an_hour_and_no_failure"),
+    Behaviour("Percentages 1 to 100, unique, in ascending order", PREFERENCES,
+              "test_preferences_that_cannot_hold_are_refused", note="The errors' texts are ours."),
+    Behaviour("Below 100 at the last: Successful with a part of the group replaced", CHECKPOINTS,
+              "test_last_percentage_below_100_leaves_a_mixed_fleet",
+              note="The counters stay at that part, and there is no delay after it: our reading."),
+    Behaviour("A checkpoint reached together with a higher one is skipped", CHECKPOINTS,
+              "test_checkpoint_reached_with_a_higher_one_is_skipped"),
+    Behaviour("A checkpoint is reached again when the group grows", CHECKPOINTS,
+              "test_growing_group_reaches_a_checkpoint_again"),
+    Behaviour("Capacity is kept while a refresh pauses", UNDOCUMENTED,
+              "test_group_may_shrink_and_heal_at_a_checkpoint"),
+    Behaviour("With SkipMatching, checkpoints that matching instances reach are passed without a pause", UNDOCUMENTED,
+              "test_matching_instances_pass_checkpoints_without_a_wait"),
+    # Bake time and alarms
+    Behaviour("Baking for BakeTime before Successful", PREFERENCES, "test_bake_time_delays_success"),
+    Behaviour("An updated instance that gets unhealthy while baking fails the refresh", UNDOCUMENTED,
+              "test_instance_dying_while_baking_fails_the_refresh"),
+    Behaviour("An alarm in the ALARM state fails the refresh, or rolls it back", ROLLBACK,
+              "test_alarm_fails_a_refresh_or_rolls_it_back"),
+    Behaviour("Alarms count at a checkpoint and while baking", UNDOCUMENTED, "test_alarm_counts_while_baking"),
+    Behaviour("An alarm that is in the ALARM state from the beginning counts", UNDOCUMENTED,
+              "test_alarm_that_is_off_already_ends_the_refresh_before_it_replaces"),
+    Behaviour("INSUFFICIENT_DATA fails nothing", UNDOCUMENTED, "test_insufficient_data_and_ok_fail_nothing"),
+    Behaviour("A refresh with an alarm that does not exist is refused at the start", UNDOCUMENTED,
+              "test_unknown_alarm_is_refused"),
+    Behaviour("An alarm that is deleted meanwhile fails nothing", UNDOCUMENTED,
+              "test_alarm_deleted_midway_fails_nothing"),
+    Behaviour("At most ten alarms", api("AlarmSpecification"), "test_preferences_that_cannot_hold_are_refused",
+              note="The error's text is ours."),
+    absent("Alarms go off by metrics", api("AlarmSpecification"),
+           "States change by SetAlarmState only; a new alarm is OK here, INSUFFICIENT_DATA at AWS."),
+    # Rolling back, cancelling
+    Behaviour("RollbackInstanceRefresh in InProgress: what was updated returns, under the same id", ROLLBACK,
+              "test_rollback_by_request_replaces_what_was_updated"),
+    Behaviour("RollbackInstanceRefresh and CancelInstanceRefresh in Baking", UNDOCUMENTED,
+              "test_baking_refresh_can_be_cancelled_and_rolled_back"),
+    Behaviour("AutoRollback instead of failing", ROLLBACK, "test_auto_rollback_returns_to_the_saved_version"),
+    Behaviour("Rolling back needs a desired configuration", ROLLBACK,
+              "test_refresh_without_desired_configuration_is_irreversible"),
+    Behaviour("Rolling back needs a numbered version on the group", ROLLBACK,
+              "test_auto_rollback_needs_a_numbered_version_on_the_group", note="The errors' texts are ours."),
+    Behaviour("Rolling back needs an AMI id in the group's template, no SSM parameter", ROLLBACK,
+              "test_group_whose_template_names_a_parameter_cannot_roll_back", note="The errors' texts are ours."),
+    Behaviour("A rollback that makes no progress for an hour is RollbackFailed", RECORD,
+              "test_rollback_that_cannot_finish_has_failed", note="The hour is our reading."),
+    Behaviour("A rollback heeds neither alarms nor checkpoints nor the bake time", UNDOCUMENTED,
+              "test_alarm_does_not_stop_a_rollback"),
+    Behaviour("Cancelling waits for instances in transition, unless told not to", CANCEL,
+              "test_cancel_waits_for_instances_in_transition"),
+    Behaviour("Cancelling ends a rollback too", CANCEL, "test_rollback_can_be_cancelled"),
+    Behaviour("ActiveInstanceRefreshNotFound and IrreversibleInstanceRefresh", api("RollbackInstanceRefresh"),
+              "test_nothing_to_roll_back", note="The errors' texts are ours."),
+    Behaviour("ResourceContention has status 500", START, "test_resource_contention_is_a_server_error",
+              note="Only as a fault on demand."),
+    Behaviour("DeleteAutoScalingGroup with ForceDelete ends the active refresh", UNDOCUMENTED,
+              "test_deleting_the_group_ends_its_refresh",
+              note="The API names no error for it. The refresh is Cancelled until the group is gone."),
+    # Not there
+    absent("Strategy ReplaceRootVolume", guide("replace-root-volume"), "Refused with a ValidationError."),
+    absent("DesiredConfiguration.MixedInstancesPolicy", TEMPLATE, "Refused with a ValidationError."),
+    absent("Warm pools, and their ProgressDetails", RECORD, "Ignored."),
+    absent("Lifecycle hooks delay launching and terminating", guide("lifecycle-hooks"), "Recorded and ignored."),
+    absent("The account setting launchBeforeTerminate", guide("ec2-auto-scaling-account-settings"),
+           "As in an account without it; the actions are not answered."),
+    absent("Events on EventBridge", guide("monitor-events-eventbridge-sns"), "None is sent."),
+    absent("LimitExceeded", START, "Never."),
+)  # fmt: skip
+"""In the order of the document."""

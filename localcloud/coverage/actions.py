@@ -1,0 +1,108 @@
+"""Which of a service's actions are this package's, which are moto's own, and which there are none of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from botocore.session import get_session
+from moto.core.utils import camelcase_to_underscores
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of AWS as the embedded cloud answers it.
+
+    Args:
+        name: botocore's name of it.
+        title: AWS's.
+        response: moto's response class, whose methods are its actions.
+        backend: This package's backend class.
+        wire: This package's module of actions that replace moto's, or None.
+        changed: What this package declares: action, and what it does.
+    """
+
+    name: str
+    title: str
+    response: type
+    backend: type
+    wire: ModuleType | None
+    changed: Mapping[str, str]
+
+    @property
+    def all(self) -> list[str]:
+        """Every action of the API's model."""
+        return list(get_session().get_service_model(self.name).operation_names)
+
+    @property
+    def absent(self) -> list[str]:
+        """Actions that neither this package nor moto answers."""
+        return [action for action in self.all if action not in self.changed and not self._is_answered(action)]
+
+    @property
+    def motos(self) -> list[str]:
+        """Actions that moto answers by itself."""
+        absent = set(self.absent)
+        return [action for action in self.all if action not in self.changed and action not in absent]
+
+    @property
+    def found_changed(self) -> set[str]:
+        """Actions that this package's code replaces by name; what it changes underneath can only be declared."""
+        names = {name for owner in self.backend.__mro__ if _is_ours(owner.__module__) for name in vars(owner)}
+        if self.wire:
+            names |= {name for name, value in vars(self.wire).items() if _is_ours(getattr(value, "__module__", ""))}
+        return {action for action in self.all if camelcase_to_underscores(action) in names}
+
+    def _is_answered(self, action: str) -> bool:
+        method: Any = getattr(self.response, camelcase_to_underscores(action), None)
+        if method is None:
+            return False
+        source = inspect.getsource(method)
+        # moto has methods that do nothing else; others raise it for what they do not know of an action.
+        return "raise NotImplementedError" not in source or "return" in source
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "localcloud"
+
+
+def services() -> list[Service]:
+    """Return the services that this package changes."""
+    from moto.autoscaling.responses import AutoScalingResponse
+    from moto.ec2.responses import EC2Response
+    from moto.elbv2.responses import ELBV2Response
+    from moto.ssm.responses import SimpleSystemManagerResponse
+
+    import localcloud.autoscaling.behaviours
+    import localcloud.autoscaling.models
+    import localcloud.autoscaling.responses
+    import localcloud.ec2.behaviours
+    import localcloud.ec2.models
+    import localcloud.ec2.responses
+    import localcloud.elbv2.behaviours
+    import localcloud.elbv2.models
+    import localcloud.ssm.behaviours
+    import localcloud.ssm.models
+    import localcloud.ssm.responses
+
+    autoscaling, ec2, elbv2, ssm = localcloud.autoscaling, localcloud.ec2, localcloud.elbv2, localcloud.ssm
+    return [
+        Service(
+            "autoscaling", "Auto Scaling", AutoScalingResponse, autoscaling.models.LocalAutoScalingBackend,
+            autoscaling.responses, autoscaling.behaviours.ACTIONS,
+        ),
+        Service(
+            "elbv2", "Elastic Load Balancing (version 2)", ELBV2Response, elbv2.models.LocalELBv2Backend,
+            None, elbv2.behaviours.ACTIONS,
+        ),
+        Service(
+            "ec2", "EC2", EC2Response, ec2.models.LocalEC2Backend, ec2.responses, ec2.behaviours.ACTIONS,
+        ),
+        Service(
+            "ssm", "Systems Manager", SimpleSystemManagerResponse, ssm.models.LocalSSMBackend,
+            ssm.responses, ssm.behaviours.ACTIONS,
+        ),
+    ]  # fmt: skip

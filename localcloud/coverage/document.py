@@ -1,0 +1,98 @@
+"""The document, from the declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+
+from localcloud.autoscaling import behaviours as of_groups
+from localcloud.autoscaling.refresh import behaviours as of_refreshes
+from localcloud.ec2 import behaviours as of_instances
+from localcloud.elbv2 import behaviours as of_balancers
+from localcloud.ssm import behaviours as of_commands
+
+from . import Behaviour
+from .actions import Service, services
+
+INTRODUCTION = """\
+# What the embedded cloud emulates
+
+<!-- Written by `python -m localcloud.coverage` from the declarations in `localcloud/*/behaviours.py`. -->
+
+What of AWS [the embedded cloud](../localcloud/README.md) does too, as far as Rebake needs it. Each behaviour that is
+emulated names the test that shows it, in `tests/localcloud/`.
+
+**{compared}**
+Behaviour follows AWS's API model and documentation, and texts that others have published; where those are silent, the
+source says so, and AWS may differ.
+"""
+
+SECTIONS: tuple[tuple[str, Sequence[Behaviour]], ...] = (
+    ("Instance refresh", of_refreshes.BEHAVIOURS),
+    ("Auto Scaling groups", of_groups.BEHAVIOURS),
+    ("Load balancers", of_balancers.BEHAVIOURS),
+    ("Instances and images", of_instances.BEHAVIOURS),
+    ("Run Command", of_commands.BEHAVIOURS),
+)
+
+
+def behaviours() -> list[Behaviour]:
+    """Return every declaration."""
+    return [each for _, section in SECTIONS for each in section]
+
+
+def render() -> str:
+    """Return the document's text."""
+    compared = len([each for each in behaviours() if each.compared_with_aws])
+    said = f"{compared} of {len(behaviours())} were compared with AWS." if compared else "None was compared with AWS."
+    parts = [INTRODUCTION.format(compared=said)]
+    parts += [f"## {title}\n\n{_behaviours(section)}" for title, section in SECTIONS]
+    known = services()
+    parts.append(
+        "## Actions\n\n"
+        f"moto is {version('moto')}; the actions are those of botocore {version('botocore')}. An action that neither "
+        "answers ends in status 500. Services that are not listed (S3, IAM, STS, "
+        "CloudWatch, ...) are moto's own.\n\n" + _counts(known)
+    )
+    parts += [_actions(service) for service in known]
+    return "\n".join(parts)
+
+
+def _behaviours(section: Iterable[Behaviour]) -> str:
+    rows = [
+        (
+            each.what,
+            each.emulated.value,
+            "yes" if each.compared_with_aws else "never",
+            each.source,
+            f"`{each.test}`" if each.test else "",
+            each.note,
+        )
+        for each in section
+    ]
+    return _table(("behaviour", "emulated", "compared with AWS", "source", "shown by", "differs, or unknown"), rows)
+
+
+def _counts(known: Iterable[Service]) -> str:
+    rows = [
+        (each.title, str(len(each.all)), str(len(each.changed)), str(len(each.motos)), str(len(each.absent)))
+        for each in known
+    ]
+    return _table(("service", "actions", "changed here", "by moto alone", "not answered"), rows)
+
+
+def _actions(service: Service) -> str:
+    changed = _table(("action", "what is different from moto's"), sorted(service.changed.items()))
+    return (
+        f"### {service.title}\n\n{changed}\n"
+        f"{_folded('by moto alone', service.motos)}\n{_folded('not answered', service.absent)}"
+    )
+
+
+def _folded(title: str, names: Sequence[str]) -> str:
+    return f"<details><summary>{len(names)} {title}</summary>\n\n{', '.join(names)}\n\n</details>\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,52 @@
+"""What is emulated of load balancers, and which actions are changed; see `localcloud.coverage`."""
+
+from __future__ import annotations
+
+from localcloud.coverage import UNDOCUMENTED, Behaviour, absent, partial
+
+GUIDE = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application"
+HEALTH = f"[user guide]({GUIDE}/target-group-health-checks.html)"
+GROUPS = f"[user guide]({GUIDE}/load-balancer-target-groups.html)"
+LISTENERS = f"[user guide]({GUIDE}/load-balancer-listeners.html)"
+ERRORS = f"[user guide]({GUIDE}/load-balancer-troubleshooting.html)"
+HEADERS = f"[user guide]({GUIDE}/x-forwarded-headers.html)"
+
+BEHAVIOURS = (
+    Behaviour("HTTP listeners forward, round robin", GROUPS, "test_requests_are_spread_over_healthy_targets"),
+    Behaviour("least_outstanding_requests", GROUPS, "test_least_outstanding_requests_avoids_a_busy_target"),
+    Behaviour("Health checks with thresholds, codes and timeout", HEALTH,
+              "test_target_needs_one_success_at_first_and_the_threshold_later"),
+    Behaviour("States and reasons of DescribeTargetHealth", HEALTH, "test_reasons_are_told"),
+    Behaviour("Fails open when no target is healthy", HEALTH, "test_fails_open_when_no_target_is_healthy",
+              note="As with the default of one healthy target; the attribute itself is ignored."),
+    Behaviour("Deregistration drains: no new requests, those in flight finish, for the delay at most", GROUPS,
+              "test_draining_lets_requests_finish_and_sends_no_new_ones"),
+    Behaviour("Draining ends at once without requests in flight", GROUPS, "test_idle_target_is_deregistered_at_once"),
+    Behaviour("502, 503 and 504", ERRORS, "test_refused_connection_is_502"),
+    Behaviour("X-Forwarded-* and X-Amzn-Trace-Id", HEADERS, "test_target_is_told_who_asks"),
+    Behaviour("An idempotent request whose connection died before any answer is sent once more", UNDOCUMENTED,
+              "test_idempotent_request_is_retried_once"),
+    partial("Rules", LISTENERS, "test_rules_choose_by_path_and_host",
+            "By path, host and method; forward, fixed response and redirect. Others are refused."),
+    absent("HTTPS, TCP and other protocols of listeners", LISTENERS, "Refused."),
+    absent("Stickiness, slow start, access logs, WebSockets, HTTP/2", GROUPS, "Attributes are recorded and ignored."),
+)  # fmt: skip
+
+ACTIONS = {
+    "CreateLoadBalancer": "has a loopback address of its own, which is its DNS name",
+    "DeleteLoadBalancer": "closes its ports",
+    "CreateListener": "listens; HTTP only",
+    "ModifyListener": "moves to another port",
+    "DeleteListener": "closes its port",
+    "CreateRule": "refuses what it would not follow",
+    "ModifyRule": "as CreateRule",
+    "DeleteRule": "requests follow at once",
+    "SetRulePriorities": "requests follow at once",
+    "CreateTargetGroup": "its targets are checked",
+    "ModifyTargetGroup": "checks change at once",
+    "ModifyTargetGroupAttributes": "delay and algorithm are honoured",
+    "DeleteTargetGroup": "checks end",
+    "RegisterTargets": "targets get requests once healthy",
+    "DeregisterTargets": "drains",
+    "DescribeTargetHealth": "what the checks say; moto's targets are always healthy",
+}

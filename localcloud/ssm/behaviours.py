@@ -1,0 +1,34 @@
+"""What is emulated of Run Command, and which actions are changed; see `localcloud.coverage`."""
+
+from __future__ import annotations
+
+from localcloud.coverage import Behaviour, absent, partial
+
+GUIDE = "https://docs.aws.amazon.com/systems-manager/latest/userguide"
+RUN = f"[user guide]({GUIDE}/run-command.html)"
+STATES = f"[user guide]({GUIDE}/monitor-commands.html)"
+PARAMETERS = f"[user guide]({GUIDE}/parameter-store-public-parameters.html)"
+
+BEHAVIOURS = (
+    partial("AWS-RunShellScript runs on the instance", RUN,
+            "test_a_command_returns_its_output_apart_and_its_true_exit_code",
+            "As root in the container, without an agent; no other document is known."),
+    Behaviour("States of a command and an invocation", STATES, "test_a_command_is_in_progress_while_it_runs"),
+    Behaviour("executionTimeout", STATES, "test_a_command_past_its_execution_timeout_is_timed_out"),
+    Behaviour("Output is cut at 24,000 characters, errors at 8,000", RUN, "test_long_output_is_cut_where_aws_cuts_it"),
+    Behaviour("Targets by tag", RUN, "test_targets_choose_instances_by_tag"),
+    Behaviour("Running instances are Online", STATES, "test_running_instances_are_online_and_others_take_no_commands",
+              note="All of them, with or without an agent and a profile."),
+    Behaviour("Debian's public parameter names the seed image", PARAMETERS,
+              "test_the_seed_image_is_published_as_debians_own"),
+    absent("CancelCommand, and output copied to S3", RUN, "Not answered; ignored."),
+    absent("Session Manager", RUN, "There is none."),
+)  # fmt: skip
+
+ACTIONS = {
+    "SendCommand": "runs in the container",
+    "ListCommands": "true states",
+    "GetCommandInvocation": "true output and exit code",
+    "ListCommandInvocations": "new",
+    "DescribeInstanceInformation": "new",
+}
