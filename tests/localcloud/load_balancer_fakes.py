@@ -6,10 +6,13 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
 
 import boto3
+from moto import mock_aws
 
 from localcloud import elbv2
 from localcloud.cloud import Cloud
@@ -164,6 +167,18 @@ class Site:
         self.part.stop()
         for backend in self.backends:
             backend.stop()
+
+
+@contextmanager
+def running_site() -> Iterator[Site]:
+    """A site, in a moto of its own."""
+    # Loading moto's list of public images takes longer than most tests.
+    with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"), mock_aws():
+        site = Site()
+        try:
+            yield site
+        finally:
+            site.close()
 
 
 def free_port() -> int:

@@ -1,0 +1,159 @@
+"""Targets of a load balancer: their health, and how they come and go."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.localcloud.load_balancer_fakes import LIMIT, Backend, Site, running_site, wait_until
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with running_site() as site:
+        yield site
+
+
+def test_target_needs_one_success_at_first_and_the_threshold_later(site: Site) -> None:
+    """A new target is healthy after one check, unhealthy after the threshold, healthy again after the threshold."""
+    backend = site.add_backend()
+    site.add_backend()
+    backend.status = 500
+    wait_until(lambda: site.state(backend) == "unhealthy")
+    why = site.health(backend.address)
+    before = len(backend.seen)
+    for _ in range(6):
+        site.ask()
+    unbothered = len(backend.seen) == before
+    backend.status = 200
+    wait_until(lambda: site.state(backend) == "healthy")
+
+    assert why["Reason"] == "Target.ResponseCodeMismatch"
+    assert why["Description"] == "Health checks failed with these codes: [500]"
+    assert unbothered
+
+
+def test_reasons_are_told(site: Site) -> None:
+    """Nothing listening, nothing registered, and no listener each have AWS's reason."""
+    site.register("127.0.0.99")
+    initial = site.health("127.0.0.99")
+    wait_until(lambda: site.health("127.0.0.99")["State"] == "unhealthy")
+    failed = site.health("127.0.0.99")
+    missing = site.health("127.0.0.98")
+    site.elb.delete_listener(ListenerArn=site.listener)
+    unused = site.health("127.0.0.99")
+
+    assert initial["State"] == "initial"
+    assert initial["Reason"] in {"Elb.RegistrationInProgress", "Elb.InitialHealthChecking"}
+    assert failed["Reason"] == "Target.FailedHealthChecks"
+    assert (missing["State"], missing["Reason"]) == ("unused", "Target.NotRegistered")
+    assert (unused["State"], unused["Reason"]) == ("unused", "Target.NotInUse")
+
+
+def test_silent_target_times_out(site: Site) -> None:
+    """A target that accepts connections and says nothing is unhealthy for its timeout."""
+    with socket.create_server(("127.0.0.97", site.target_port)):
+        site.register("127.0.0.97")
+        wait_until(lambda: site.health("127.0.0.97")["State"] == "unhealthy")
+
+        assert site.health("127.0.0.97")["Reason"] == "Target.Timeout"
+
+
+def test_fails_open_when_no_target_is_healthy(site: Site) -> None:
+    """If every target is unhealthy, all of them get requests."""
+    backend = site.add_backend()
+    backend.status = 500
+    wait_until(lambda: site.state(backend) == "unhealthy")
+
+    assert site.ask()[0] == 200
+
+
+def test_draining_lets_requests_finish_and_sends_no_new_ones(site: Site) -> None:
+    """A deregistered target completes what it has, is draining until then, and gets nothing else."""
+    leaving, staying = site.add_backend(), site.add_backend()
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(site.ask, "/hold") for _ in range(2)]
+        assert leaving.holding.acquire(timeout=LIMIT)
+        assert staying.holding.acquire(timeout=LIMIT)
+        site.deregister(leaving)
+        during = site.health(leaving.address)
+        before = len(leaving.seen)
+        others = {site.ask()[1].split()[0] for _ in range(6)}
+        leaving.hold.set()
+        staying.hold.set()
+        finished = {future.result()[0] for future in held}
+    wait_until(lambda: site.state(leaving) == "unused")
+
+    assert (during["State"], during["Reason"]) == ("draining", "Target.DeregistrationInProgress")
+    assert len(leaving.seen) == before
+    assert others == {staying.address.encode()}
+    assert finished == {200}
+    assert site.health(leaving.address)["Reason"] == "Target.NotRegistered"
+
+
+def test_idle_target_is_deregistered_at_once(site: Site) -> None:
+    """Without requests in flight there is nothing to wait for."""
+    backend = site.add_backend()
+    site.ask()
+    site.deregister(backend)
+    begin = time.monotonic()
+    wait_until(lambda: site.state(backend) == "unused")
+
+    assert time.monotonic() - begin < 2
+
+
+def test_deregistration_delay_ends_draining(site: Site) -> None:
+    """A request that never ends holds a target no longer than the delay."""
+    backend = site.add_backend()
+    site.elb.modify_target_group_attributes(
+        TargetGroupArn=site.group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "1"}]
+    )
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(site.ask, "/hold")
+        assert backend.holding.acquire(timeout=LIMIT)
+        site.deregister(backend)
+        during = site.state(backend)
+        wait_until(lambda: site.state(backend) == "unused")
+        backend.hold.set()
+        held.result()
+
+    assert during == "draining"
+
+
+def test_no_request_is_lost_while_targets_come_and_go(site: Site) -> None:
+    """Under steady load, targets replaced one by one cost no request."""
+    old = [site.add_backend(), site.add_backend()]
+    ended = threading.Event()
+    statuses: list[int] = []
+
+    def load() -> None:
+        connection = http.client.HTTPConnection(site.host, site.port, timeout=LIMIT)
+        while not ended.is_set():
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        clients = [pool.submit(load) for _ in range(3)]
+        try:
+            for backend in old:
+                site.add_backend()
+                site.deregister(backend)
+                wait_until(lambda leaving=backend: site.state(leaving) == "unused")  # type: ignore[misc]
+                backend.stop()
+                site.backends[site.backends.index(backend)] = Backend(backend.address, site.target_port)
+        finally:
+            ended.set()
+        for client in clients:
+            client.result()
+
+    assert len(statuses) > 40
+    assert set(statuses) == {200}
