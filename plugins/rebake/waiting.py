@@ -148,10 +148,10 @@ class RolloutWait:
 
     def _explain(self, event: dict[str, Any], wait: dict[str, str]) -> str:
         what = f"instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "no refresh was needed"
-        problems = Fleet(**event["fleet"]).problems(wait["template_version"])
+        problems = "; ".join(Fleet(**event["fleet"]).problems(wait["template_version"]))
         return (
             f"rollout of {self.service} to {self.auto_scaling_group_name}: {event['reason']}: "
-            f"{what}: {event['message']}. The fleet: {'; '.join(problems) or 'nothing is wrong, or nothing is known'}"
+            f"{what}: {event['message'].rstrip('.')}. The fleet: {problems or 'nothing is wrong, or nothing is known'}"
         )
 
 

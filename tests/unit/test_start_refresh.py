@@ -311,7 +311,7 @@ def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fle
 ) -> None:
     service = load_service("webapp")
     slow = service.rollout.model_copy(
-        update={"min_healthy_percentage": 50, "max_healthy_percentage": 100, "timeout": 25}
+        update={"min_healthy_percentage": 50, "max_healthy_percentage": 100, "bake_time": 0, "timeout": 25}
     )
     monkeypatch.setattr("rebake.config.load_service", lambda *_: service.model_copy(update={"rollout": slow}))
     large = group("1", *[instance(f"i-{number}", "1") for number in range(200)], desired=200)
