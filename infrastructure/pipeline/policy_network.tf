@@ -9,6 +9,7 @@ locals {
         Effect = "Allow"
         Action = [
           "autoscaling:Describe*",
+          "cloudwatch:DescribeAlarms",
           "elasticloadbalancing:Describe*",
         ]
         Resource = ["*"]
