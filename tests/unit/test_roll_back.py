@@ -178,6 +178,18 @@ def test_a_retry_adopts_the_refresh_that_its_first_try_started(
     assert len(applied) == 1
 
 
+def test_a_refresh_of_somebody_else_is_left_alone_and_named(
+    autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = operator()
+    monkeypatch.setattr(InstanceHook, "template_image", lambda *_: "ami-0the0the0the0the0")
+    _refreshes(autoscaling, refresh("InProgress", refresh_id="r-theirs", version="9"))
+
+    with pytest.raises(RolloutFailedError, match="r-theirs of webapp-local to ami-0the0the0the0the0 is InProgress"):
+        made.execute(context())
+    assert applied == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
+from rebake.exceptions import RolloutFailedError
 from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
@@ -72,7 +73,14 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
             self.check_turn(self.service, context)
             target = self._target()
         active = active_refresh(persist(lambda: self._autoscaling.refreshes(self.auto_scaling_group_name)))
-        if active and self._goes_to(active) == self.ami_id:
+        goes_to = self._goes_to(active) if active else ""
+        if active and goes_to not in {self.ami_id, target}:
+            raise RolloutFailedError(
+                f"instance refresh {active['InstanceRefreshId']} of {self.auto_scaling_group_name} to "
+                f"{goes_to or 'an image that is not named'} is {active['Status']}: it is none of this run's, so "
+                f"nothing is rolled back to {target}. Wait for its end, look at the fleet, and clear this task if need be"
+            )
+        if active and goes_to == self.ami_id:
             refresh_id = active["InstanceRefreshId"]
             self.log.warning("instance refresh %s to %s is %s: ending it", refresh_id, self.ami_id, active["Status"])
             self.wait_for_refresh(
