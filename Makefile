@@ -22,6 +22,8 @@ COMMIT ?=
 BUILD_ID ?=
 AMI_ID ?=
 FORCE_BAKE ?=
+TO ?=
+OF ?=
 
 .PHONY: help
 help: ## say what there is
@@ -63,6 +65,16 @@ deploy: ## deploy VERSION=1.2.3 and watch (SERVICE= COMMIT= BUILD_ID= AMI_ID= FO
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) deploy "$(VERSION)" $(if $(SERVICE),--service "$(SERVICE)") $(if $(COMMIT),--commit "$(COMMIT)") \
 	  $(if $(BUILD_ID),--build-id "$(BUILD_ID)") $(if $(AMI_ID),--ami-id "$(AMI_ID)") $(if $(FORCE_BAKE),--force-bake)
+
+.PHONY: rollback
+rollback: ## roll back and watch; to the release before, or TO=<release id | version | ami-...> (SERVICE=)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) rollback $(if $(TO),--to "$(TO)") $(if $(SERVICE),--service "$(SERVICE)")
+
+.PHONY: lineage
+lineage: ## all of a release, OF=<commit | version | release id | ami-... | refresh id | i-...> (FORMAT=json SERVICE=)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) lineage "$(OF)" --format "$(FORMAT)" $(if $(SERVICE),--service "$(SERVICE)")
 
 .PHONY: status
 status: ## say what runs, per service (FORMAT=json)

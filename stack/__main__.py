@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 
 from rebake import config
-from stack import demo, fault, follow, osimage, status, up
+from stack import demo, fault, follow, lineage, osimage, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
 from stack.errors import InputError, StackError
@@ -20,7 +21,7 @@ LOGS = (*COMPONENTS, "localcloud", "engine")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong input, 3 superseded, 130 interrupted."""
     options = _parser().parse_args(arguments)
     os.umask(0o022)
     try:
@@ -59,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--build-id", default="", help="build that made the artifact")
     made.add_argument("--ami-id", default="", help="deploy this image of ours instead of baking one")
     made.add_argument("--force-bake", action="store_true", help="bake even if the same image exists")
+    made = verb("rollback", _rollback, "roll a service back to an earlier release and watch")
+    made.add_argument("--to", default="", help="id, version or image of the release; the one before if left out")
+    made.add_argument("--service", default="", help="needed only where there are several")
+    made = verb("lineage", _lineage, "tell all that is known of a release, from any end of it")
+    made.add_argument("of", help="commit, version, release id, image, refresh or instance")
+    made.add_argument("--service", default="", help="look at this one only")
+    made.add_argument("--format", choices=("text", "json"), default="text")
     made = verb("status", _status, "say what runs")
     made.add_argument("--format", choices=("text", "json"), default="text")
     made = verb("fault", _fault, "make the embedded cloud fail on demand")
@@ -111,10 +119,7 @@ def _demo(layout: Layout, options: argparse.Namespace) -> int:
 
 def _deploy(layout: Layout, options: argparse.Namespace) -> int:
     stack = up.connect(layout)
-    services = config.service_names()
-    service = options.service or (services[0] if len(services) == 1 else "")
-    if not service:
-        raise InputError(f"name a service: SERVICE={'|'.join(services)}")
+    service = _service(options.service)
     follow.check(service, options.version)
     conf = {
         "version": options.version,
@@ -124,8 +129,41 @@ def _deploy(layout: Layout, options: argparse.Namespace) -> int:
         "force_bake": options.force_bake,
     }
     outcome = follow.run(stack.api, f"deploy_{service}", {key: value for key, value in conf.items() if value})
-    print(f"{service} {options.version}: {outcome.state} after {outcome.seconds:.0f} s")
-    return 0 if outcome.state == "success" else 1
+    return _end(stack, outcome, f"{service} {options.version}")
+
+
+def _rollback(layout: Layout, options: argparse.Namespace) -> int:
+    stack = up.connect(layout)
+    service = _service(options.service)
+    if not re.fullmatch(r"[A-Za-z0-9._+-]*", options.to):
+        raise InputError(f"TO={options.to!r} is no id, version or image of a release")
+    outcome = follow.run(stack.api, f"rollback_{service}", {"release": options.to} if options.to else {})
+    restored = stack.api.xcom(outcome.dag_id, outcome.run_id, "choose_release", "restores")
+    return _end(stack, outcome, f"{service} back to {restored or options.to or 'the release before'}")
+
+
+def _service(asked: str) -> str:
+    services = config.service_names()
+    service = asked or (services[0] if len(services) == 1 else "")
+    if not service:
+        raise InputError(f"name a service: SERVICE={'|'.join(services)}")
+    if service not in services:
+        raise InputError(f"no service {service!r}: one of {', '.join(services)}")
+    return service
+
+
+def _end(stack: up.Stack, outcome: follow.Outcome, what: str) -> int:
+    """Print how a run ended; return 0 if it did what it was to do, 3 if a later run took over."""
+    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "conclude")
+    is_superseded = outcome.state == "success" and told == "superseded"
+    how = "superseded by a later run" if is_superseded else outcome.state
+    print(f"{what}: {how} after {outcome.seconds:.0f} s")
+    return 3 if is_superseded else int(outcome.state != "success")
+
+
+def _lineage(layout: Layout, options: argparse.Namespace) -> int:
+    print(lineage.run(up.connect(layout), options.of, options.service, options.format))
+    return 0
 
 
 def _status(layout: Layout, options: argparse.Namespace) -> int:

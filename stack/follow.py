@@ -59,7 +59,8 @@ class Follower:
             for task in tasks:
                 self._tell(task)
             if state in RUN_ENDS:
-                stages = {task.name: self._seconds(task) for task in tasks if task.end and task.name in self._starts}
+                ran = [task for task in tasks if task.end and task.name in self._starts and task.state != "skipped"]
+                stages = {task.name: self._seconds(task) for task in ran}
                 return Outcome(self._dag_id, self._run_id, state, time.monotonic() - self._began, stages)
             time.sleep(poll_seconds)
 

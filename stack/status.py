@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import datetime as dt
 from collections import Counter
 from typing import Any
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rebake import config, tags
+from rebake import config, release, tags, turn
 from rebake.exceptions import ConfigError
 from stack.console import table
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
+
+CURRENT = "current"
+PREVIOUS = "previous"
 
 
 def collect(stack: Stack) -> dict[str, Any]:
@@ -43,8 +46,11 @@ def render(status: dict[str, Any]) -> str:
             continue
         lines.append(f"  answers          {service['answers']}")
         lines.append(f"  current image    {service['current'] or 'none'}")
-        release = service["last_release"] or {}
-        lines.append(f"  last release     {release.get('release_id', 'none')}  {release.get('outcome', '')}".rstrip())
+        for title in ("current", "previous"):
+            lines.append(f"  {title + ' release':<16} {service[f'{title}_release'] or 'none'}")
+        lines.append(f"  last run         {_told(service['last_release'])}")
+        if service["turn"]:
+            lines.append(f"  in progress      {service['turn']}")
         rows = [
             (item["instance"], item["state"], item["health"], item["version"], item["ami"])
             for item in service["instances"]
@@ -70,8 +76,7 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
             "desired_capacity": group["DesiredCapacity"],
             "instances": instances,
             "versions": dict(Counter(item["version"] for item in instances)),
-            "current": _parameter(stack, f"/rebake/{name}/current"),
-            "last_release": _last_release(stack, name),
+            **_releases(stack, name),
         }
     except (ConfigError, ClientError, BotoCoreError) as error:
         return {"error": str(error)}
@@ -117,11 +122,31 @@ def _parameter(stack: Stack, name: str) -> str | None:
     return str(found[0]["Value"]) if found else None
 
 
-def _last_release(stack: Stack, service: str) -> dict[str, Any] | None:
+def _releases(stack: Stack, service: str) -> dict[str, Any]:
+    """Return the images of the channels, the releases that they are of, the newest record, and who is at it now."""
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"releases/{service}/")
-    keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []))
-    if not keys:
-        return None
-    record: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=keys[-1])["Body"].read())
-    return record
+    images = {name: _parameter(stack, f"/rebake/{service}/{name}") for name in (CURRENT, PREVIOUS)}
+    ids: dict[str, str | None] = dict.fromkeys(images)
+    newest: dict[str, Any] | None = None
+    for record in release.records(s3, bucket, service):
+        newest = newest or record
+        for name, image in images.items():
+            if record["outcome"] == release.SUCCESSFUL and record["ami_id"] == image and not ids[name]:
+                ids[name] = record["release_id"]
+        if all(ids[name] or not image for name, image in images.items()):
+            break
+    now = turn.read(s3, bucket, service)
+    return {
+        "current": images[CURRENT],
+        "current_release": ids[CURRENT],
+        "previous_release": ids[PREVIOUS],
+        "last_release": newest,
+        "turn": now.holder if now is not None and now.is_open(dt.datetime.now(dt.UTC)) else None,
+    }
+
+
+def _told(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return "none"
+    why = f": {record['reason']} at {record['stage'] or 'no stage'}" if record["reason"] else ""
+    return f"{record['release_id']}  {record['kind']} {record['outcome']}{why}"

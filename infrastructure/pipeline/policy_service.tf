@@ -113,6 +113,13 @@ locals {
           Resource = ["${local.ssm}:parameter/rebake/${service}/*"]
         },
         {
+          # Who may change the service now: handed out by conditional writes, never deleted.
+          Sid      = "Turn"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject"]
+          Resource = ["${local.bucket}/turns/${service}.json"]
+        },
+        {
           # Records are written and never deleted.
           Sid      = "Records"
           Effect   = "Allow"

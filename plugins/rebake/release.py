@@ -7,9 +7,15 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema
+from botocore.exceptions import ClientError
+
+from rebake.faults import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 SCHEMA_VERSION: Final = 1
 IN_PROGRESS: Final = "in_progress"
@@ -112,6 +118,31 @@ def latest_first(keys: Collection[str]) -> list[str]:
     going_on = {key for key in keys if key.endswith(".progress.json")}
     open_ones = {key for key in going_on if key.replace(".progress.json", ".json") not in finals}
     return sorted(finals | open_ones, reverse=True)
+
+
+def records(s3: S3Client, bucket: str, service: str) -> Iterator[dict[str, Any]]:
+    """Yield a service's records, newest first, those in progress too; each is read when it is asked for.
+
+    S3, ListObjectsV2 and GetObject. A release that began after the list was made is not among them.
+    """
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder(service))
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    for key in latest_first(keys):
+        record = read(s3, bucket, key)
+        if record is not None:
+            yield record
+
+
+def read(s3: S3Client, bucket: str, key: str) -> dict[str, Any] | None:
+    """Return the record of an object key; none if there is none (S3, GetObject)."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error_code(error) == "NoSuchKey":
+            return None
+        raise
+    loaded: dict[str, Any] = json.loads(body)
+    return loaded
 
 
 def asset_uri(environment: str, service: str) -> str:

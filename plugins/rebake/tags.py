@@ -14,6 +14,8 @@ BUILD_ID: Final = "rebake:build-id"
 TEMPLATE_VERSION: Final = "rebake:template-version"
 FINGERPRINT: Final = "rebake:fingerprint"
 BASE_AMI: Final = "rebake:base-ami"
+AMI: Final = "rebake:ami"
+"""On an instance of a fleet: the image that it was launched with."""
 DAG_RUN: Final = "rebake:dag-run"
 """`<dag_id>/<run_id>` of the Airflow run: the key by which a retry finds what an earlier try left."""
 

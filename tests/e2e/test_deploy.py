@@ -23,11 +23,13 @@ STAGES = [
     "test_image.launch",
     "test_image.probe",
     "test_image.terminate",
+    "take_turn",
     "promote_ami",
     "terraform_apply",
     "start_refresh",
     "wait_for_refresh",
     "record_release",
+    "conclude",
 ]
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowSkipException
 from moto import mock_aws
 
-from rebake import release, tags
+from rebake import release, tags, turn
 from rebake.exceptions import ConfigError
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.hooks.registry import CURRENT, PREVIOUS, RegistryHook
+from rebake.hooks.registry import CANDIDATE, CURRENT, PREVIOUS, RegistryHook
 from rebake.operators.record_release import RecordReleaseOperator
 from tests.unit.rollout_support import ASKED, CONNECTION, GROUP, REGION, RUN_TAG, TEMPLATE, context, group, instance
 
@@ -101,6 +102,87 @@ def test_the_record_leads_from_the_commit_to_the_instances(cloud: SimpleNamespac
     assert record["requested_at"] == "2026-11-23T18:30:12+00:00"
     assert record["dag_run"] == RUN_TAG
     assert datetime.fromisoformat(record["finished_at"]).tzinfo is not None
+
+
+def test_the_record_tells_where_the_channels_point_afterwards(cloud: SimpleNamespace) -> None:
+    cloud.registry.release(NAME, cloud.old, poll_seconds=0)
+    cloud.registry.point(NAME, CANDIDATE, cloud.new, poll_seconds=0)
+
+    record = _read(cloud, release.key("webapp", _record(cloud.new)))
+
+    assert record["channels"] == {"candidate": cloud.new, "current": cloud.new, "previous": cloud.old}
+    assert record["channels"] == cloud.registry.channels(NAME)
+
+
+def test_a_rollback_is_recorded_as_one_and_swaps_the_channels(cloud: SimpleNamespace) -> None:
+    cloud.registry.release(NAME, cloud.old, poll_seconds=0)
+    cloud.registry.release(NAME, cloud.new, poll_seconds=0)
+
+    record = _read(cloud, release.key("webapp", _record(cloud.old, kind="rollback", restores="webapp-before")))
+
+    assert (record["kind"], record["restores"]) == ("rollback", "webapp-before")
+    assert cloud.registry.channels(NAME) == {"candidate": None, "current": cloud.old, "previous": cloud.new}
+
+
+def test_a_superseded_run_writes_no_record_and_moves_nothing(cloud: SimpleNamespace) -> None:
+    rollback = turn.Claim("rollback_webapp/x", turn.Kind.ROLLBACK, ASKED, timedelta(hours=1))
+    turn.take(cloud.s3, BUCKET, "webapp", rollback)
+    cloud.registry.release(NAME, cloud.old, poll_seconds=0)
+
+    with pytest.raises(AirflowSkipException, match="superseded by rollback_webapp/x"):
+        _record(cloud.new)
+
+    assert _keys(cloud) == [turn.key("webapp")]
+    assert cloud.registry.read(NAME, CURRENT).ami_id == cloud.old
+
+
+def test_records_are_read_newest_first_and_one_in_progress_until_there_is_a_final_one() -> None:
+    folder = "releases/webapp/"
+    keys = [f"{folder}a-1.json", f"{folder}a-1.progress.json", f"{folder}a-2.progress.json", f"{folder}a-3.json"]
+
+    assert release.latest_first(keys) == [f"{folder}a-3.json", f"{folder}a-2.progress.json", f"{folder}a-1.json"]
+
+
+OUTCOMES = {
+    "in_progress": {},
+    "failed": {"finished_at": "2026-11-23T18:40:00+00:00", "reason": "artifact", "explanation": "no such file"},
+    "superseded": {
+        "finished_at": "2026-11-23T18:40:00+00:00",
+        "reason": "superseded",
+        "explanation": "by another",
+        "superseded_by": "rollback_webapp/x",
+    },
+}
+BLANK = {
+    **release.blank(),
+    "release_id": "webapp-20261123T183012-1.2.3",
+    "service": "webapp",
+    "environment": "local",
+    "requested_at": "2026-11-23T18:30:12+00:00",
+    "requested_by": "ada",
+    "dag_run": RUN_TAG,
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_what_a_run_did_not_come_to_may_be_empty_unless_it_succeeded(outcome: str) -> None:
+    release.validate({**BLANK, **OUTCOMES[outcome], "outcome": outcome})
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"outcome": "successful", "finished_at": "2026-11-23T18:40:00+00:00"}, "ami_id: None is not of type 'string'"),
+        ({"outcome": "failed", "finished_at": None}, "finished_at: None is not of type 'string'"),
+        ({"outcome": "failed", "reason": ""}, "reason: "),
+        ({"outcome": "superseded", "superseded_by": None}, "superseded_by: None is not of type 'string'"),
+        ({"kind": "redeploy"}, "kind: 'redeploy' is not one of"),
+        ({"outcome": "failed", "channels": dict.fromkeys(("candidate", "current", "previous"))}, "channels: "),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_not_written(more: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        release.validate({**BLANK, **more})
 
 
 def test_the_image_leads_back_to_the_record(cloud: SimpleNamespace) -> None:

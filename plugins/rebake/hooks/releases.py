@@ -34,29 +34,11 @@ class ReleasesHook(AwsBaseHook):
 
     def read(self, bucket: str, service: str, release_id: str) -> dict[str, Any] | None:
         """Return a record; none if there is none (S3, GetObject)."""
-        return self._read(bucket, release.key(service, release_id))
+        return release.read(self.s3, bucket, release.key(service, release_id))
 
     def records(self, bucket: str, service: str) -> Iterator[dict[str, Any]]:
-        """Yield a service's records, newest first, those in progress too; each is read when it is asked for.
-
-        S3, ListObjectsV2 and GetObject. A release that began after the list was made is not among them.
-        """
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=release.folder(service))
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        for key in release.latest_first(keys):
-            record = self._read(bucket, key)
-            if record is not None:
-                yield record
-
-    def _read(self, bucket: str, key: str) -> dict[str, Any] | None:
-        try:
-            body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if error_code(error) == "NoSuchKey":
-                return None
-            raise
-        loaded: dict[str, Any] = json.loads(body)
-        return loaded
+        """Yield a service's records, newest first, see `release.records`."""
+        yield from release.records(self.s3, bucket, service)
 
     def write(self, bucket: str, record: Mapping[str, Any]) -> bool:
         """Write a record unless its name is taken, and return whether it was written (S3, PutObject, If-None-Match).

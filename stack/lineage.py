@@ -1,0 +1,97 @@
+"""`make lineage OF=...`: everything about a release, from any end of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rebake import config, lineage, release, tags
+from stack.errors import InputError, StackError
+from stack.settings import ENVIRONMENT
+from stack.up import Stack
+
+
+def run(stack: Stack, of: str, service: str, form: str) -> str:
+    """Return what is known of a commit, a version, a release, an image, a refresh or an instance, as text or JSON.
+
+    Raises:
+        InputError: nothing is known of it, with what can be asked for.
+        StackError: the embedded cloud does not answer.
+    """
+    if not of:
+        raise InputError("say of what: make lineage OF=<commit | version | release id | ami-… | refresh id | i-…>")
+    if service and service not in config.service_names():
+        raise InputError(f"no service {service!r}: one of {', '.join(config.service_names())}")
+    services = [service] if service else config.service_names()
+    try:
+        records = read(stack, services)
+        found, via = look_up(stack, records, of)
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
+    if not found:
+        raise InputError(explain(records, services, of))
+    return as_json(found) if form == "json" else as_text(found, of, via)
+
+
+def read(stack: Stack, services: Sequence[str]) -> list[dict[str, Any]]:
+    """Return all records of the services, newest first."""
+    s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
+    found = [record for service in services for record in release.records(s3, bucket, service)]
+    return sorted(found, key=lambda record: record["requested_at"], reverse=True)
+
+
+def look_up(stack: Stack, records: Sequence[Any], of: str) -> tuple[list[tuple[Any, list[str]]], str]:
+    """Return the records that tell of a thing, and by what else they were found if none names it."""
+    found = lineage.find(records, of)
+    if not found and of.startswith("i-"):
+        # The group launched it after the release, or before there was one: its tags tell its image.
+        image = _image_of(stack, of)
+        good = [one for one in lineage.find(records, image) if one[0]["outcome"] == release.SUCCESSFUL] if image else []
+        if good:
+            return good[:1], f"{of} was launched outside of a rollout; it runs image {image}"
+    return found, ""
+
+
+def _image_of(stack: Stack, instance_id: str) -> str:
+    try:
+        answer = stack.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])
+    except ClientError:
+        return ""
+    for reservation in answer["Reservations"]:
+        for instance in reservation["Instances"]:
+            labels = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+            return str(labels.get(tags.AMI) or instance["ImageId"])
+    return ""
+
+
+def explain(records: Sequence[Any], services: Sequence[str], of: str) -> str:
+    """Return what to say when nothing is known of a thing."""
+    where = f"none of the {len(records)} release records of {', '.join(services)}"
+    if not records:
+        return f"there is no release record of {', '.join(services)} yet: `make deploy` makes the first"
+    newest = ", ".join(record["release_id"] for record in records[:5])
+    return (
+        f"{where} tells of {of!r}. It may be a commit (7 digits or more), a version, a release id, an image, a refresh "
+        f"or an instance. The newest releases: {newest}"
+    )
+
+
+def as_json(found: Sequence[tuple[Any, list[str]]]) -> str:
+    """Return the records for programs, each with what the thing is in it."""
+    return json.dumps([{"found_as": kinds, "record": record} for record, kinds in found], indent=2)
+
+
+def as_text(found: Sequence[tuple[Any, list[str]]], of: str, via: str = "") -> str:
+    """Return the records for people, newest first."""
+    told = [via] if via else []
+    if len(found) > 1:
+        told.append(f"{len(found)} releases tell of {of}, the newest first:")
+    for record, kinds in found:
+        if not via:
+            told.append(f"{of}: {', '.join(kinds)} of")
+        told += lineage.lines(lineage.tree(record))
+        told.append("")
+    return "\n".join(told).strip("\n")
