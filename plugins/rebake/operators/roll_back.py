@@ -78,7 +78,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
             raise RolloutFailedError(
                 f"instance refresh {active['InstanceRefreshId']} of {self.auto_scaling_group_name} to "
                 f"{goes_to or 'an image that is not named'} is {active['Status']}: it is none of this run's, so "
-                f"nothing is rolled back to {target}. Wait for its end, look at the fleet, and clear this task if need be"
+                f"nothing is rolled back to {target}. Wait for its end, look at the fleet, clear this task if need be"
             )
         if active and goes_to == self.ami_id:
             refresh_id = active["InstanceRefreshId"]
