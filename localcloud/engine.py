@@ -82,7 +82,8 @@ class Engine:
         if "Podman" not in components:
             # Podman prepares a container whose command is an init for systemd by itself; Docker has to be told.
             self._environment = {"container": "docker"}
-            self._boot_options = {"tmpfs": {"/run": "", "/run/lock": "", "/tmp": "exec"}}  # noqa: S108 # in the container
+            # Docker mounts such a folder without "exec" unless told, and Run Command's scripts lie in /run.
+            self._boot_options = {"tmpfs": {"/run": "exec", "/run/lock": "", "/tmp": "exec"}}  # noqa: S108 # in the container
             if info.get("CgroupVersion") == "2":
                 # Docker mounts the container's own cgroup read-only, and only a privileged container changes that.
                 self._boot_options |= {"privileged": True, "cgroupns": "private"}
