@@ -22,9 +22,10 @@ from stack.up import Stack
 SERVICES = Path(__file__).with_name("services")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(project: Path) -> Iterator[Stack]:
     """Return a stack that is up, and take it down after the last test; its logs stay when it cannot come up."""
+    before = dict(os.environ)
     layout = Layout.here("test")
     up.down(layout)
     shutil.rmtree(layout.state, ignore_errors=True)
@@ -33,12 +34,14 @@ def stack(project: Path) -> Iterator[Stack]:
     shutil.copytree(SERVICES, config / "services", dirs_exist_ok=True)
     os.environ["REBAKE_CONFIG"] = str(config)
     yield up.up(layout)
-    del os.environ["REBAKE_CONFIG"]
     up.down(layout)
+    # Tests of other folders may follow in this process.
+    os.environ.clear()
+    os.environ.update(before)
     shutil.rmtree(layout.state, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def base(stack: Stack) -> Outcome:
     """Return the run that baked, tested and promoted the base image."""
     outcome = follow.run(stack.api, "rebuild_base_image", {"base": "debian-12"})
@@ -46,7 +49,7 @@ def base(stack: Stack) -> Outcome:
     return outcome
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def first(stack: Stack, base: Outcome, project: Path) -> Outcome:
     """Return the run that deployed 1.0.0 to a fleet that did not exist before."""
     build("1.0.0", project / "build")
@@ -55,7 +58,7 @@ def first(stack: Stack, base: Outcome, project: Path) -> Outcome:
     return outcome
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def second(stack: Stack, first: Outcome, project: Path) -> tuple[Outcome, Load]:
     """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile."""
     build("1.1.0", project / "build")
