@@ -41,17 +41,17 @@ os.environ.update(
 )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares something costly when the tests run in several processes.
 
-    The end-to-end tests share one stack; of the others each file stays together.
+    The end-to-end tests share one stack and take the longest, mostly waiting: they come first, and what computes
+    runs beside them. Of the others each file stays together.
     """
-    item.add_marker(pytest.mark.xdist_group("e2e" if item.get_closest_marker("e2e") else str(item.path)))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the end-to-end tests: they take the longest, mostly waiting, and what computes runs beside them."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    for item in items:
+        group = "e2e" if item.get_closest_marker("e2e") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
