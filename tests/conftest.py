@@ -41,19 +41,6 @@ os.environ.update(
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something costly when the tests run in several processes.
-
-    The end-to-end tests share one stack and take the longest, mostly waiting: they come first, and what computes
-    runs beside them. Of the others each file stays together.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
-    for item in items:
-        group = "e2e" if item.get_closest_marker("e2e") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _scratch_folder_goes_away() -> Iterator[None]:
     yield
