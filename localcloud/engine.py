@@ -34,6 +34,8 @@ STOP_SECONDS = 20
 REQUEST_SECONDS = 300
 """Commits of large containers on busy disks are the longest requests."""
 
+_LIST_ATTEMPTS = 10
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -82,7 +84,8 @@ class Engine:
         if "Podman" not in components:
             # Podman prepares a container whose command is an init for systemd by itself; Docker has to be told.
             self._environment = {"container": "docker"}
-            self._boot_options = {"tmpfs": {"/run": "", "/run/lock": "", "/tmp": "exec"}}  # noqa: S108 # in the container
+            # Docker mounts such a folder without "exec" unless told, and Run Command's scripts lie in /run.
+            self._boot_options = {"tmpfs": {"/run": "exec", "/run/lock": "", "/tmp": "exec"}}  # noqa: S108 # in the container
             if info.get("CgroupVersion") == "2":
                 # Docker mounts the container's own cgroup read-only, and only a privileged container changes that.
                 self._boot_options |= {"privileged": True, "cgroupns": "private"}
@@ -331,13 +334,34 @@ class Engine:
         """
         prefix = self.reference("")
         references = []
-        for image in sorted(self._api.images(filters=self._mine()), key=lambda image: image["Created"], reverse=True):
+        for image in sorted(list_images(self._api, self._mine()), key=lambda image: image["Created"], reverse=True):
             tags = [tag for tag in image["RepoTags"] or [] if tag != "<none>:<none>"]
             references += [tag for tag in tags if tag.startswith(prefix)] if tags else [image["Id"]]
         return references
 
     def _mine(self) -> dict[str, list[str]]:
         return {"label": [f"{LABEL}={self.name}"]}
+
+
+def list_images(api: docker.APIClient, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the engine's images, asked again where one of them goes away while Podman reads the list.
+
+    Podman 4 answers 500 then ("image not known") for the whole list.
+
+    Args:
+        api: the engine.
+        filters: those of the Docker Engine API, ImageList, such as `{"label": ["a=b"]}`.
+
+    Raises:
+        docker.errors.APIError: the engine refuses.
+    """
+    for _ in range(_LIST_ATTEMPTS - 1):
+        try:
+            return list(api.images(filters=dict(filters)))
+        except APIError as error:
+            if "image not known" not in _reason(error):
+                raise
+    return list(api.images(filters=dict(filters)))
 
 
 def _interface_name(name: str) -> str:

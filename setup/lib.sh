@@ -7,6 +7,9 @@ PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 STATE=$PROJECT/.rebake
 export PROJECT STATE
 
+# Where Debian keeps what only root runs, such as iptables: looked for also by others.
+export PATH=$PATH:/usr/sbin:/sbin
+
 # shellcheck source=setup/versions.env
 source "$PROJECT/setup/versions.env"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -73,6 +74,7 @@ class Airflow:
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "20",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "REBAKE_HOME": str(project),
+            "REBAKE_CONFIG": os.environ.get("REBAKE_CONFIG") or str(project / "config"),
             "REBAKE_ENVIRONMENT": ENVIRONMENT,
             "REBAKE_INSTANCE_CIDR": self.settings.network_cidr,
             "REBAKE_WORK": str(self.layout.state / "work"),

@@ -14,7 +14,7 @@ import docker
 import requests
 from docker.errors import DockerException
 
-from localcloud.engine import LABEL
+from localcloud.engine import LABEL, list_images
 from stack import processes
 from stack.console import step
 from stack.errors import StackError
@@ -122,27 +122,23 @@ class Engine:
 
     def leftovers(self) -> list[str]:
         """Return what the engine still holds of this clone's embedded cloud: containers, networks, images."""
-        labelled = {"label": f"{LABEL}={self.layout.clone_id}"}
+        labelled = {"label": [f"{LABEL}={self.layout.clone_id}"]}
         with contextlib.closing(self.client()) as client:
             return [
                 *(f"container {item['Id'][:12]}" for item in client.containers(all=True, filters=labelled)),
                 *(f"network {item['Name']}" for item in client.networks(filters=labelled)),
-                *(
-                    f"image {tag}"
-                    for item in client.images(filters=labelled)
-                    for tag in item["RepoTags"] or [item["Id"]]
-                ),
+                *(f"image {tag}" for item in list_images(client, labelled) for tag in item["RepoTags"] or [item["Id"]]),
             ]
 
     def remove_leftovers(self) -> None:
         """Remove what a killed embedded cloud of this clone left in the engine."""
-        labelled = {"label": f"{LABEL}={self.layout.clone_id}"}
+        labelled = {"label": [f"{LABEL}={self.layout.clone_id}"]}
         with contextlib.closing(self.client()) as client:
             for container in client.containers(all=True, filters=labelled):
                 client.remove_container(container["Id"], force=True, v=True)
             for network in client.networks(filters=labelled):
                 client.remove_network(network["Id"])
-            for image in client.images(filters=labelled):
+            for image in list_images(client, labelled):
                 client.remove_image(image["Id"], force=True)
 
     def stop(self) -> None:

@@ -17,6 +17,10 @@ from stack.layout import Layout
 MARK = "REBAKE_STACK"
 """In the environment of each process of ours, with the clone's id: what a killed parent leaves is found by it."""
 
+SHARED = b"aardvark-dns"
+"""Podman's name server: one serves every network of the machine, other projects' too, whichever engine started it.
+It carries the mark when that was ours, and ends by itself with the last network."""
+
 
 class Process:
     """One long-running program of a clone: its pid file, its log.
@@ -113,7 +117,10 @@ def marked(clone_id: str) -> list[int]:
     return [
         pid
         for pid in _pids()
-        if pid != os.getpid() and wanted in _read(f"/proc/{pid}/environ").split(b"\0") and not _ended(pid)
+        if pid != os.getpid()
+        and wanted in _read(f"/proc/{pid}/environ").split(b"\0")
+        and _read(f"/proc/{pid}/comm").strip() != SHARED
+        and not _ended(pid)
     ]
 
 

@@ -1,23 +1,69 @@
-"""One stack for all end-to-end tests: an embedded cloud and an Airflow of their own, beside the clone's."""
+"""One stack for all end-to-end tests: an embedded cloud and an Airflow of their own, beside the clone's.
+
+Its configuration is a copy of the project's, with the services of `services/` added: each is wrong in a way of its own.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from stack import up
+from examples.webapp.build import build
+from stack import follow, up
+from stack.follow import Outcome
 from stack.layout import Layout
+from stack.load import Load
 from stack.up import Stack
 
+SERVICES = Path(__file__).with_name("services")
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+
+@pytest.fixture(scope="package")
+def stack(project: Path) -> Iterator[Stack]:
     """Return a stack that is up, and take it down after the last test; its logs stay when it cannot come up."""
+    before = dict(os.environ)
     layout = Layout.here("test")
     up.down(layout)
     shutil.rmtree(layout.state, ignore_errors=True)
+    config = layout.state / "config"
+    shutil.copytree(project / "config", config)
+    shutil.copytree(SERVICES, config / "services", dirs_exist_ok=True)
+    os.environ["REBAKE_CONFIG"] = str(config)
     yield up.up(layout)
     up.down(layout)
+    # Tests of other folders may follow in this process.
+    os.environ.clear()
+    os.environ.update(before)
     shutil.rmtree(layout.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def base(stack: Stack) -> Outcome:
+    """Return the run that baked, tested and promoted the base image."""
+    outcome = follow.run(stack.api, "rebuild_base_image", {"base": "debian-12"})
+    assert outcome.state == "success"
+    return outcome
+
+
+@pytest.fixture(scope="package")
+def first(stack: Stack, base: Outcome, project: Path) -> Outcome:
+    """Return the run that deployed 1.0.0 to a fleet that did not exist before."""
+    build("1.0.0", project / "build")
+    outcome = follow.run(stack.api, "deploy_webapp", {"version": "1.0.0", "commit": "0123abc"})
+    assert outcome.state == "success"
+    return outcome
+
+
+@pytest.fixture(scope="package")
+def second(stack: Stack, first: Outcome, project: Path) -> tuple[Outcome, Load]:
+    """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile."""
+    build("1.1.0", project / "build")
+    url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")
+    with Load(f"{url}/version", rate=30) as load:
+        outcome = follow.run(stack.api, "deploy_webapp", {"version": "1.1.0"}, load.line)
+    assert outcome.state == "success"
+    return outcome, load

@@ -17,9 +17,11 @@ import docker
 import pytest
 from botocore.config import Config
 
+from localcloud.engine import list_images
+
 ROOT = Path(__file__).resolve().parents[2]
-ENGINE = os.environ.get("REBAKE_ENGINE") or f"unix://{ROOT}/.rebake/engine/engine.sock"
-OS_IMAGE = os.environ.get("REBAKE_OS_IMAGE") or "localhost/rebake-os:dev"
+ENGINE = os.environ.get("REBAKE_ENGINE", "")
+OS_IMAGE = os.environ.get("REBAKE_OS_IMAGE", "")
 REGION = "eu-west-1"
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
 
@@ -90,7 +92,7 @@ class Server:
 
     def images(self) -> list[str]:
         """Return the references of the engine's images that this cloud made."""
-        found = self.engine.images(filters={"label": [f"rebake.localcloud={self.name}"]})
+        found = list_images(self.engine, {"label": [f"rebake.localcloud={self.name}"]})
         return sorted(tag for image in found for tag in image["RepoTags"] or [] if f"rebake-{self.name}:" in tag)
 
     def empty(self) -> None:
@@ -144,15 +146,15 @@ def ready_url(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[docker.APIClient]:
+def engine(engine_url: str, os_image: str) -> Iterator[docker.APIClient]:
     """The container engine, with the OS image in it."""
     try:
-        client: Any = docker.APIClient(base_url=ENGINE, version="auto", timeout=300)
-        client.inspect_image(OS_IMAGE)
+        client: Any = docker.APIClient(base_url=engine_url, version="auto", timeout=300)
+        client.inspect_image(os_image)
     except docker.errors.ImageNotFound:
-        pytest.fail(f"the engine at {ENGINE} has no image {OS_IMAGE}: run `make setup`, or name it in REBAKE_OS_IMAGE")
+        pytest.fail(f"the engine at {engine_url} has no image {os_image}: run `make setup`")
     except (docker.errors.DockerException, OSError) as error:
-        pytest.fail(f"no container engine at {ENGINE}: run `make setup`, or name one in REBAKE_ENGINE ({error})")
+        pytest.fail(f"no container engine at {engine_url}: run the tests by `make test` ({error})")
     with contextlib.closing(client):
         yield client
 

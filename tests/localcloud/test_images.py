@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.engine import list_images
 from tests.localcloud.conftest import Server, wait_until
 
 pytestmark = pytest.mark.engine
@@ -86,6 +87,7 @@ def test_a_running_instance_is_rebooted_for_its_image_unless_told_not_to(server:
     """AWS shuts the instance down so that its disk is at rest; either way it runs afterwards."""
     source = server.launch_running()["InstanceId"]
     before = server.command(source, "cat /proc/sys/kernel/random/uuid >/run/this-boot; cat /run/this-boot")
+    assert before["Status"] == "Success", before
 
     wait_for_image(server, create_image(server, source, f"running-{no_reboot}", NoReboot=no_reboot))
 
@@ -151,7 +153,7 @@ def test_a_base_image_can_go_before_the_image_made_from_it(server: Server, engin
     """Retiring an old base leaves the applications on it alone, and nothing is left once both are gone."""
     ec2 = server.client("ec2")
     label = {"label": [f"rebake.localcloud={server.name}"]}
-    before = {image["Id"] for image in engine.images(filters=label)}
+    before = {image["Id"] for image in list_images(engine, label)}
     source = server.launch_running()["InstanceId"]
     base = wait_for_image(server, create_image(server, source, "old-base", NoReboot=True))["ImageId"]
     builder = server.launch_running(ImageId=base)["InstanceId"]
@@ -165,7 +167,7 @@ def test_a_base_image_can_go_before_the_image_made_from_it(server: Server, engin
     server.wait_for_state(user, "terminated")
     ec2.deregister_image(ImageId=app)
 
-    wait_until(lambda: {image["Id"] for image in engine.images(filters=label)} <= before, "both images removed")
+    wait_until(lambda: {image["Id"] for image in list_images(engine, label)} <= before, "both images removed")
 
 
 def test_a_second_image_of_the_same_name_is_refused(server: Server) -> None:

@@ -69,7 +69,9 @@ def test_a_missing_artifact_is_named_with_the_command_that_builds_it(home: Path)
     with pytest.raises(ArtifactError) as caught:
         _fetch(home, None)
 
-    assert str(caught.value) == f"{home}/build/webapp-1.2.3.tar.gz does not exist: build it: make artifact VERSION=1.2.3"
+    assert (
+        str(caught.value) == f"{home}/build/webapp-1.2.3.tar.gz does not exist: build it: make artifact VERSION=1.2.3"
+    )
 
 
 def test_a_checksum_that_does_not_match_names_the_file_and_both_sums(home: Path) -> None:

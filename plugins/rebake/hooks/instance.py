@@ -85,15 +85,15 @@ class InstanceHook(AwsBaseHook):
             port: the one port that is opened; none for a base image, which serves nothing.
             cidrs: from where the port is opened.
         """
-        group_id = (
-            next(iter(self.find_probe_groups(run_tag)), None)
-            or self.ec2.create_security_group(
+        group_id = next(iter(self.find_probe_groups(run_tag)), "")
+        if not group_id:
+            placement: dict[str, Any] = {"VpcId": vpc_id} if vpc_id else {}
+            group_id = self.ec2.create_security_group(
                 GroupName=f"rebake-probe-{_digest(run_tag)[:16]}",
                 Description="Temporary instance that tests an image: removed with it",
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": _tags(run_tag, service)}],
-                **({"VpcId": vpc_id} if vpc_id else {}),
+                **placement,
             )["GroupId"]
-        )
         if port is not None:
             self._open(group_id, port, cidrs)
         return group_id
@@ -149,6 +149,9 @@ class InstanceHook(AwsBaseHook):
         # The image is tested as it is, so this is all the user data there is. Together with the shutdown
         # behaviour below it terminates the instance without anyone's help.
         end_itself = f"#!/bin/sh\nsystemd-run --on-active={lifetime} systemctl poweroff\n"
+        optional: dict[str, Any] = {"SubnetId": subnet_id} if subnet_id else {}
+        if instance_profile:
+            optional["IamInstanceProfile"] = {"Name": instance_profile}
         try:
             answer = self.ec2.run_instances(
                 ImageId=ami_id,
@@ -167,8 +170,7 @@ class InstanceHook(AwsBaseHook):
                     },
                     {"ResourceType": "volume", "Tags": _tags(run_tag, service)},
                 ],
-                **({"SubnetId": subnet_id} if subnet_id else {}),
-                **({"IamInstanceProfile": {"Name": instance_profile}} if instance_profile else {}),
+                **optional,
             )
         except ClientError as error:
             if error_code(error) in _UNKNOWN_IMAGE:

@@ -1,0 +1,1 @@
+"""Deployments on a stack of their own: the package is the scope of that stack."""
