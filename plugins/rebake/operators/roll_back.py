@@ -123,7 +123,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
     def _return_to(self, context: Context, ami_id: str) -> str:
         """Roll the image out, unless the fleet runs it."""
         if self._rollout(context, ami_id, Version("", "")).runs_the_image(self._group()):
-            self.log.info("AWS has rolled back already: every instance runs %s, nothing is left to do", ami_id)
+            self.log.info("every instance runs %s already, as after a rollback by AWS: nothing is left to do", ami_id)
             self.wait_for_health({"refresh_id": "", "template_version": "", "status": STILL_THERE})
         version = ImageHook(**self.connection).available(ami_id, "the image to return to").tags.get(tags.VERSION, "")
         self.log.warning(
