@@ -112,8 +112,13 @@ def deploy(service: config.Service) -> DAG:
                 title="Version",
                 description=f"Version of {service.name} to deploy; its artifact is {service.artifact}.",
             ),
-            "commit": Param("", type="string", title="Commit", description="Commit that the artifact was built from."),
-            "build_id": Param("", type="string", title="Build", description="Build that made the artifact."),
+            # The form takes a string that may not be null for required, even with "" for its default.
+            "commit": Param(
+                None, type=["null", "string"], title="Commit", description="Commit that the artifact was built from."
+            ),
+            "build_id": Param(
+                None, type=["null", "string"], title="Build", description="Build that made the artifact."
+            ),
             "force_bake": Param(
                 False,
                 type="boolean",
@@ -121,8 +126,8 @@ def deploy(service: config.Service) -> DAG:
                 description="Bake although an image with the same fingerprint exists.",
             ),
             "ami_id": Param(
-                "",
-                type="string",
+                None,
+                type=["null", "string"],
                 pattern="^(ami-[0-9a-f]+)?$",
                 title="Existing image",
                 description="Deploy this image instead of baking one; it must be one of this service.",
@@ -133,10 +138,10 @@ def deploy(service: config.Service) -> DAG:
             task_id="bake",
             service=service.name,
             version="{{ params.version }}",
-            commit="{{ params.commit }}",
-            build_id="{{ params.build_id }}",
+            commit="{{ params.commit or '' }}",
+            build_id="{{ params.build_id or '' }}",
             force="{{ params.force_bake }}",
-            ami_id="{{ params.ami_id }}",
+            ami_id="{{ params.ami_id or '' }}",
         )
         image = xcom(bake)
         test_image, test_report = test_image_group(ami_id=image, service=service.name, version=xcom(bake, "version"))

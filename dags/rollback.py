@@ -83,8 +83,8 @@ def rollback(service: config.Service) -> DAG:
         default_args=DEFAULT_ARGS,
         params={
             "release": Param(
-                "",
-                type="string",
+                None,
+                type=["null", "string"],
                 pattern=r"^[A-Za-z0-9._+-]*$",
                 title="Release",
                 description="Id, version or image of the release to return to; empty for the one before.",
@@ -92,7 +92,7 @@ def rollback(service: config.Service) -> DAG:
         },
     ) as dag:
         choose_release = ChooseReleaseOperator(
-            task_id="choose_release", service=service.name, release="{{ params.release }}"
+            task_id="choose_release", service=service.name, release="{{ params.release or '' }}"
         )
         image = xcom(choose_release)
         stop_refresh = StopRefreshOperator(

@@ -17,7 +17,8 @@ from stack.layout import Layout
 
 ENVIRONMENT = "local"
 REGION: Final = "eu-west-1"
-ACCESS_KEY = "rebake"
+ACCESS_KEY: Final = "AKIAEMBEDDEDCLOUD"
+"""Any will do. Airflow masks a connection's password wherever a log has it: this one is in no name of ours."""
 
 
 @dataclass

@@ -167,3 +167,10 @@ def test_the_dag_file_needs_no_variable_of_an_environment(project: Path, monkeyp
     monkeypatch.setenv("REBAKE_ENVIRONMENT", "an-environment-without-a-file")
 
     assert _load(project).deploy_webapp.dag_id == "deploy_webapp"
+
+
+def test_the_form_asks_for_nothing_but_the_version(dag: DAG) -> None:
+    """Airflow's form takes a parameter of type string for required, whatever its default is."""
+    required = [name for name, param in dag.params.items() if dag.params.get_param(name).schema["type"] == "string"]
+
+    assert required == ["version"]
