@@ -13,20 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from rebake import paths
 from rebake.exceptions import ConfigError
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
-"""A name that is safe in a DAG id, a parameter path, a tag and an AWS resource name."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from rebake.policy import Policy
+from rebake.strict import Name, Strict
 
 
-class HealthCheck(_Strict):
+class HealthCheck(Strict):
     """The target group's health check (elbv2 API, CreateTargetGroup)."""
 
     path: str = Field("/healthz", pattern=r"^/")
@@ -42,7 +37,7 @@ class HealthCheck(_Strict):
         return self
 
 
-class Fleet(_Strict):
+class Fleet(Strict):
     """What Terraform provisions for a service."""
 
     instance_type: str = "t3.micro"
@@ -64,7 +59,7 @@ class Fleet(_Strict):
         return self
 
 
-class HttpCheck(_Strict):
+class HttpCheck(Strict):
     """One request to the temporary instance and what it must answer."""
 
     path: str = Field(pattern=r"^/")
@@ -72,7 +67,7 @@ class HttpCheck(_Strict):
     contains: str | None = Field(None, description="Text the body must hold; `{version}` is replaced.")
 
 
-class Probe(_Strict):
+class Probe(Strict):
     """The checks that an image must pass on a temporary instance before it is promoted."""
 
     http: tuple[HttpCheck, ...] = (HttpCheck(path="/healthz"),)
@@ -80,7 +75,7 @@ class Probe(_Strict):
     timeout: int = Field(300, ge=10, le=3600, description="Seconds for the instance to pass all of it.")
 
 
-class Rollout(_Strict):
+class Rollout(Strict):
     """Preferences of the instance refresh (Auto Scaling API, RefreshPreferences), and how long it is put up with."""
 
     min_healthy_percentage: int = Field(100, ge=0, le=100)
@@ -159,13 +154,16 @@ class Rollout(_Strict):
         return sum(parts.values()), " + ".join(name for name, seconds in parts.items() if seconds)
 
 
-class Service(_Strict):
+class Service(Strict):
     """One service: `config/services/<service>.yaml`."""
 
     name: Name
     description: str
     artifact: str = Field(description="Path in the project or s3:// address; `{version}` is replaced.")
     base: Name
+    on_new_base: Literal["deploy", "bake", "ignore"] = Field(
+        "bake", description="What a new base of its family starts: a deployment, a bake and its test, or nothing."
+    )
     version_pattern: str = r"^[0-9]+\.[0-9]+\.[0-9]+$"
     fleet: Fleet
     probe: Probe = Probe()
@@ -209,7 +207,7 @@ class Service(_Strict):
         return version
 
 
-class Base(_Strict):
+class Base(Strict):
     """One family of base images: `config/bases/<family>.yaml`."""
 
     name: Name
@@ -223,7 +221,7 @@ class Base(_Strict):
     probe: Probe = Probe(http=())
 
 
-class Network(_Strict):
+class Network(Strict):
     """Where instances are placed; both empty means the account's default VPC and its subnets."""
 
     vpc_id: str = ""
@@ -236,7 +234,7 @@ class Network(_Strict):
         return self
 
 
-class Environment(_Strict):
+class Environment(Strict):
     """One environment: `config/environments/<environment>.yaml`."""
 
     name: Name
@@ -251,9 +249,10 @@ class Environment(_Strict):
     builder_instance_profile: str = Field("", description="Instance profile of builders and probes.")
     poll_seconds: float = Field(15, gt=0, description="Seconds between two looks at AWS while waiting.")
     service_overrides: dict[str, Any] = Field({}, description="Merged over every service file.")
+    policy: Policy = Policy()
 
 
-_Model = TypeVar("_Model", bound=_Strict)
+_Model = TypeVar("_Model", bound=Strict)
 
 
 def _folder(kind: str) -> Path:
