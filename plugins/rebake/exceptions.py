@@ -4,6 +4,7 @@ RebakeError
 ├── ConfigError           a file or a parameter is wrong: correct it and trigger again
 ├── ArtifactError         the artifact is missing or damaged: build or upload it again
 ├── ImageError            an image does not exist, is not ours, or is not usable: choose another
+│   └── RevokedError      an image, or what it was baked on, was revoked: read why, release another
 ├── ToolMissingError      Packer or Terraform cannot be found: install it on the worker
 ├── ToolFailedError       Packer or Terraform ran and failed: read the end of its output
 ├── ToolStoppedError      Packer or Terraform was stopped with its task: clear the task to go on
@@ -30,6 +31,10 @@ class ArtifactError(RebakeError):
 
 class ImageError(RebakeError):
     """Raised when an image is unknown, unavailable, or was not made by Rebake."""
+
+
+class RevokedError(ImageError):
+    """Raised when an image may not be released any more, or was baked on one that may not."""
 
 
 class ToolMissingError(RebakeError):

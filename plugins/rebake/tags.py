@@ -8,6 +8,8 @@ KIND: Final = "rebake:kind"
 """What the resource is: one of the KIND_* values below. Only resources with this tag are ours."""
 SERVICE: Final = "rebake:service"
 """The service, or for a base image the base family."""
+ENVIRONMENT: Final = "rebake:environment"
+"""The environment whose pipeline made the resource: the name of its file in `config/environments`."""
 VERSION: Final = "rebake:version"
 COMMIT: Final = "rebake:commit"
 BUILD_ID: Final = "rebake:build-id"
@@ -22,11 +24,23 @@ DAG_RUN: Final = "rebake:dag-run"
 RELEASE: Final = "rebake:release"
 """On an image: the id of the last release that rolled it out, which names its record."""
 
+REVOKED: Final = "rebake:revoked"
+"""On an image that may not be released any more: why; see `rebake.estate.revocation`."""
+REVOKED_AT: Final = "rebake:revoked-at"
+REVOKED_BY: Final = "rebake:revoked-by"
+"""On an image that is revoked because it was baked on one that is: that one."""
+
+COPIED_TO: Final = "rebake:copied-to"
+"""On an image, set by whoever copies it: the accounts or regions that it was copied to."""
+
 KIND_BASE_IMAGE: Final = "base-image"
 KIND_APP_IMAGE: Final = "app-image"
 KIND_BUILDER: Final = "builder"
 KIND_PROBE: Final = "probe"
 KIND_FLEET: Final = "fleet"
+
+IMAGE_KINDS: Final = frozenset({KIND_BASE_IMAGE, KIND_APP_IMAGE})
+"""An image of ours has one of these kinds. Packer writes its tags last: without them a bake was not finished."""
 
 
 def dag_run_tag(dag_id: str, run_id: str) -> str:

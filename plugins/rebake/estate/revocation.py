@@ -1,0 +1,181 @@
+"""Which images may not be released any more: those that were revoked, and all that were baked on them.
+
+A revocation is a statement on one image, written to its tags. That its descendants are revoked follows from
+`rebake:base-ami`; their tags only repeat it, with `rebake:revoked-by`, for whoever looks at one image. So marks are
+always derived anew from the statements: an undo lifts what follows from it and nothing else, and an image that was
+baked while its base was being revoked is revoked although nobody has marked it yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from rebake import tags
+from rebake.exceptions import ConfigError, ImageError
+from rebake.release import SUCCESSFUL
+
+LONGEST_REASON: Final = 256
+"""Characters that AWS keeps of a tag's value."""
+
+ImageTags = Mapping[str, Mapping[str, str]]
+"""The tags of images by image id."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Why an image may not be released."""
+
+    reason: str
+    at: str
+    """When it was said; UTC in ISO 8601."""
+    by: str
+    """The image that it was said of: itself, or the nearest one below it that was revoked."""
+
+    def labels(self, ami_id: str) -> dict[str, str]:
+        """Return the tags that say so on an image."""
+        said = {tags.REVOKED: self.reason, tags.REVOKED_AT: self.at}
+        return said if ami_id == self.by else {**said, tags.REVOKED_BY: self.by}
+
+    def told_of(self, ami_id: str) -> str:
+        """Return it as the end of a sentence that begins with the image."""
+        whose = "is revoked" if ami_id == self.by else f"was baked on {self.by}, which is revoked"
+        return f"{whose} since {self.at}: {self.reason}"
+
+
+def checked(ami_id: str, reason: str, *, undo: bool) -> tuple[str, str]:
+    """Return image id and reason as they are used: without space around them, the reason in one line.
+
+    Raises:
+        ConfigError: the id is none, or the reason is missing or longer than a tag.
+    """
+    ami_id, reason = ami_id.strip(), " ".join(reason.split())
+    if not re.fullmatch(r"ami-[0-9a-f]{8,17}", ami_id):
+        raise ConfigError(f"{ami_id!r} is no image id; give one such as ami-0123456789abcdef0")
+    if undo:
+        return ami_id, reason
+    if not reason:
+        raise ConfigError(f"say why {ami_id} is revoked: whoever is refused it will read the reason")
+    if len(reason) > LONGEST_REASON:
+        raise ConfigError(
+            f"the reason has {len(reason)} characters, and a tag holds {LONGEST_REASON}: shorten it, or give a link"
+        )
+    return ami_id, reason
+
+
+def statement(ami_id: str, labels: Mapping[str, str]) -> Mark | None:
+    """Return the revocation that was stated of an image itself; none if there is none, or only a base's."""
+    if tags.REVOKED not in labels or tags.REVOKED_BY in labels:
+        return None
+    return Mark(labels[tags.REVOKED], labels.get(tags.REVOKED_AT, "(unknown)"), ami_id)
+
+
+def marks(images: ImageTags) -> dict[str, Mark]:
+    """Return the mark of each image that is revoked, or that descends from one that is."""
+    return _derived(images, {ami_id: mark for ami_id in images if (mark := statement(ami_id, images[ami_id]))})
+
+
+def _derived(images: ImageTags, statements: Mapping[str, Mark]) -> dict[str, Mark]:
+    found = {ami_id: next(_stated(ami_id, images, statements), None) for ami_id in images}
+    return {ami_id: mark for ami_id, mark in found.items() if mark is not None}
+
+
+def _stated(ami_id: str, images: ImageTags, statements: Mapping[str, Mark]) -> Iterator[Mark]:
+    """Yield the statements on an image and on what it was baked on, the nearest first."""
+    seen: set[str] = set()
+    while ami_id in images and ami_id not in seen:
+        seen.add(ami_id)
+        if ami_id in statements:
+            yield statements[ami_id]
+        ami_id = images[ami_id].get(tags.BASE_AMI, "")
+
+
+def after_revoking(images: ImageTags, ami_id: str, reason: str, now: datetime) -> dict[str, Mark | None]:
+    """Return the changes by which an image and its descendants become revoked: a mark each.
+
+    Nothing changes if it is revoked for that reason already; another reason replaces the one before.
+
+    Args:
+        images: every image of ours.
+        ami_id: the image.
+        reason: why.
+        now: UTC.
+
+    Raises:
+        ImageError: the image is not one of ours.
+    """
+    statements = _statements(images, ami_id)
+    before = statements.get(ami_id)
+    at = before.at if before else f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    return _changes(images, statements | {ami_id: Mark(reason, at, ami_id)})
+
+
+def after_undoing(images: ImageTags, ami_id: str) -> dict[str, Mark | None]:
+    """Return the changes by which an image's revocation is taken back: none for each mark that is lifted.
+
+    Descendants that were revoked on their own stay revoked; so do those that descend from another revoked image.
+
+    Raises:
+        ImageError: the image is not one of ours, or is revoked only because it was baked on one that is.
+    """
+    statements = _statements(images, ami_id)
+    mark = _derived(images, statements).get(ami_id)
+    if mark is not None and mark.by != ami_id:
+        raise ImageError(
+            f"{ami_id} {mark.told_of(ami_id)}. Take that one back, {mark.by}, or bake anew on another base"
+        )
+    return _changes(images, {one: mark for one, mark in statements.items() if one != ami_id})
+
+
+def _statements(images: ImageTags, ami_id: str) -> dict[str, Mark]:
+    if ami_id not in images:
+        raise ImageError(
+            f"{ami_id} is no image that Rebake made in this account and region, so it can release none of it: "
+            "only images with the tag rebake:kind are revoked"
+        )
+    return {one: mark for one in images if (mark := statement(one, images[one]))}
+
+
+def _changes(images: ImageTags, statements: Mapping[str, Mark]) -> dict[str, Mark | None]:
+    wanted = _derived(images, statements)
+    every = tags.REVOKED, tags.REVOKED_AT, tags.REVOKED_BY
+    changes: dict[str, Mark | None] = {}
+    for ami_id, labels in images.items():
+        mark = wanted.get(ami_id)
+        if {key: labels[key] for key in every if key in labels} != (mark.labels(ami_id) if mark else {}):
+            changes[ami_id] = mark
+    return changes
+
+
+def services_on(revoked: Mapping[str, Mark], running: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return the services that run a revoked image, with those images.
+
+    Args:
+        revoked: the marks, by image.
+        running: the images that each service's fleet runs or would launch, by service.
+    """
+    found = {service: sorted({ami for ami in images if ami in revoked}) for service, images in running.items()}
+    return {service: images for service, images in sorted(found.items()) if images}
+
+
+def nearest_safe(
+    records: Iterable[Mapping[str, Any]], launchable: Collection[str], revoked: Collection[str]
+) -> Mapping[str, Any] | None:
+    """Return the newest release that succeeded and whose image can be launched and may be; none if there is none.
+
+    Args:
+        records: a service's release records, newest first; no more are taken than needed.
+        launchable: ids of the images that are available.
+        revoked: ids of the images that are revoked, or descend from one that is.
+    """
+    return next(
+        (
+            record
+            for record in records
+            if record["outcome"] == SUCCESSFUL and record["ami_id"] in launchable and record["ami_id"] not in revoked
+        ),
+        None,
+    )
