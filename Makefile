@@ -57,8 +57,8 @@ clean: ## down, and remove everything that was made in this folder
 	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .rebake .venv build; fi
 
 .PHONY: artifact
-artifact: tools ## build build/webapp-VERSION.tar.gz (VERSION=1.2.3)
-	@$(PY) -m examples.webapp.build "$(VERSION)"
+artifact: tools ## build build/webapp-VERSION.tar.gz (VERSION=1.2.3, SERVICE=pages for the other example)
+	@$(PY) -m "examples.$(or $(SERVICE),webapp).build" "$(VERSION)"
 
 .PHONY: deploy
 deploy: ## deploy VERSION=1.2.3 and watch (SERVICE= COMMIT= BUILD_ID= AMI_ID= FORCE_BAKE=1)

@@ -55,14 +55,14 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--rate", type=float, default=50, help="requests a second (default: %(default)s)")
     made = verb("deploy", _deploy, "deploy a version of a service and watch")
     made.add_argument("version")
-    made.add_argument("--service", default="", help="needed only where there are several")
+    made.add_argument("--service", default="", help=f"{demo.SERVICE} if left out, or the only one there is")
     made.add_argument("--commit", default="", help="commit that the version was built from")
     made.add_argument("--build-id", default="", help="build that made the artifact")
     made.add_argument("--ami-id", default="", help="deploy this image of ours instead of baking one")
     made.add_argument("--force-bake", action="store_true", help="bake even if the same image exists")
     made = verb("rollback", _rollback, "roll a service back to an earlier release and watch")
     made.add_argument("--to", default="", help="id, version or image of the release; the one before if left out")
-    made.add_argument("--service", default="", help="needed only where there are several")
+    made.add_argument("--service", default="", help=f"{demo.SERVICE} if left out, or the only one there is")
     made = verb("lineage", _lineage, "tell all that is known of a release, from any end of it")
     made.add_argument("of", help="commit, version, release id, image, refresh or instance")
     made.add_argument("--service", default="", help="look at this one only")
@@ -144,7 +144,8 @@ def _rollback(layout: Layout, options: argparse.Namespace) -> int:
 
 def _service(asked: str) -> str:
     services = config.service_names()
-    service = asked or (services[0] if len(services) == 1 else "")
+    # The sample service is what short commands are about, as long as there is one; and so is the only one.
+    service = asked or next((name for name in services if name == demo.SERVICE or len(services) == 1), "")
     if not service:
         raise InputError(f"name a service: SERVICE={'|'.join(services)}")
     if service not in services:

@@ -138,7 +138,7 @@ def test_a_file_that_is_no_mapping_is_named(files: Path) -> None:
 
 
 def test_an_unknown_name_lists_those_that_there_are(files: Path) -> None:
-    with pytest.raises(ConfigError, match=r"services/shop\.yaml: no such file; known services: webapp"):
+    with pytest.raises(ConfigError, match=r"services/shop\.yaml: no such file; known services: pages, webapp"):
         config.load_service("shop")
     with pytest.raises(ConfigError, match=r"bases/beos\.yaml: no such file; known bases: amazon-linux-2023, debian-12"):
         config.load_base("beos")

@@ -121,7 +121,7 @@ def test_the_error_of_a_task_is_found_in_its_log(entries: list[dict[str, Any]], 
 
 @pytest.mark.parametrize(
     ("service", "version", "named"),
-    [("webapp", "latest", "'latest'"), ("webapp", "", "''"), ("nope", "1.0.0", "known services: webapp")],
+    [("webapp", "latest", "'latest'"), ("webapp", "", "''"), ("nope", "1.0.0", "known services: pages, webapp")],
 )
 def test_what_no_run_could_deploy_is_refused_by_name(service: str, version: str, named: str) -> None:
     with pytest.raises(InputError, match=named):
