@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from rebake.exceptions import RolloutFailedError
 from rebake.faults import error_code
-from rebake.refresh import Version
+from rebake.refresh import Version, active_refresh
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -44,6 +44,22 @@ class AutoScalingHook(AwsBaseHook):
         if not found:
             raise RolloutFailedError(f"Auto Scaling group {name} does not exist in {self.region_name}")
         return dict(found[0])
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return all groups of the account, whoever made them (DescribeAutoScalingGroups)."""
+        pages = self.autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
+            PaginationConfig={"PageSize": 100}
+        )
+        return [dict(group) for page in pages for group in page["AutoScalingGroups"]]
+
+    def active_refresh(self, name: str) -> dict[str, Any] | None:
+        """Return the group's active instance refresh, if there is one (DescribeInstanceRefreshes).
+
+        One request is enough: none can start while one is active, so that is the newest, and the newest come first.
+        """
+        page = self.autoscaling.describe_instance_refreshes(AutoScalingGroupName=name, MaxRecords=10)
+        found = active_refresh(page["InstanceRefreshes"])
+        return dict(found) if found else None
 
     def refreshes(self, name: str) -> list[dict[str, Any]]:
         """Return the group's instance refreshes of the last six weeks, newest first (DescribeInstanceRefreshes).

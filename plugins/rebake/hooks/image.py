@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
 from rebake.faults import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-IMAGE_KINDS: Final = frozenset({tags.KIND_BASE_IMAGE, tags.KIND_APP_IMAGE})
-"""An image of ours has one of these kinds. Packer writes its tags last: without them a bake was not finished."""
+PAGE: Final = 1000
+"""Resources that EC2 tells of in one answer at most; it would choose a smaller number, or none, itself."""
 
 _UNKNOWN: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
-
-
-@dataclass(frozen=True)
-class Image:
-    """One image, as DescribeImages shows it."""
-
-    id: str
-    name: str
-    state: str
-    created: str
-    """UTC, in ISO 8601, so that the text sorts as the time does."""
-    tags: Mapping[str, str]
-    snapshots: tuple[str, ...]
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it has the tags of an image that Rebake finished."""
-        return self.tags.get(tags.KIND) in IMAGE_KINDS
 
 
 class ImageHook(AwsBaseHook):
@@ -119,6 +102,13 @@ class ImageHook(AwsBaseHook):
             }
         )
 
+    def own(self) -> list[Image]:
+        """Return all images of the account, also deprecated and disabled ones (EC2, DescribeImages)."""
+        pages = self.ec2.get_paginator("describe_images").paginate(
+            Owners=["self"], IncludeDeprecated=True, IncludeDisabled=True, PaginationConfig={"PageSize": PAGE}
+        )
+        return [_image(dict(image)) for page in pages for image in page["Images"]]
+
     def unfinished(self, name_prefix: str) -> list[Image]:
         """Return the account's images of a name that have no tags of a finished image.
 
@@ -147,6 +137,9 @@ class ImageHook(AwsBaseHook):
 
 def _image(answer: dict[str, Any]) -> Image:
     disks = (mapping.get("Ebs", {}) for mapping in answer.get("BlockDeviceMappings", []))
+    deprecated = answer.get("DeprecationTime")
+    # AWS names the source of every image. Where it names an instance too, the image was made of that instance.
+    is_copy = not answer.get("SourceInstanceId")
     return Image(
         id=answer["ImageId"],
         name=answer.get("Name", ""),
@@ -154,4 +147,9 @@ def _image(answer: dict[str, Any]) -> Image:
         created=answer.get("CreationDate", ""),
         tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])},
         snapshots=tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")),
+        owner=answer.get("OwnerId", ""),
+        deprecated_at=datetime.fromisoformat(deprecated) if deprecated else None,
+        public=bool(answer.get("Public")),
+        copied_from=answer.get("SourceImageId", "") if is_copy else "",
+        locked=answer.get("DeregistrationProtection", "").startswith("enabled"),
     )

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
+from rebake.estate.inventory import Channel
 from rebake.exceptions import ImageError
 from rebake.faults import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+ROOT: Final = "/rebake"
+"""What all parameters are below."""
 
 CANDIDATE: Final = "candidate"
 """The newest image that passed its checks."""
@@ -119,6 +123,12 @@ class RegistryHook(AwsBaseHook):
         pointers = {channel: self.read(name, channel) for channel in CHANNELS}
         return {channel: pointer.ami_id if pointer else None for channel, pointer in pointers.items()}
 
+    def everything(self) -> list[Channel]:
+        """Return every channel of every service and base family (GetParametersByPath)."""
+        pages = self.ssm.get_paginator("get_parameters_by_path").paginate(Path=ROOT, Recursive=True)
+        found = [(*one["Name"].rsplit("/", 1), one["Value"]) for page in pages for one in page["Parameters"]]
+        return [Channel(name, channel, ami_id) for name, channel, ami_id in found if channel in CHANNELS]
+
     def release(self, name: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None) -> None:
         """Move `current` to the image, and `previous` to where `current` was.
 
@@ -141,7 +151,7 @@ def moved(channels: Mapping[str, str | None], ami_id: str) -> dict[str, str | No
 
 def service_name(service: str) -> str:
     """Return the name under which a service's channels are."""
-    return f"/rebake/{service}"
+    return f"{ROOT}/{service}"
 
 
 def _parameter(name: str, channel: str) -> str:

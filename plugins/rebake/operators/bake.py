@@ -16,14 +16,16 @@ from rebake import artifact, config, packer, recipe, tags
 from rebake.connection import EnvironmentConnection
 from rebake.exceptions import ConfigError, ImageError, ToolFailedError
 from rebake.hooks.builder import BuilderHook
-from rebake.hooks.image import Image, ImageHook
+from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
+from rebake.hooks.revocation import ReleaseStage
 from rebake.tooling import Access, ToolStage, reachable, run_tag, workspace_key
 from rebake.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from rebake.estate.inventory import Image
     from rebake.recipe import Recipe
 
 NOTES: Final = "packer"
@@ -33,7 +35,7 @@ _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off", "none", ""})
 
 
-class _BakeStage(ToolStage, EnvironmentConnection, AwsBaseOperator[ImageHook]):
+class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator[ImageHook]):
     """What baking a base image and baking an application have in common.
 
     A try begins with the removal of what a killed try of the same run left. Then it looks for an image with the
@@ -61,6 +63,7 @@ class _BakeStage(ToolStage, EnvironmentConnection, AwsBaseOperator[ImageHook]):
             ConfigError: a parameter or a file is wrong.
             ArtifactError: the artifact is missing or damaged.
             ImageError: the image to bake upon is not there, or the new one is not usable.
+            RevokedError: the image to bake upon, or the only one of the same inputs, was revoked.
             ToolMissingError: Packer is not on this worker.
             ToolFailedError: Packer failed.
             CloudUnreachableError: the AWS API does not answer.
@@ -85,10 +88,21 @@ class _BakeStage(ToolStage, EnvironmentConnection, AwsBaseOperator[ImageHook]):
             # An image that this very run has baked is the result of an earlier try, forced or not.
             own = next((image for image in found if image.tags.get(tags.DAG_RUN) == run), None)
             if own is not None:
+                self._refuse(own, what, "trigger a new run with force_bake")
                 return own, False
             if found and not force:
-                return found[0], True
+                return self._reusable(found, what), True
             return self._bake(context, what, place, run), False
+
+    def _reusable(self, found: list[Image], what: Recipe) -> Image:
+        """Return the newest image that was not revoked. Where all were, the inputs are what is bad."""
+        good = next((image for image in found if tags.REVOKED not in image.tags), found[0])
+        self._refuse(good, what, "the same inputs make the same image: change them, or set force_bake")
+        return good
+
+    def _refuse(self, image: Image, what: Recipe, way_out: str) -> None:
+        service = what.subject if what.kind == tags.KIND_APP_IMAGE else ""
+        self.refuse_revoked(image.id, f"{what.subject} {what.label}", service=service, way_out=way_out)
 
     def _bake(self, context: Context, what: Recipe, place: Workspace, run: str) -> Image:
         access = Access(self.hook)
@@ -178,6 +192,7 @@ class BakeOperator(_BakeStage):
                 f"image {ami_id} holds version {found} of {service.name}, and {version} was asked for: "
                 f"give version {found}, or another ami_id"
             )
+        self.refuse_revoked(ami_id, f"ami_id of {service.name}", service=service.name)
         return image, True
 
     def _checked(self) -> tuple[config.Service, str]:
@@ -195,7 +210,14 @@ class BakeOperator(_BakeStage):
                 f"there is no base image {service.base} for {service.name}: parameter {parameter} does not exist; "
                 f"run the DAG rebuild_base_image with base={service.base} first"
             )
-        self.hook.available(base_ami, f"base image of {service.name}, from parameter {parameter}")
+        needed = f"base image of {service.name}, from parameter {parameter}"
+        self.hook.available(base_ami, needed)
+        self.refuse_revoked(
+            base_ami,
+            needed,
+            service=service.name,
+            way_out=f"run the DAG rebuild_base_image with base={service.base} and force_bake first",
+        )
         return recipe.Recipe(
             template=recipe.APP,
             subject=service.name,
