@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from rebake.estate.report import DRIFT, LEFTOVERS, RETIRE_IMAGES, Report, Table
+from rebake.hooks.reports import ReportsHook
+
+REGION, BUCKET = "eu-west-1", "rebake-local"
+
+REPORT = Report(
+    kind=RETIRE_IMAGES,
+    environment="local",
+    region=REGION,
+    at=datetime(2026, 3, 1, 4, 30, tzinfo=UTC),
+    title="2 images are due",
+    summary={"dry run": True, "due": 2, "missing fleets": []},
+    tables=(
+        Table("Due", ("image", "why"), (("ami-1", "older than 30 days"), ("ami-2", None))),
+        Table("Kept", ("image", "why"), ()),
+    ),
+)
+
+
+@pytest.fixture
+def hook() -> Iterator[Any]:
+    with mock_aws():
+        boto3.client("s3", region_name=REGION).create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        yield ReportsHook(aws_conn_id=None, region_name=REGION)
+
+
+def test_a_report_is_written_as_json_and_as_a_page(hook: ReportsHook) -> None:
+    key = hook.write(BUCKET, REPORT)
+
+    assert key == "reports/retire-images/20260301T043000Z.json"
+    page = hook.s3.get_object(Bucket=BUCKET, Key=key.replace(".json", ".html"))
+    assert page["ContentType"].startswith("text/html")
+    assert page["Body"].read().decode() == REPORT.to_html()
+
+
+def test_the_newest_report_of_a_kind_is_found(hook: ReportsHook) -> None:
+    for hours in (2, 5, 1):
+        hook.write(BUCKET, replace(REPORT, at=REPORT.at + timedelta(hours=hours), title=f"after {hours} hours"))
+    hook.write(BUCKET, replace(REPORT, kind=DRIFT, at=REPORT.at + timedelta(days=1)))
+
+    found = hook.latest(BUCKET, RETIRE_IMAGES)
+
+    assert found is not None
+    assert found["title"] == "after 5 hours"
+
+
+def test_no_report_is_no_error(hook: ReportsHook) -> None:
+    assert hook.latest(BUCKET, LEFTOVERS) is None
+
+
+def test_a_report_that_was_written_is_read_back_whole() -> None:
+    assert Report.load(json.loads(REPORT.to_json())) == replace(
+        REPORT, summary=json.loads(json.dumps(dict(REPORT.summary)))
+    )
+
+
+def test_what_a_name_smuggles_into_the_page_is_escaped() -> None:
+    evil = replace(REPORT, title="<script>", tables=(Table("<b>", ("<i>",), (("<script>alert(1)</script>",),)),))
+
+    page = evil.to_html()
+
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_text_names_every_fact_and_every_row() -> None:
+    text = REPORT.to_text()
+
+    for part in ("2 images are due", "dry run", "yes", "Due (2)", "ami-1  older than 30 days", "Kept (0)", "none"):
+        assert part in text
+
+
+def test_a_table_of_thousands_of_rows_is_cut_in_the_text_alone() -> None:
+    long = replace(REPORT, tables=(Table("Kept", ("image",), tuple((f"ami-{n}",) for n in range(10_000))),))
+
+    assert "… and 9800 more" in long.to_text()
+    assert len(long.to_text().splitlines()) < 300
+    assert "ami-9999" in long.to_json()
+    assert "ami-9999" in long.to_html()
+
+
+def test_a_kind_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind 'drfit' of a report is none of retire-images"):
+        replace(REPORT, kind="drfit")
