@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rebake import paths
@@ -11,7 +12,6 @@ from rebake.exceptions import ConfigError, ToolFailedError
 from rebake.tools import TERRAFORM, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from rebake.config import Environment, Network, Service
@@ -47,6 +47,9 @@ _SKIPPED_CHECKS: Final = {
     "skip_region_validation": True,
     "skip_requesting_account_id": True,
 }
+Review = Callable[[Mapping[str, Any]], None]
+"""Looks at a plan as `terraform show -json` tells it, and raises where it must not be applied."""
+
 _CHANGES: Final = 2
 """Exit status of `plan -detailed-exitcode` when there is something to change."""
 
@@ -109,7 +112,7 @@ def endpoint_override(endpoint: str) -> dict[str, Any]:
 
 
 class Terraform(Runner):
-    """Applies the fleet module.
+    """Plans and applies the fleet module.
 
     Args:
         workspace: the private folder; the module is copied into it.
@@ -136,8 +139,31 @@ class Terraform(Runner):
         )
         self._endpoint = endpoint
 
-    def apply(self, backend: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(
+        self, backend: Mapping[str, Any], variables: Mapping[str, Any], review: Review | None = None
+    ) -> dict[str, Any]:
         """Plan and apply the fleet; return the module's outputs.
+
+        Args:
+            backend: settings of the S3 backend.
+            variables: the module's variables.
+            review: sees the plan before it is applied, and raises to prevent it.
+
+        Raises:
+            ToolFailedError: Terraform failed; the message has its own errors.
+        """
+        self._enter(backend, variables)
+        if self._plan(f"-lock-timeout={LOCK_TIMEOUT}"):
+            if review is not None:
+                review(self._shown())
+            self.run("apply", "-input=false", "-no-color", f"-lock-timeout={LOCK_TIMEOUT}", PLAN_FILE)
+        return self._outputs()
+
+    def plan(self, backend: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Plan the fleet and change nothing; return the plan as `show -json` tells it, empty if nothing would change.
+
+        The state is not locked: reading it is one request, and a look that held the lock would make a deployment wait.
+        One workspace may be used for one fleet after another: the provider is installed once.
 
         Args:
             backend: settings of the S3 backend.
@@ -146,24 +172,37 @@ class Terraform(Runner):
         Raises:
             ToolFailedError: Terraform failed; the message has its own errors.
         """
+        self._enter(backend, variables)
+        return self._shown() if self._plan("-lock=false") else {}
+
+    def _shown(self) -> dict[str, Any]:
+        shown = self.run("show", "-json", "-no-color", PLAN_FILE, quiet=True)
+        try:
+            plan: dict[str, Any] = json.loads(shown.output)
+        except ValueError as error:
+            raise ToolFailedError(f"`show -json` is not readable: {error}") from error
+        return plan
+
+    def _enter(self, backend: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
         _copy_module(self.folder)
         self._write(BACKEND_FILE, backend)
         self._write(VARIABLES_FILE, variables)
         if self._endpoint:
             self._write(OVERRIDE_FILE, endpoint_override(self._endpoint))
-        self.run("init", "-input=false", "-no-color", f"-backend-config={BACKEND_FILE}")
-        plan = self.run(
+        self.run("init", "-input=false", "-no-color", "-reconfigure", f"-backend-config={BACKEND_FILE}")
+
+    def _plan(self, *options: str) -> bool:
+        """Write the plan's file; return whether there is something to change."""
+        result = self.run(
             "plan",
             "-input=false",
             "-no-color",
             "-detailed-exitcode",
-            f"-lock-timeout={LOCK_TIMEOUT}",
+            *options,
             f"-out={PLAN_FILE}",
             accept=(0, _CHANGES),
         )
-        if plan.status == _CHANGES:
-            self.run("apply", "-input=false", "-no-color", f"-lock-timeout={LOCK_TIMEOUT}", PLAN_FILE)
-        return self._outputs()
+        return result.status == _CHANGES
 
     def explain(self, output: str) -> str:
         """Return Terraform's own errors from its output, or the end of the output where it has none."""

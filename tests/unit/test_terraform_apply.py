@@ -36,7 +36,7 @@ class PretendedTerraform:
         self.options = options
         return self
 
-    def apply(self, backend: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(self, backend: Mapping[str, Any], variables: Mapping[str, Any], _review: Any) -> dict[str, Any]:
         self.applied.append((backend, variables))
         return self.outputs
 

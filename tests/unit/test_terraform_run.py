@@ -69,7 +69,7 @@ def _commands(home: Path) -> list[str]:
 def test_a_fleet_is_initialised_planned_applied_and_read(apply: Callable[..., Any], home: Path) -> None:
     assert apply() == {"launch_template_version": "7"}
     assert _commands(home) == [
-        "init -input=false -no-color -backend-config=backend.tfbackend.json",
+        "init -input=false -no-color -reconfigure -backend-config=backend.tfbackend.json",
         "plan -input=false -no-color -detailed-exitcode -lock-timeout=300s -out=fleet.tfplan",
         "apply -input=false -no-color -lock-timeout=300s fleet.tfplan",
         "output -json -no-color",

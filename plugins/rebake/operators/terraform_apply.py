@@ -37,8 +37,23 @@ class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
 
     log: Any
 
-    def apply_fleet(self, context: Context, service_name: str, *, ami_id: str, version: str) -> dict[str, Any]:
+    def apply_fleet(
+        self,
+        context: Context,
+        service_name: str,
+        *,
+        ami_id: str,
+        version: str,
+        review: terraform.Review | None = None,
+    ) -> dict[str, Any]:
         """Plan and apply the fleet with an image; return the module's outputs, by name.
+
+        Args:
+            context: the task's.
+            service_name: the service.
+            ami_id: the image.
+            version: the application's version in it.
+            review: sees the plan before it is applied, and raises to prevent it.
 
         Raises:
             ConfigError: a file is wrong, or the state's bucket is not there.
@@ -66,6 +81,7 @@ class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
                 outputs = runner.apply(
                     terraform.backend_settings(service.name, self.environment, access.endpoint),
                     terraform.fleet_variables(service, self.environment, network, ami_id=ami_id, version=str(version)),
+                    review,
                 )
             finally:
                 self._runner = None
