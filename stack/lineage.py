@@ -9,6 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, lineage, release, tags
+from rebake.estate.outdated import Standing
+from stack.bases import Bases
 from stack.errors import InputError, StackError
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
@@ -29,11 +31,13 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
     try:
         records = read(stack, services)
         found, via = look_up(stack, records, of)
+        bases = Bases(stack)
+        standings = [bases.standing(record) for record, _ in found]
     except (BotoCoreError, ClientError) as error:
         raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
     if not found:
         raise InputError(explain(records, services, of))
-    return as_json(found) if form == "json" else as_text(found, of, via)
+    return as_json(found, standings) if form == "json" else as_text(found, standings, of, via)
 
 
 def read(stack: Stack, services: Sequence[str]) -> list[dict[str, Any]]:
@@ -79,19 +83,25 @@ def explain(records: Sequence[Any], services: Sequence[str], of: str) -> str:
     )
 
 
-def as_json(found: Sequence[tuple[Any, list[str]]]) -> str:
-    """Return the records for programs, each with what the thing is in it."""
-    return json.dumps([{"found_as": kinds, "record": record} for record, kinds in found], indent=2)
+def as_json(found: Sequence[tuple[Any, list[str]]], standings: Sequence[Standing | None]) -> str:
+    """Return the records for programs, each with what the thing is in it, and how its base stands today."""
+    told = [
+        {"found_as": kinds, "record": record, "base": base.facts if base else None}
+        for (record, kinds), base in zip(found, standings, strict=True)
+    ]
+    return json.dumps(told, indent=2)
 
 
-def as_text(found: Sequence[tuple[Any, list[str]]], of: str, via: str = "") -> str:
+def as_text(
+    found: Sequence[tuple[Any, list[str]]], standings: Sequence[Standing | None], of: str, via: str = ""
+) -> str:
     """Return the records for people, newest first."""
     told = [via] if via else []
     if len(found) > 1:
         told.append(f"{len(found)} releases tell of {of}, the newest first:")
-    for record, kinds in found:
+    for (record, kinds), base in zip(found, standings, strict=True):
         if not via:
             told.append(f"{of}: {', '.join(kinds)} of")
-        told += lineage.lines(lineage.tree(record))
+        told += lineage.lines(lineage.tree(record, base.told if base else ""))
         told.append("")
     return "\n".join(told).strip("\n")

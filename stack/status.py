@@ -10,7 +10,9 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, release, tags, turn
+from rebake.estate.outdated import Standing
 from rebake.exceptions import ConfigError
+from stack.bases import Bases
 from stack.console import table
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
@@ -46,6 +48,7 @@ def render(status: dict[str, Any]) -> str:
             continue
         lines.append(f"  answers          {service['answers']}")
         lines.append(f"  current image    {service['current'] or 'none'}")
+        lines.append(f"  base image       {_base_told(service['base'])}")
         for title in ("current", "previous"):
             lines.append(f"  {title + ' release':<16} {service[f'{title}_release'] or 'none'}")
         lines.append(f"  last run         {_told(service['last_release'])}")
@@ -123,26 +126,33 @@ def _parameter(stack: Stack, name: str) -> str | None:
 
 
 def _releases(stack: Stack, service: str) -> dict[str, Any]:
-    """Return the images of the channels, the releases that they are of, the newest record, and who is at it now."""
+    """Return the channels' images, their releases, the current one's base, the newest record, who is at it now."""
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
     images = {name: _parameter(stack, f"/rebake/{service}/{name}") for name in (CURRENT, PREVIOUS)}
     ids: dict[str, str | None] = dict.fromkeys(images)
     newest: dict[str, Any] | None = None
+    base: Standing | None = None
     for record in release.records(s3, bucket, service):
         newest = newest or record
         for name, image in images.items():
             if record["outcome"] == release.SUCCESSFUL and record["ami_id"] == image and not ids[name]:
                 ids[name] = record["release_id"]
+                base = Bases(stack).standing(record) if name == CURRENT else base
         if all(ids[name] or not image for name, image in images.items()):
             break
     now = turn.read(s3, bucket, service)
     return {
         "current": images[CURRENT],
+        "base": base.facts | {"told": base.told} if base else None,
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
         "last_release": newest,
         "turn": now.holder if now is not None and now.is_open(dt.datetime.now(dt.UTC)) else None,
     }
+
+
+def _base_told(base: dict[str, Any] | None) -> str:
+    return f"{base['base_ami']}  {base['told']}" if base else "not known"
 
 
 def _told(record: dict[str, Any] | None) -> str:

@@ -73,14 +73,19 @@ def find(records: Sequence[Record], of: str) -> list[tuple[Record, list[str]]]:
     return [(record, kinds) for record, kinds in found if kinds]
 
 
-def tree(record: Record) -> Node:
-    """Return a record as a chain: each line made the one below it."""
+def tree(record: Record, base: str = "") -> Node:
+    """Return a record as a chain: each line made the one below it.
+
+    Args:
+        record: of a release.
+        base: how its base image stands today, in words; the record itself tells of its own time only.
+    """
     template = record["launch_template"]
     image = Node(
         f"image {record['ami_id'] or _NOT_YET}{' (existed already)' if record['ami_id'] and record['reused'] else ''}"
     )
-    base = f"base image {record['base_ami']}" if record["base_ami"] else f"base image {_NOT_YET}"
-    fingerprint = Node(f"fingerprint {record['fingerprint'] or _NOT_YET}", [Node(base), image])
+    below = Node(f"base image {record['base_ami'] or _NOT_YET}{base and f' ({base})'}")
+    fingerprint = Node(f"fingerprint {record['fingerprint'] or _NOT_YET}", [below, image])
     if record["template_version"]:
         fingerprint.below.insert(0, Node(f"template version {record['template_version']}"))
     version = Node(f"version {record['version']} of {record['service']}", [fingerprint])

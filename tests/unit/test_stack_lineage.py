@@ -16,6 +16,7 @@ from rebake import release, turn
 from rebake.turn import Claim, Kind
 from stack import __main__ as command
 from stack import follow, lineage, status
+from stack.bases import Bases
 from stack.errors import InputError
 from tests.unit.test_lineage import COMMIT, record
 
@@ -108,14 +109,14 @@ def test_what_nobody_knows_is_said_with_what_there_is(stack: Any, of: str) -> No
     with pytest.raises(InputError) as told:
         lineage.run(stack, of, "", "text")
 
-    assert f"none of the 3 release records of webapp tells of '{of}'" in str(told.value)
+    assert f"none of the 3 release records of pages, webapp tells of '{of}'" in str(told.value)
     assert "The newest releases: webapp-20261123T183003-1.3.0, " in str(told.value)
 
 
 def test_nothing_to_look_for_and_an_unknown_service_are_wrong_input(stack: Any) -> None:
     with pytest.raises(InputError, match="make lineage OF=<commit"):
         lineage.run(stack, "", "", "text")
-    with pytest.raises(InputError, match="no service 'shop': one of webapp"):
+    with pytest.raises(InputError, match="no service 'shop': one of pages, webapp"):
         lineage.run(stack, "1.1.0", "shop", "text")
 
 
@@ -139,11 +140,49 @@ def test_status_tells_the_last_outcome_and_the_releases_by_id(stack: Any) -> Non
 def test_status_of_a_service_without_a_release_says_none(stack: Any) -> None:
     assert status._releases(stack, "shop") == {
         "current": None,
+        "base": None,
         "current_release": None,
         "previous_release": None,
         "last_release": None,
         "turn": None,
     }
+
+
+def _promote_bases(stack: Any, *images: str) -> None:
+    ssm = stack.cloud.client("ssm")
+    for image in images:
+        ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value=image, Type="String", Overwrite=True)
+
+
+def test_a_release_on_an_old_base_is_told_as_outdated_with_its_age_by_lineage(stack: Any) -> None:
+    _promote_bases(stack, "ami-0ba5e", "ami-0new")
+
+    assert "base image ami-0ba5e (outdated for 0 minutes: debian-12 is at ami-0new)" in lineage.run(
+        stack, "1.2.0", "", "text"
+    )
+    (found,) = json.loads(lineage.run(stack, "1.2.0", "", "json"))
+    assert (found["base"]["outdated"], found["base"]["newest"]) == (True, "ami-0new")
+
+
+def test_status_tells_for_the_current_release_whether_its_base_is_outdated(stack: Any) -> None:
+    _promote_bases(stack, "ami-0ba5e")
+    assert status._releases(stack, "webapp")["base"]["outdated"] is False
+
+    _promote_bases(stack, "ami-0new")
+    found = status._releases(stack, "webapp")
+
+    assert (found["base"]["outdated"], found["base"]["days"]) == (True, 0)
+    service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
+    told = status.render(
+        {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}, "services": {"webapp": service}}
+    )
+    assert "  base image       ami-0ba5e  outdated for 0 minutes: debian-12 is at ami-0new" in told
+
+
+def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stack: Any) -> None:
+    gone = record(5, service="gone", release_id="gone-20261123T183005-1.5.0")
+
+    assert Bases(stack).standing(gone) is None
 
 
 @pytest.fixture
