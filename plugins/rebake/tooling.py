@@ -70,9 +70,10 @@ def run_tag(context: Context) -> str:
 
 
 def workspace_key(context: Context) -> str:
-    """Return the key of the workspace that all tries of this task share."""
+    """Return the key of the workspace that all tries of this task share; each part of a mapped task has its own."""
     ti = context["ti"]
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}"
+    part = getattr(ti, "map_index", -1)
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{f'/{part}' if part >= 0 else ''}"
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -22,6 +24,8 @@ from rebake.workspace import workspace
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from rebake.config import Environment, Network, Service
+
 RETURNED: Final = "launch_template_version"
 PUSHED: Final = (
     "launch_template_id",
@@ -30,6 +34,23 @@ PUSHED: Final = (
     "url",
     "load_balancer_dns_name",
 )
+
+
+@dataclass(frozen=True)
+class FleetTool:
+    """Terraform, and what every fleet of the environment is declared with."""
+
+    runner: terraform.Terraform
+    environment: Environment
+    network: Network
+    endpoint: str
+
+    def files(self, service: Service, *, ami_id: str, version: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the backend's settings and the module's variables for a service with an image."""
+        return (
+            terraform.backend_settings(service.name, self.environment, self.endpoint),
+            terraform.fleet_variables(service, self.environment, self.network, ami_id=ami_id, version=str(version)),
+        )
 
 
 class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
@@ -63,10 +84,28 @@ class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
             AirflowSkipException: another run has taken the service's turn.
         """
         service = config.load_service(service_name, self.environment)
-        hook = NetworkHook(**self.connection)
-        with reachable(hook):
+        with reachable(self.turns):
             self._check_bucket()
             self.check_turn(service_name, context)
+        with self.fleet_tool(context) as tool:
+            outputs = tool.runner.apply(*tool.files(service, ami_id=ami_id, version=version), review)
+        missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
+        if missing:
+            raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
+        self.log.info("%s launches %s with template version %s", outputs["url"], ami_id, outputs[RETURNED])
+        return outputs
+
+    @contextlib.contextmanager
+    def fleet_tool(self, context: Context) -> Iterator[FleetTool]:
+        """Give out Terraform in a workspace of this task's own; a kill of the task goes to it.
+
+        Raises:
+            ConfigError: the connection has no credentials, or the network cannot be told.
+            ToolMissingError: Terraform is not on this worker.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        hook = NetworkHook(**self.connection)
+        with reachable(hook):
             network = hook.resolve(self.environment.network)
             access = Access(hook)
         with workspace(workspace_key(context)) as place:
@@ -78,18 +117,9 @@ class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
                 secrets=access.secrets,
             )
             try:
-                outputs = runner.apply(
-                    terraform.backend_settings(service.name, self.environment, access.endpoint),
-                    terraform.fleet_variables(service, self.environment, network, ami_id=ami_id, version=str(version)),
-                    review,
-                )
+                yield FleetTool(runner, self.environment, network, access.endpoint)
             finally:
                 self._runner = None
-        missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
-        if missing:
-            raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
-        self.log.info("%s launches %s with template version %s", outputs["url"], ami_id, outputs[RETURNED])
-        return outputs
 
     def _check_bucket(self) -> None:
         bucket = self.environment.bucket
