@@ -53,6 +53,10 @@ class Drift(Strict):
     """What counts as drift, and what follows."""
 
     max_instance_age_days: float = Field(90, gt=0, description="Age in days from which an instance is too old.")
+    concurrent_plans: int = Field(4, ge=1, le=32, description="Fleets that Terraform plans at the same time.")
+    approval_minutes: float = Field(
+        45, gt=0, description="Minutes that a repair waits for approval; then none is done."
+    )
     remediate: Remedies = Remedies()
 
 
