@@ -55,7 +55,7 @@ class Drift(Strict):
     max_instance_age_days: float = Field(90, gt=0, description="Age in days from which an instance is too old.")
     concurrent_plans: int = Field(4, ge=1, le=32, description="Fleets that Terraform plans at the same time.")
     approval_minutes: float = Field(
-        45, gt=0, description="Minutes that a repair waits for approval; then none is done."
+        45, gt=0, description="Minutes for which a repair waits for approval."
     )
     remediate: Remedies = Remedies()
 
