@@ -8,6 +8,7 @@ The last word counts:
 
 * a deployment waits for the run that has the turn;
 * a rollback takes the turn from a deployment at once, which then ends as *superseded* before its next effect;
+* a repair of drift takes a turn that nobody has, or none: it asks for nothing new, and so supersedes nobody;
 * a run that was asked for before another that has had the turn since is superseded, too. So clearing the run of
   yesterday's deployment cannot bring yesterday's version back.
 
@@ -44,6 +45,7 @@ class Kind(StrEnum):
 
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Claim:
         """
         if turn is None or turn.holder == self.run:
             return True
-        overrides = self.kind is Kind.ROLLBACK and turn.kind is Kind.DEPLOY and turn.is_open(now)
+        overrides = self.kind is Kind.ROLLBACK and turn.kind is not Kind.ROLLBACK and turn.is_open(now)
         if turn.asked > self.asked and not overrides:
             raise SupersededError(
                 f"{turn.holder}, which was asked for later, "
@@ -161,6 +163,19 @@ def take(s3: S3Client, bucket: str, service: str, claim: Claim, *, now: datetime
             after = claim.take(before, moment)
         if _write(s3, bucket, service, after, etag):
             return after
+
+
+def take_if_free(s3: S3Client, bucket: str, service: str, run: str, span: timedelta) -> Turn | None:
+    """Take a turn that nobody has, to bring back what was asked for before; none if somebody has it.
+
+    The claim is as old as the last turn: a deployment that is baking meanwhile gets its turn afterwards.
+    """
+    before = read(s3, bucket, service)
+    asked = before.asked if before else datetime.now(UTC)
+    try:
+        return take(s3, bucket, service, Claim(run, Kind.REPAIR, asked, span))
+    except SupersededError:
+        return None
 
 
 def check(s3: S3Client, bucket: str, service: str, run: str) -> None:

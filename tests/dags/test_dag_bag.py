@@ -16,6 +16,7 @@ HEADINGS = ("## When this DAG runs", "## Race conditions")
 
 EXPECTED = {
     "deploy.py": {f"deploy_{name}" for name in config.service_names()},
+    "detect_drift.py": {"detect_drift"},
     "rebuild_base_image.py": {"rebuild_base_image"},
     "rollback.py": {f"rollback_{name}" for name in config.service_names()},
 }

@@ -1,0 +1,212 @@
+"""The stages of `detect_drift` that repair: a person's approval, the repair under the service's turn, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from rebake import config, tags, turn
+from rebake.connection import EnvironmentConnection
+from rebake.estate import plan, posture
+from rebake.estate.finding import Finding, Kind
+from rebake.faults import persist
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.exposure import ExposureHook
+from rebake.hooks.image import ImageHook
+from rebake.hooks.instance import InstanceHook
+from rebake.hooks.network import NetworkHook
+from rebake.hooks.registry import CURRENT, RegistryHook, service_name
+from rebake.hooks.turns import TurnsHook
+from rebake.operators.report_drift import OUTCOME
+from rebake.operators.terraform_apply import RETURNED, FleetStage
+from rebake.refresh import Version
+from rebake.rollout import Rollout
+from rebake.tooling import reachable, run_tag
+from rebake.waiting import RolloutWait
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+REPAIRED: Final = "repaired"
+
+
+class ApproveRepairsOperator(ApprovalOperator):
+    """Ask a person whether the repairs shall be done, for as long as policy says; no answer is a no.
+
+    It waits without a worker's slot. Skipped where there is nothing to ask.
+
+    Args:
+        **kwargs: those of `ApprovalOperator`; `body` is what is asked.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(defaults=[self.REJECT], **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        """Ask.
+
+        Raises:
+            AirflowSkipException: there is nothing to ask.
+        """
+        if not self.body:
+            raise AirflowSkipException("policy asks for no approval, or nothing is to be repaired")
+        self.response_timeout = timedelta(minutes=config.load_environment().policy.drift.approval_minutes)
+        return super().execute(context)
+
+
+class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
+    """Repair what was found at one service, under the service's turn; leave it alone where a run is changing it.
+
+    * Posture: openings of security groups are closed, instances made to ask for metadata tokens.
+    * Infrastructure: the fleet is planned with the image of the current release and applied, if the plan would change
+      what was found and nothing else.
+    * Image: the same, and then an instance refresh to that image; instances that run it stay.
+
+    The turn is given back by `GiveTurnBackOperator`. A repair is no release: `current` stays, and no record is written.
+    Further XCom key: `outcome`.
+
+    Args:
+        service: name of the service (templated).
+        auto_scaling_group_name: its group (templated).
+        findings: what is to be repaired, see `Finding.dump` (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = NetworkHook
+    template_fields: Sequence[str] = aws_template_fields("service", "auto_scaling_group_name", "findings")
+
+    def __init__(
+        self, *, service: str, auto_scaling_group_name: str, findings: list[dict[str, Any]], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.service = service
+        self.auto_scaling_group_name = auto_scaling_group_name
+        self.findings = findings
+
+    def execute(self, context: Context) -> str:
+        """Return what was repaired, in words; by deferring, where a refresh is to be waited for.
+
+        Raises:
+            AirflowSkipException: a run is changing the service, or the fleet is no longer as it was found.
+            ToolFailedError: Terraform failed.
+            RolloutFailedError: the refresh did not end well, or another one is active.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        found = [Finding.load(one) for one in self.findings]
+        kinds = {one.kind for one in found}
+        try:
+            with reachable(self.hook):
+                self._take_turn(context)
+                if Kind.POSTURE in kinds:
+                    self._close([one for one in found if one.kind is Kind.POSTURE])
+            if kinds - {Kind.POSTURE}:
+                wanted, ami_id = self._apply(context, found)
+                if Kind.IMAGE in kinds:
+                    self._roll(context, wanted, ami_id)
+        except AirflowSkipException as skip:
+            self._tell(context, f"left alone: {skip}")
+            raise
+        return self._tell(context, REPAIRED)
+
+    def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> str:
+        """Return what was repaired, now that the fleet is healthy.
+
+        Raises:
+            RolloutFailedError: it did not become healthy in time.
+        """
+        status = super().execute_complete(context, event, wait)
+        how = f"by instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "without a refresh"
+        return self._tell(context, f"{REPAIRED} {how}: {status}")
+
+    def _tell(self, context: Context, outcome: str) -> str:
+        context["ti"].xcom_push(key=OUTCOME, value={"service": self.service, OUTCOME: outcome})
+        self.log.info("%s: %s", self.service, outcome)
+        return outcome
+
+    def _take_turn(self, context: Context) -> None:
+        rollout = config.load_service(self.service, self.environment).rollout
+        span = timedelta(seconds=rollout.timeout) + turn.SLACK
+        bucket = self.environment.bucket
+        taken = turn.take_if_free(self.turns.s3, bucket, self.service, run_tag(context), span)
+        if taken is None:
+            raise AirflowSkipException(f"another run is changing {self.service}; the next look tells what is left")
+
+    def _close(self, found: list[Finding]) -> None:
+        hook = ExposureHook(**self.connection)
+        for group in persist(hook.groups):
+            for opening in posture.doors(group, found):
+                self.log.warning("closing %s from %s in %s (%s)", opening.ports, opening.source, group.id, group.name)
+                persist(lambda group=group, opening=opening: hook.close(group.id, opening))  # type: ignore[misc]
+        for instance_id in sorted({one.resource for one in found if one.check == "imdsv1"}):
+            self.log.warning("requiring metadata tokens of %s", instance_id)
+            persist(lambda instance_id=instance_id: hook.require_tokens(instance_id))  # type: ignore[misc]
+
+    def _apply(self, context: Context, found: list[Finding]) -> tuple[Version, str]:
+        """Return the template version that launches the current image, and that image, now that it is applied."""
+        registry = RegistryHook(**self.connection)
+        current = persist(lambda: registry.read(service_name(self.service), CURRENT))
+        if current is None:
+            raise AirflowSkipException(f"{self.service} has no current release to return to")
+        image = ImageHook(**self.connection).available(current.ami_id, "the image of the current release")
+        expected = {one.seen for one in found if one.kind is Kind.INFRASTRUCTURE}
+
+        def review(planned: Mapping[str, Any]) -> None:
+            others = [one for one in plan.findings(self.service, planned) if one.seen not in expected]
+            if others:
+                raise AirflowSkipException(
+                    f"the plan would change more than may be repaired: {', '.join(one.id for one in others)}"
+                )
+
+        version = image.tags.get(tags.VERSION, "")
+        outputs = self.apply_fleet(context, self.service, ami_id=image.id, version=version, review=review)
+        return Version(str(outputs["launch_template_id"]), str(outputs[RETURNED])), image.id
+
+    def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
+        """Bring every instance to the image, and defer until the fleet is healthy."""
+        self.check_turn(self.service, context)
+        begun = Rollout(
+            autoscaling=AutoScalingHook(**self.connection),
+            instances=InstanceHook(**self.connection),
+            service=config.load_service(self.service, self.environment),
+            group_name=self.auto_scaling_group_name,
+            wanted=wanted,
+            ami_id=ami_id,
+            by_image=True,
+            asked=context["dag_run"].run_after,
+            log=self.log,
+        ).begin()
+        wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": "StillThere"}
+        if not begun.refresh_id:
+            self.wait_for_health(wait)
+        self.wait_for_refresh(context, wait)
+
+
+class GiveTurnBackOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
+    """Give the turn of a repair back, however it ended; return whether the run had it.
+
+    Args:
+        service: name of the service (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = TurnsHook
+    template_fields: Sequence[str] = aws_template_fields("service")
+
+    def __init__(self, *, service: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
+
+    def execute(self, context: Context) -> bool:
+        """Give it back.
+
+        Raises:
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        with reachable(self.hook):
+            return turn.give_back(self.hook.s3, self.environment.bucket, self.service, run_tag(context))
