@@ -35,15 +35,21 @@ def parse(arguments: list[str]) -> Settings:
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
     parser.add_argument("--name", type=_name, required=True, help="tells clouds on one engine apart")
     parser.add_argument("--port", type=int, required=True, help="port of the API; 0 takes a free one")
-    parser.add_argument("--engine", required=True, help="container engine: unix:///path/to.sock")
-    parser.add_argument("--os-image", required=True, help="the engine's image that instances boot from")
+    parser.add_argument("--engine", default="", help="container engine: unix:///path/to.sock")
+    parser.add_argument("--os-image", default="", help="the engine's image that instances boot from")
+    parser.add_argument(
+        "--metadata-only", action="store_true", help="no engine: instances are records, for tests of scale and policies"
+    )
     parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--region", default="eu-west-1", help="the one region with instances (default: %(default)s)")
     parser.add_argument("--memory", default="512m", help="memory cap of an instance (default: %(default)s)")
     network = parser.add_mutually_exclusive_group()
     network.add_argument("--network-cidr", type=_cidr, help="subnet of the instances (default: derived from the name)")
     network.add_argument("--network", help="put the instances into this existing network of the engine")
-    return Settings(**vars(parser.parse_args(arguments)))
+    settings = Settings(**vars(parser.parse_args(arguments)))
+    if settings.metadata_only == bool(settings.engine and settings.os_image):
+        parser.error("give --engine and --os-image, or --metadata-only")
+    return settings
 
 
 def main() -> int:

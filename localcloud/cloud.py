@@ -44,6 +44,18 @@ class Cloud:
     def __post_init__(self) -> None:
         self.faults = Faults(self.clock)
 
+    def in_background(self, name: str, work: Callable[[], None]) -> None:
+        """Do what takes a machine's time in a thread of its own; where none runs, at once.
+
+        Args:
+            name: The thread's name, for logs.
+            work: Takes the lock itself where it changes moto's state.
+        """
+        if self.engine.runs_machines:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        else:
+            work()
+
     @property
     def ec2(self) -> Any:
         """The region's EC2 backend in moto."""

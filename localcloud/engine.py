@@ -11,6 +11,7 @@ import hashlib
 import io
 import ipaddress
 import itertools
+import socket
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,9 @@ from localcloud.exceptions import EngineError, ImageInUseError, LocalCloudError
 
 LABEL = "rebake.localcloud"
 INSTANCE_LABEL = "rebake.instance"
+
+PRIVATE = "/var/lib/localcloud/"
+"""Where user data lies in an instance, which may hold secrets."""
 
 STOP_SECONDS = 20
 """How long an instance may take to shut down before it is cut off; systemd itself needs well under one."""
@@ -54,6 +58,9 @@ class Engine:
         name: The cloud's name: lower-case letters, digits and dashes.
         memory: Memory cap of an instance, in Docker's notation.
     """
+
+    runs_machines = True
+    """Whether something runs behind an instance: booting takes time then, and somebody answers at its address."""
 
     def __init__(self, url: str, name: str, memory: str = "512m") -> None:
         self.url = url
@@ -153,7 +160,7 @@ class Engine:
             image: Reference or id of the engine's image.
             address: Its address in the instances' network.
             hostname: Its host name.
-            files: Contents by absolute path, put into it before its first boot, readable by root alone.
+            files: Contents by absolute path, put into it before its first boot; what lies in PRIVATE is for root alone.
 
         Raises:
             EngineError: the image does not exist, or the engine refuses.
@@ -212,6 +219,14 @@ class Engine:
         with _translated("cannot list the containers"):
             containers = self._api.containers(filters=self._mine())
         return {container["Labels"][INSTANCE_LABEL] for container in containers}
+
+    def answers(self, address: str) -> bool:
+        """Say whether an SSH server greets at an instance's address."""
+        try:
+            with socket.create_connection((address, 22), timeout=1) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
 
     def deaths(self) -> Iterator[str]:
         """Yield the id of each instance whose container exits, for as long as the engine's event stream lasts."""
@@ -381,7 +396,7 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
         for path, content in files.items():
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size = len(content)
-            member.mode = 0o600
+            member.mode = 0o600 if path.startswith(PRIVATE) else 0o644
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 

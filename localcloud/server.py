@@ -25,6 +25,7 @@ from localcloud.engine import Engine
 from localcloud.exceptions import LocalCloudError
 from localcloud.faults.middleware import FaultyApi
 from localcloud.faults.responses import administer
+from localcloud.records import Records
 from localcloud.requestlog import RequestLog, read_body
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,9 @@ class Settings:
 
     name: str
     port: int
-    engine: str
-    os_image: str
+    engine: str = ""
+    os_image: str = ""
+    metadata_only: bool = False
     bind: str = "127.0.0.1"
     region: str = "eu-west-1"
     memory: str = "512m"
@@ -137,17 +139,19 @@ class Application:
             "name": self.cloud.name,
             "region": self.cloud.region,
             "account_id": self.cloud.account_id,
+            "instances": "containers" if self.cloud.engine.runs_machines else "records",
             "network": self.cloud.engine.network_name,
             "network_cidr": self.cloud.engine.cidr,
         }
 
 
-def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[Cloud], None] = lambda _: None) -> None:
     """Run the embedded cloud until SIGTERM, SIGINT or SIGHUP, then remove all it made.
 
     Args:
         settings: What to run.
         announce: Called once with the API's address, when it answers.
+        fill: Puts in place what the cloud begins with; called before the API answers.
 
     Raises:
         LocalCloudError: it cannot start; the text says why and what to do.
@@ -158,7 +162,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.name))
         listener = stack.enter_context(_listen(settings.bind, settings.port))
-        engine = Engine(settings.engine, settings.name, settings.memory)
+        engine = (
+            Records(settings.name)
+            if settings.metadata_only
+            else Engine(settings.engine, settings.name, settings.memory)
+        )
         engine.connect()
         os_image = engine.image_id(settings.os_image)
         if os_image is None:
@@ -176,6 +184,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         for part in install(cloud, os_image):
             part.start()
             stack.callback(part.stop)
+        fill(cloud)
         server = _http_server(listener, Application(cloud, _moto_application(), RequestLog()))
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()

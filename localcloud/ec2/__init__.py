@@ -20,25 +20,26 @@ def install(cloud: Cloud, os_image: str) -> Watch:
         The watch over the machines, to be started.
     """
     import moto.ec2.models.instances
+    import moto.ec2.models.launch_templates
     from moto.ec2.models import ec2_backends
-    from moto.ec2.models.launch_templates import LaunchTemplate
     from moto.ec2.responses import EC2Response
 
-    from localcloud.ec2 import responses, templates
+    from localcloud.ec2 import responses
     from localcloud.ec2.images import ImageRules
     from localcloud.ec2.instances import LocalInstance
     from localcloud.ec2.models import LocalEC2Backend, Watch
+    from localcloud.ec2.templates import LocalTemplate
 
     LocalInstance.cloud = cloud
     ImageRules.cloud = cloud
-    # moto's backend makes instances by this name; and makes backends of the class that its dictionary holds.
+    # moto's backend makes both by these names; and makes backends of the class that its dictionary holds.
     moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
+    moto.ec2.models.launch_templates.LaunchTemplate = LocalTemplate  # type: ignore[misc]
     ec2_backends.clear()
     ec2_backends.backend = LocalEC2Backend
     answers: Any = EC2Response
-    answers.create_image = responses.create_image
-    LaunchTemplate.create_version = templates.create_version  # type: ignore[method-assign]
-    answers.get_console_output = responses.get_console_output
+    for action in responses.ACTIONS:
+        setattr(answers, action.__name__, action)
     answers._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
     cloud.ec2.seed_image(os_image)
     return Watch(cloud)

@@ -8,9 +8,17 @@ GUIDE = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide"
 LIFECYCLE = f"[user guide]({GUIDE}/ec2-instance-lifecycle.html)"
 USER_DATA = f"[user guide]({GUIDE}/user-data.html)"
 IMAGES = f"[user guide]({GUIDE}/creating-an-ami-ebs.html)"
+DEPRECATE = f"[user guide]({GUIDE}/ami-deprecate.html)"
+DISABLE = f"[user guide]({GUIDE}/disable-an-ami.html)"
+SOURCE = f"[user guide]({GUIDE}/identify-source-ami-used-to-create-new-ami.html)"
 DEREGISTER = f"[user guide]({GUIDE}/deregister-ami.html)"
+IMDS = f"[user guide]({GUIDE}/configuring-IMDS-new-instances.html)"
 METADATA = f"[user guide]({GUIDE}/ec2-instance-metadata.html)"
 SECURITY = f"[user guide]({GUIDE}/ec2-security-groups.html)"
+REFERENCE = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference"
+DELETE_VERSIONS = f"[API, DeleteLaunchTemplateVersions]({REFERENCE}/API_DeleteLaunchTemplateVersions.html)"
+OPTIONS = f"[API, ModifyInstanceMetadataOptions]({REFERENCE}/API_ModifyInstanceMetadataOptions.html)"
+PAGES = "[developer guide](https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-pagination.html)"
 TEMPLATES = f"[user guide]({GUIDE}/ec2-launch-templates.html)"
 
 BEHAVIOURS = (
@@ -27,12 +35,44 @@ BEHAVIOURS = (
     Behaviour("CreateImage holds the disk; the instance reboots unless NoReboot", IMAGES,
               "test_a_running_instance_is_rebooted_for_its_image_unless_told_not_to"),
     Behaviour("Tags go to the image and its snapshots", IMAGES, "test_tags_go_to_the_image_and_its_snapshots"),
+    Behaviour("An image says that it supports IMDSv2", IMDS, "test_an_image_that_is_told_to_demand_imds_v2_says_so"),
+    Behaviour("Instances of such an image demand IMDSv2, unless the launch says otherwise", IMDS,
+              "test_instances_of_an_image_that_demands_imds_v2_demand_it"),
+    Behaviour("ModifyInstanceMetadataOptions leaves what it does not name", OPTIONS,
+              "test_metadata_options_that_are_not_named_stay", note="Applied at once."),
+    Behaviour("Images can be deprecated from a later minute on; owners see them all the same", DEPRECATE,
+              "test_a_deprecated_image_has_the_minute_and_is_still_listed_for_its_owner",
+              note="That public images may not be deprecated more than 2 years ahead is not checked."),
+    Behaviour("A disabled image is hidden, and cannot be launched or shared", DISABLE,
+              "test_a_disabled_image_is_hidden_and_cannot_be_launched",
+              note="Named by its id and without IncludeDisabled the list is empty; AWS does not say."),
+    Behaviour("Disabling removes launch permissions for good", DISABLE,
+              "test_disabling_ends_all_sharing_and_enabling_does_not_bring_it_back"),
+    Behaviour("Snapshots of a registered image are in use, disabled or not", DISABLE,
+              "test_snapshots_of_a_disabled_image_stay_in_use"),
+    Behaviour("DeregisterImage deletes snapshots if told to", DEREGISTER,
+              "test_deregistering_takes_the_snapshots_along_if_told_to"),
+    Behaviour("Launches of a disabled or deregistered image fail, also those of a group", DISABLE,
+              "test_a_group_tells_that_its_image_is_gone"),
+    partial("An image names the one it was made from", SOURCE, "test_a_copy_names_the_image_it_was_made_from",
+            "Copies within the region only."),
     Behaviour("DeregisterImage frees the snapshot", DEREGISTER,
               "test_deregistering_removes_the_engines_image_and_frees_the_snapshot"),
     Behaviour("Launch templates give image, user data, tags and shutdown behaviour", TEMPLATES,
               "test_a_launch_template_gives_image_user_data_tags_and_shutdown_behavior"),
+    Behaviour("Launch template versions are deleted each for itself, and never the default one", DELETE_VERSIONS,
+              "test_versions_that_cannot_go_are_told_beside_those_that_went",
+              note="The error code of the default version is not documented; ours is unexpectedError."),
+    Behaviour("The number of a deleted launch template version is not used again", TEMPLATES,
+              "test_the_number_of_a_deleted_version_is_never_used_again"),
+    partial("Long lists come in pages", PAGES,
+            "test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for",
+            "A request without MaxResults gets the largest page, where AWS may give more; DescribeInstances counts "
+            "reservations."),
     partial("Security groups may not be deleted while in use", SECURITY,
             "test_a_security_group_can_go_once_its_instance_is_terminated", "They filter nothing."),
+    Behaviour("An instance finds its id where cloud-init writes it", METADATA,
+              "test_any_user_of_an_instance_can_read_its_id"),
     absent("Instance metadata, and credentials by instance profile", METADATA, "There is no such service."),
     absent("Instance types, volumes, public addresses, subnets' address ranges", LIFECYCLE, "Records only."),
     absent("RunInstances launches up to MaxCount", LIFECYCLE, "MinCount instances are launched."),
@@ -46,8 +86,25 @@ ACTIONS = {
     "TerminateInstances": "removes container, volume and interface",
     "GetConsoleOutput": "the machine's journal",
     "CreateImage": "commits the container; NoReboot and tags of snapshots are honoured",
-    "CopyImage": "the copy boots as well",
-    "DeregisterImage": "removes the engine's image once no instance needs it",
+    "ModifyImageAttribute": "ImdsSupport too; a disabled image cannot be shared",
+    "DescribeImageAttribute": "imdsSupport too",
+    "EnableImageDeprecation": "new",
+    "DisableImageDeprecation": "new",
+    "DisableImage": "the image cannot be launched, and its launch permissions go",
+    "EnableImage": "only what was disabled becomes available",
+    "DescribeImages": "in pages; disabled images, and what others deprecated, only if asked for",
+    "DescribeInstances": "in pages of up to 1000",
+    "DescribeLaunchTemplates": "in pages of up to 200; tags as they are now",
+    "DescribeLaunchTemplateVersions": "in pages of up to 200; ranges go by number",
+    "DeleteLaunchTemplateVersions": "new",
+    "DescribeNetworkInterfaces": "in pages of up to 1000",
+    "DescribeSecurityGroups": "in pages of up to 1000",
+    "DescribeSnapshots": "in pages of up to 1000; OwnerIds is honoured",
+    "DescribeVolumes": "in pages of up to 1000",
+    "DescribeTags": "the same answer, found by id",
+    "ModifyInstanceMetadataOptions": "what is not named stays",
+    "CopyImage": "the copy boots as well, names its source, and gets tags",
+    "DeregisterImage": "removes the engine's image once no instance needs it; DeleteAssociatedSnapshots",
     "CreateLaunchTemplate": "keeps what moto drops of the template's data",
     "CreateLaunchTemplateVersion": "as CreateLaunchTemplate",
     "DeleteSecurityGroup": "free once its instances are terminated",

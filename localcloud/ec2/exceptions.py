@@ -37,3 +37,10 @@ class InsufficientAddressesError(EC2ClientError):
             f"The embedded cloud's network {cidr} has no free address: terminate instances, or give it a larger one "
             "with --network-cidr.",
         )
+
+
+class InvalidNextTokenError(EC2ClientError):
+    """Raised when a page is asked for by a token that no earlier page gave."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__("InvalidNextToken", f"The token '{token}' is not valid.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moto.ec2.exceptions import InvalidTaggableResourceType
+from moto.ec2.exceptions import InvalidAMIIdError, InvalidTaggableResourceType
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.instances import StateReason
 from moto.ec2.utils import random_ami_id
@@ -29,6 +29,26 @@ class LocalAmi(Ami):
 
     engine_image = ""
     state_reason: StateReason | None = None
+    source_image_id: str | None = None
+    source_image_region: str | None = None
+    deprecated_at: datetime | None = None
+    imds_support: str | None = None
+    """"v2.0" where instances of it demand IMDSv2 unless told otherwise."""
+
+    @property
+    def deprecation_time(self) -> str | None:
+        """When it is deprecated, as the API writes it."""
+        return self.deprecated_at.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.deprecated_at else None
+
+    def derive_from(self, source_id: str, region: str) -> None:
+        """Note which image this one was made from."""
+        self.source_image_id, self.source_image_region = source_id, region
+
+    def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
+        """Return what a filter compares; an image without a source has an empty one."""
+        if filter_name == "source-image-id":
+            return self.source_image_id or ""
+        return super().get_filter_value(filter_name, method_name)
 
 
 class ImageRules:
@@ -39,6 +59,7 @@ class ImageRules:
 
     cloud: ClassVar[Cloud]
     amis: dict[str, Any]
+    region_name: str
     _condemned: list[str]
 
     def create_image(
@@ -59,9 +80,7 @@ class ImageRules:
         instance: LocalInstance = self.get_instance(instance_id)  # type: ignore[attr-defined]
         if instance.state not in ("running", "stopped"):
             raise IncorrectInstanceStateError(instance_id, "imaged")
-        for other in self.amis.values():
-            if other.name == name:
-                raise DuplicateImageNameError(name, other.id)
+        self._refuse_taken(name)
         tags = {"image": {}, "snapshot": {}}  # type: dict[str, dict[str, str]]
         for specification in tag_specifications:
             kind = specification["ResourceType"]
@@ -84,12 +103,11 @@ class ImageRules:
             tags=tags["image"],
         )
         image.image_location = f"{image.owner_id}/{name}"
+        image.derive_from(instance.image_id, self.region_name)
         image.ebs_snapshot.add_tags(tags["snapshot"])
         image.ebs_snapshot.status = "pending"
         self.amis[ami_id] = image
-        threading.Thread(
-            target=self._keep_disk, args=(image, instance, not no_reboot), name=f"commit-{ami_id}", daemon=True
-        ).start()
+        self.cloud.in_background(f"commit-{ami_id}", lambda: self._keep_disk(image, instance, not no_reboot))
         return image
 
     def _keep_disk(self, image: LocalAmi, instance: LocalInstance, reboot: bool) -> None:
@@ -113,13 +131,42 @@ class ImageRules:
                 image.state = "available"
                 image.ebs_snapshot.status = "completed"
 
-    def copy_image(self, *args: Any, **kwargs: Any) -> Any:
-        """Copy an image within the region: another name for the same disk."""
-        copied = super().copy_image(*args, **kwargs)  # type: ignore[misc]
-        source = self.amis.get(kwargs.get("source_image_id") or args[0])
-        if isinstance(source, LocalAmi) and source.engine_image:
+    def copy_image(
+        self, source_image_id: str, source_region: str, name: str | None = None, description: str | None = None
+    ) -> LocalAmi:
+        """Copy an image within the region: another name for the same disk.
+
+        Raises:
+            InvalidAMIIdError: there is no such image.
+            DuplicateImageNameError: an image of that name exists.
+        """
+        source = self.amis.get(source_image_id)
+        if source is None:
+            raise InvalidAMIIdError(source_image_id)
+        self._refuse_taken(name or source.name)
+        copied = LocalAmi(
+            self,
+            random_ami_id(),
+            source_ami=source,
+            name=name,
+            description=description,
+            root_device_name=source.root_device_name,
+            root_device_type=source.root_device_type,
+            hypervisor=source.hypervisor,
+            snapshot_description=f"Copied for DestinationAmi from SourceAmi {source_image_id}",
+        )
+        copied.image_location = f"{copied.owner_id}/{copied.name}"
+        copied.derive_from(source_image_id, source_region)
+        copied.imds_support = source.imds_support
+        if source.engine_image:
             copied.engine_image = self.cloud.engine.tag(source.engine_image, copied.id)
+        self.amis[copied.id] = copied
         return copied
+
+    def _refuse_taken(self, name: str) -> None:
+        for other in self.amis.values():
+            if other.name == name:
+                raise DuplicateImageNameError(name, other.id)
 
     def deregister_image(self, ami_id: str) -> None:
         """Forget the image, and remove the engine's as soon as no instance runs it."""
@@ -133,7 +180,7 @@ class ImageRules:
         reference = self.cloud.engine.reference(image.id)
         if getattr(image, "engine_image", None) == reference:
             self._condemned.append(reference)
-            threading.Thread(target=self.remove_condemned_images, name=f"remove-{image.id}", daemon=True).start()
+            self.cloud.in_background(f"remove-{image.id}", self.remove_condemned_images)
 
     def remove_condemned_images(self) -> None:
         """Try to remove the engine's images of deregistered AMIs; those still in use are tried again later."""

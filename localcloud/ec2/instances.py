@@ -6,7 +6,6 @@ import base64
 import binascii
 import copy
 import logging
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -133,7 +132,8 @@ class LocalInstance(Instance):
     # What the background threads do
 
     def _boot(self) -> None:
-        problem = self.machine.boot(faults.seconds_pending(self.cloud.faults, self))
+        hangs = faults.seconds_pending(self.cloud.faults, self) if self.cloud.engine.runs_machines else None
+        problem = self.machine.boot(hangs)
         with self.cloud.lock:
             self._expected_down = False
             if self.state not in ("pending", "running"):
@@ -177,7 +177,7 @@ class LocalInstance(Instance):
         self.ec2_backend.remove_condemned_images()
 
     def _in_background(self, step: str, work: Callable[[], None]) -> None:
-        threading.Thread(target=work, name=f"{step}-{self.id}", daemon=True).start()
+        self.cloud.in_background(f"{step}-{self.id}", work)
 
     # Details
 

@@ -6,7 +6,6 @@ interrupts a boot.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -27,6 +26,8 @@ ASK_SYSTEMD_SECONDS = 1.0
 REBOOT_MARK = "/var/lib/localcloud/rebooting"
 """Left on the disk by the OS image's reboot unit, because a container that reboots merely exits."""
 SEED = "/var/lib/localcloud/seed"
+CLOUD_INIT_ID = "/var/lib/cloud/data/instance-id"
+"""Where programs look for their instance's id that do not ask the metadata service."""
 
 
 @dataclass
@@ -122,6 +123,7 @@ class Machine:
     def _seed(self) -> Mapping[str, bytes]:
         return {
             f"{SEED}/instance-id": f"{self.instance_id}\n".encode(),
+            CLOUD_INIT_ID: f"{self.instance_id}\n".encode(),
             f"{SEED}/authorized-key": f"{self.authorized_key.strip()}\n".encode() if self.authorized_key else b"",
             f"{SEED}/user-data": self.user_data,
             **self.files,
@@ -131,7 +133,7 @@ class Machine:
         begin = time.monotonic()
         asked = begin
         while (now := time.monotonic()) - begin < BOOT_SECONDS:
-            if answers_ssh(self.address):
+            if self.engine.answers(self.address):
                 return ""
             if now - asked >= ASK_SYSTEMD_SECONDS:
                 asked = now
@@ -147,13 +149,4 @@ class Machine:
         with suppress(EngineError):
             state = self.engine.run(self.instance_id, ["systemctl", "is-system-running"]).stdout.strip()
             return state in (b"running", b"degraded")
-        return False
-
-
-def answers_ssh(address: str) -> bool:
-    """Say whether an SSH server greets there."""
-    try:
-        with socket.create_connection((address, 22), timeout=1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
         return False

@@ -12,8 +12,10 @@ from moto.ec2.models.instances import Reservation
 from moto.ec2.utils import convert_tag_spec, random_ami_id
 
 from localcloud.ec2.exceptions import ImageUnavailableError, InsufficientAddressesError
+from localcloud.ec2.image_states import ImageStates
 from localcloud.ec2.images import ROOT_DEVICE, ImageRules, LocalAmi
 from localcloud.ec2.instances import LocalInstance
+from localcloud.ec2.lookups import Lookups
 from localcloud.ec2.templates import TemplateRules
 from localcloud.exceptions import EngineError
 
@@ -29,10 +31,11 @@ NO_TOKEN = "ABCDE"  # noqa: S105 # what moto passes when the request has no clie
 RECONNECT_SECONDS = 1.0
 
 
-class LocalEC2Backend(ImageRules, TemplateRules, EC2Backend):
+class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backend):
     """EC2 of one region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
+        self._found = {}
         super().__init__(region_name, account_id)
         self._condemned: list[str] = []
         self._launches: dict[str, str] = {}
@@ -50,7 +53,7 @@ class LocalEC2Backend(ImageRules, TemplateRules, EC2Backend):
 
         Raises:
             InvalidAMIIdError: there is no such image.
-            ImageUnavailableError: the image is still pending, or failed.
+            ImageUnavailableError: the image is still pending, failed, or is disabled.
             InvalidKeyPairNameError: there is no key pair of that name.
             InsufficientAddressesError: the instances' network is full.
         """
@@ -60,13 +63,19 @@ class LocalEC2Backend(ImageRules, TemplateRules, EC2Backend):
         template: dict[str, Any] = {}
         if kwargs.get("launch_template"):
             template = self._get_template_from_args(kwargs["launch_template"]).data
-        engine_image = self._engine_image(image_id or template.get("ImageId") or "")
+        image = self._launchable(image_id or template.get("ImageId") or "")
         key_name = kwargs.get("key_name") or template.get("KeyName")
         if key_name and key_name not in self.key_pairs:
             raise InvalidKeyPairNameError(key_name)
         behavior = template.get("InstanceInitiatedShutdownBehavior")
         if behavior and not kwargs.get("instance_initiated_shutdown_behavior"):
             kwargs["instance_initiated_shutdown_behavior"] = behavior
+        metadata = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2} if image.imds_support else {}
+        kwargs["metadata_options"] = {
+            **metadata,
+            **template.get("MetadataOptions", {}),
+            **(kwargs.get("metadata_options") or {}),
+        }
         tags = dict(kwargs.get("tags") or {})  # moto takes it out of its own copy
 
         addresses = self._take_addresses(count)
@@ -79,18 +88,18 @@ class LocalEC2Backend(ImageRules, TemplateRules, EC2Backend):
         launched = cast("list[LocalInstance]", reservation.instances)
         for instance, address in zip(launched, addresses, strict=True):
             self._complete(instance, template_tags, tags, kwargs.get("block_device_mappings"), template)
-            instance.launch(engine_image, address)
+            instance.launch(image.engine_image, address)
         if token and token != NO_TOKEN:
             self._launches[token] = reservation.id
         return reservation
 
-    def _engine_image(self, image_id: str) -> str:
+    def _launchable(self, image_id: str) -> LocalAmi:
         image = self.amis.get(image_id)
         if image is None:
             raise InvalidAMIIdError(image_id)
-        if image.state != "available" or not getattr(image, "engine_image", ""):
+        if image.state != "available" or not isinstance(image, LocalAmi) or not image.engine_image:
             raise ImageUnavailableError(image_id)
-        return str(image.engine_image)
+        return image
 
     def _take_addresses(self, count: int) -> list[str]:
         """Take one address per instance, or none at all."""

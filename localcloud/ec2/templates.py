@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from moto.ec2.exceptions import InvalidLaunchTemplateVersionNotFound, InvalidParameterValue
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersion
 from moto.ec2.utils import parse_user_data
 
-_moto_create_version = LaunchTemplate.create_version
+LARGEST_DELETION = 200
+"""Versions that one DeleteLaunchTemplateVersions may name."""
+
+
+class LocalTemplate(LaunchTemplate):
+    """A launch template whose versions may be deleted; their numbers are never used again."""
+
+    _highest = 0
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        """The tags as they are now; moto keeps those of the creation."""
+        return self.get_tags()
+
+    @tags.setter
+    def tags(self, _: list[dict[str, str]]) -> None:
+        pass
+
+    def create_version(self, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
+        """CreateLaunchTemplateVersion, with user data in the form that launching needs; empty user data is none."""
+        said = data.get("UserData")
+        if isinstance(said, str):
+            data = {**data, "UserData": parse_user_data(said or None)}
+        version = super().create_version(data, description)
+        version.number = self._highest = self._highest + 1
+        return version
+
+    def get_version(self, num: Any) -> LaunchTemplateVersion:
+        """Return a version by its number, `$Latest` or `$Default`.
+
+        Raises:
+            InvalidLaunchTemplateVersionNotFound: there is none, any more or yet.
+        """
+        named = str(num).lower()
+        if named == "$latest":
+            return self.latest_version()
+        number = self.default_version_number if named == "$default" else int(num)
+        found = next((version for version in reversed(self.versions) if version.number == number), None)
+        if found is None:
+            raise InvalidLaunchTemplateVersionNotFound(template_id=self.id, version=num)
+        return found
+
+    def default_version(self) -> LaunchTemplateVersion:
+        """Return the default version, which cannot be deleted."""
+        return self.get_version("$Default")
 
 
 class TemplateRules:
-    """A part of the EC2 backend: CreateLaunchTemplate."""
+    """A part of the EC2 backend: what it does with launch templates."""
 
     def create_launch_template(
         self, name: str, description: str, template_data: dict[str, Any], tag_spec: dict[str, Any]
@@ -23,10 +69,48 @@ class TemplateRules:
         ]
         return super().create_launch_template(name, description, template_data, tag_spec)  # type: ignore[misc] # moto's backend comes after
 
+    def describe_launch_template_versions(
+        self,
+        template_name: str,
+        template_id: str,
+        versions: list[str],
+        min_version: int,
+        max_version: int,
+        max_results: int,
+    ) -> list[tuple[LaunchTemplate, LaunchTemplateVersion]]:
+        """Return versions of one template, or `$Latest` and `$Default` of all, as moto does; a range is by number."""
+        every: list[tuple[LaunchTemplate, LaunchTemplateVersion]] = super().describe_launch_template_versions(  # type: ignore[misc] # as above
+            template_name, template_id, versions, None, None, max_results
+        )
+        if versions:
+            return every
+        return [
+            (template, version)
+            for template, version in every
+            if (min_version or 1) <= version.number <= (max_version or version.number)
+        ]
 
-def create_version(self: LaunchTemplate, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
-    """CreateLaunchTemplateVersion, with user data in the form that launching needs; empty user data is none."""
-    said = data.get("UserData")
-    if isinstance(said, str):
-        data = {**data, "UserData": parse_user_data(said or None)}
-    return _moto_create_version(self, data, description)
+    def delete_launch_template_versions(
+        self, template: LaunchTemplate, numbers: Sequence[str]
+    ) -> tuple[list[int], list[tuple[int, str, str]]]:
+        """Delete versions, each for itself: those that cannot go stay, and the rest goes.
+
+        Returns:
+            The numbers deleted; and those not deleted, each with an error's code and message.
+
+        Raises:
+            InvalidParameterValue: more than 200 are named.
+        """
+        if len(numbers) > LARGEST_DELETION:
+            raise InvalidParameterValue(f"{len(numbers)} versions are named, and at most {LARGEST_DELETION} may be.")
+        deleted: list[int] = []
+        kept: list[tuple[int, str, str]] = []
+        for number in map(int, numbers):
+            if number == template.default_version_number:
+                kept.append((number, "unexpectedError", f"Version {number} is the default version: it stays."))
+            elif number not in {version.number for version in template.versions}:
+                kept.append((number, "launchTemplateVersionDoesNotExist", f"Version {number} does not exist."))
+            else:
+                template.versions = [version for version in template.versions if version.number != number]
+                deleted.append(number)
+        return deleted, kept

@@ -45,7 +45,8 @@ class LoadBalancing:
         if not target_id.startswith("i-"):
             return Endpoint(target_id)
         instance = self._cloud.instance(target_id)
-        return Endpoint(self._cloud.address(target_id), instance.state if instance else "terminated")
+        state = instance.state if instance else "terminated"
+        return Endpoint(self._cloud.address(target_id), state, is_record=not self._cloud.engine.runs_machines)
 
     def _fails(self, pool: TargetPool, target_id: str) -> bool:
         arns = (arn for arn, each in list(self._balancer.pools.items()) if each is pool)

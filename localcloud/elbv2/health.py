@@ -24,10 +24,14 @@ HEADERS = {"User-Agent": "ELB-HealthChecker/2.0", "Accept-Encoding": "gzip, comp
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a target is, and the state of its instance; plain addresses count as running."""
+    """Where a target is, and the state of its instance; plain addresses count as running.
+
+    Nothing listens at the address of a record, which is healthy for as long as it runs.
+    """
 
     address: str | None
     state: str = "running"
+    is_record: bool = False
 
 
 class HealthChecker:
@@ -110,6 +114,8 @@ class HealthChecker:
         if endpoint.address is None or endpoint.state != "running":
             # Until an instance has booted its target is still in its first checks, not broken.
             return CHECKING if endpoint.state == "pending" else invalid_state(endpoint.state)
+        if endpoint.is_record:
+            return None
         port = check.port or target.port
         try:
             async with asyncio.timeout(check.timeout):

@@ -33,7 +33,8 @@ class Server:
     name: str
     url: str
     process: subprocess.Popen[str]
-    engine: docker.APIClient
+    engine: docker.APIClient | None = None
+    """None where instances are records only."""
 
     def client(self, service: str, principal: str = "AKIATEST") -> Any:
         """Return a boto3 client of the service, signing with that access key id."""
@@ -87,11 +88,13 @@ class Server:
 
     def containers(self) -> list[str]:
         """Return the names of the engine's containers that belong to this cloud, running or not."""
+        assert self.engine is not None
         found = self.engine.containers(all=True, filters={"label": [f"rebake.localcloud={self.name}"]})
         return sorted(container["Names"][0].lstrip("/") for container in found)
 
     def images(self) -> list[str]:
         """Return the references of the engine's images that this cloud made."""
+        assert self.engine is not None
         found = list_images(self.engine, {"label": [f"rebake.localcloud={self.name}"]})
         return sorted(tag for image in found for tag in image["RepoTags"] or [] if f"rebake-{self.name}:" in tag)
 
@@ -111,7 +114,7 @@ class Server:
             ec2.terminate_instances(InstanceIds=left)
         for instance_id in left:
             self.wait_for_state(instance_id, "terminated")
-        for image in ec2.describe_images(Owners=["self"])["Images"]:
+        for image in ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]:
             ec2.deregister_image(ImageId=image["ImageId"])
 
 
@@ -125,9 +128,10 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
 
 
 @contextlib.contextmanager
-def started(name: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+def started(name: str, *options: str, containers: bool = True) -> Iterator[subprocess.Popen[str]]:
     """Run `python -m localcloud` under that name, on a free port; it is told to end afterwards, and waited for."""
-    command = [sys.executable, "-m", "localcloud", "--engine", ENGINE, "--os-image", OS_IMAGE, "--port", "0"]
+    machines = ["--engine", ENGINE, "--os-image", OS_IMAGE] if containers else ["--metadata-only"]
+    command = [sys.executable, "-m", "localcloud", *machines, "--port", "0"]
     with subprocess.Popen([*command, "--name", name, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -172,3 +176,18 @@ def server(session_server: Server) -> Iterator[Server]:
     """A running embedded cloud, emptied after each test file."""
     yield session_server
     session_server.empty()
+
+
+@pytest.fixture(scope="session")
+def session_records() -> Iterator[Server]:
+    """The one server in metadata-only mode; ask for `records` instead."""
+    name = f"records-{os.getpid()}"
+    with started(name, containers=False) as process:
+        yield Server(name=name, url=ready_url(process), process=process)
+
+
+@pytest.fixture
+def records(session_records: Server) -> Iterator[Server]:
+    """A running embedded cloud whose instances are records, and which needs no engine; emptied after each test."""
+    yield session_records
+    session_records.empty()

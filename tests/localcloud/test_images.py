@@ -115,6 +115,20 @@ def test_tags_go_to_the_image_and_its_snapshots(server: Server) -> None:
     assert snapshot["State"] == "completed"
 
 
+def test_an_image_that_is_told_to_demand_imds_v2_says_so(server: Server) -> None:
+    """There is no way back from v2.0, and there is no other value, as at AWS."""
+    ec2 = server.client("ec2")
+    source = server.launch_running()["InstanceId"]
+    image_id = wait_for_image(server, create_image(server, source, "imds", NoReboot=True))["ImageId"]
+    assert "ImdsSupport" not in describe_image(server, image_id)
+
+    ec2.modify_image_attribute(ImageId=image_id, ImdsSupport={"Value": "v2.0"})
+
+    assert describe_image(server, image_id)["ImdsSupport"] == "v2.0"
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.modify_image_attribute(ImageId=image_id, Attribute="imdsSupport", Value="v1.0")
+
+
 def test_deregistering_removes_the_engines_image_and_frees_the_snapshot(server: Server) -> None:
     """The snapshot cannot go before the image, as at AWS, and nothing is left after both went."""
     ec2 = server.client("ec2")

@@ -81,6 +81,19 @@ def test_user_data_runs_once_as_root(server: Server) -> None:
     assert seen["StandardOutputContent"].split() == ["running", "root"]
 
 
+def test_any_user_of_an_instance_can_read_its_id(server: Server) -> None:
+    """Programs find it where cloud-init writes it, for there is no metadata service; user data stays root's own."""
+    instance_id = server.launch_running(UserData="#!/bin/sh\ntrue\n")["InstanceId"]
+
+    seen = server.command(
+        instance_id,
+        "runuser -u nobody -- cat /var/lib/cloud/data/instance-id",
+        "runuser -u nobody -- cat /var/lib/localcloud/seed/user-data || echo refused",
+    )
+
+    assert seen["StandardOutputContent"].split() == [instance_id, "refused"]
+
+
 def test_stopping_and_starting_keeps_disk_and_address(server: Server) -> None:
     """A stopped instance has no running container; started again, it is the same machine."""
     ec2 = server.client("ec2")

@@ -1,0 +1,111 @@
+"""What becomes of an image after it was made: deprecated, disabled, shared, and who sees it then."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from moto.core.utils import utcnow
+from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, UnvailableAMIIdError
+
+from localcloud.ec2.exceptions import ImageUnavailableError
+
+if TYPE_CHECKING:
+    from localcloud.ec2.images import LocalAmi
+
+LONGEST_DEPRECATION = timedelta(days=3653)
+"""Ten years: how far ahead a deprecation may lie."""
+
+
+class ImageStates:
+    """A part of the EC2 backend; `amis`, `deleted_amis` and `account_id` are moto's."""
+
+    amis: dict[str, LocalAmi]
+    deleted_amis: list[str]
+    account_id: str
+
+    def enable_image_deprecation(self, ami_id: str, when: datetime) -> None:
+        """Deprecate an image from a moment on (EnableImageDeprecation), rounded to the minute.
+
+        Args:
+            ami_id: The image.
+            when: UTC, without a time zone, as moto has its times.
+
+        Raises:
+            InvalidParameterValue: the moment is past, or more than ten years ahead.
+        """
+        image = self.registered_image(ami_id)
+        now = utcnow()
+        if not now <= when <= now + LONGEST_DEPRECATION:
+            raise InvalidParameterValue(
+                f"Value ({when.isoformat()}Z) for parameter DeprecateAt is invalid: it must be in the future and "
+                "within 10 years."
+            )
+        image.deprecated_at = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
+
+    def disable_image_deprecation(self, ami_id: str) -> None:
+        """Take a deprecation back (DisableImageDeprecation)."""
+        self.registered_image(ami_id).deprecated_at = None
+
+    def disable_image(self, ami_id: str) -> None:
+        """Keep an image from being launched, and end its sharing (DisableImage).
+
+        Raises:
+            ImageUnavailableError: it is pending, or failed.
+        """
+        image = self.registered_image(ami_id)
+        if image.state not in ("available", "disabled"):
+            raise ImageUnavailableError(ami_id)
+        image.state = "disabled"
+        image.launch_permissions.clear()
+
+    def enable_image(self, ami_id: str) -> None:
+        """Let a disabled image be launched again; those it was shared with stay without it (EnableImage)."""
+        image = self.registered_image(ami_id)
+        if image.state == "disabled":
+            image.state = "available"
+
+    def modify_image_attribute(
+        self, ami_id: str, launch_permissions_to_add: list[Any], launch_permissions_to_remove: list[Any]
+    ) -> None:
+        """Share an image, or end that (ModifyImageAttribute, launchPermission).
+
+        Raises:
+            ImageUnavailableError: it is disabled, and cannot be shared.
+        """
+        if launch_permissions_to_add and self.registered_image(ami_id).state == "disabled":
+            raise ImageUnavailableError(ami_id)
+        super().modify_image_attribute(  # type: ignore[misc] # moto's backend comes after
+            ami_id, launch_permissions_to_add, launch_permissions_to_remove
+        )
+
+    def seen(self, images: list[Any], *, deprecated: bool, disabled: bool) -> list[Any]:
+        """Return those of the images that DescribeImages shows: disabled and deprecated ones only if asked for.
+
+        Owners see what they deprecated in any case, and nobody else ever sees what they disabled.
+        """
+        now = utcnow()
+        return [
+            image
+            for image in images
+            if (image.state != "disabled" or (disabled and image.owner_id == self.account_id))
+            and (deprecated or image.owner_id == self.account_id or not _is_deprecated(image, now))
+        ]
+
+    def registered_image(self, ami_id: str) -> LocalAmi:
+        """Return an image that was not deregistered.
+
+        Raises:
+            InvalidAMIIdError: there never was one of that id.
+            UnvailableAMIIdError: it was deregistered.
+        """
+        if ami_id in self.deleted_amis:
+            raise UnvailableAMIIdError(ami_id)
+        if ami_id not in self.amis:
+            raise InvalidAMIIdError(ami_id)
+        return self.amis[ami_id]
+
+
+def _is_deprecated(image: Any, now: datetime) -> bool:
+    when = getattr(image, "deprecated_at", None)
+    return when is not None and when <= now

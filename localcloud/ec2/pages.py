@@ -1,0 +1,56 @@
+"""Answers in pages of AWS's sizes, which moto gives whole or cuts off."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import InvalidParameterValue
+
+from localcloud.ec2.exceptions import InvalidNextTokenError
+
+
+def paged(
+    action: str, whole: Callable[[Any], ActionResult], key: str, smallest: int, largest: int
+) -> Callable[[Any], ActionResult]:
+    """Return an action that answers one page of what another one answers whole.
+
+    A request that names no size gets the largest page: AWS promises such a request no more than that.
+
+    Args:
+        action: The name of moto's method for the action.
+        whole: moto's action, told to cut nothing off.
+        key: Where its answer has the list.
+        smallest: What MaxResults may be at least.
+        largest: What MaxResults may be at most.
+    """
+
+    def page(self: Any) -> ActionResult:
+        size = self._get_int_param("MaxResults", largest)
+        if not smallest <= size <= largest:
+            raise InvalidParameterValue(
+                f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value from {smallest} to {largest}."
+            )
+        token = self._get_param("NextToken")
+        self.params.pop("NextToken", None)
+        self.params["MaxResults"] = sys.maxsize
+        answer: Any = whole(self).result
+        items = answer[key]
+        first = _decode(token, len(items)) if token else 0
+        following = first + size
+        answer = {**answer, key: items[first:following], "NextToken": None}
+        if following < len(items):
+            answer["NextToken"] = f"from-{following}"
+        return ActionResult(answer)
+
+    page.__name__ = action
+    return page
+
+
+def _decode(token: str, length: int) -> int:
+    word, _, number = token.partition("-")
+    if word != "from" or not number.isdecimal():
+        raise InvalidNextTokenError(token)
+    return min(int(number), length)

@@ -1,0 +1,96 @@
+"""Lists come in pages of AWS's sizes, so that code which reads one page only is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.localcloud.conftest import Server
+
+TEMPLATES = 203
+
+
+@pytest.fixture(scope="module")
+def templates(session_records: Server) -> Iterator[list[str]]:
+    """More launch templates than a page holds; the first has as many versions."""
+    ec2 = session_records.client("ec2")
+    data = {"ImageId": session_records.seed_image(), "InstanceType": "t3.micro"}
+    made = [
+        ec2.create_launch_template(LaunchTemplateName=f"paged-{number}", LaunchTemplateData=data)["LaunchTemplate"]
+        for number in range(TEMPLATES)
+    ]
+    ids = [template["LaunchTemplateId"] for template in made]
+    for _ in range(TEMPLATES - 1):
+        ec2.create_launch_template_version(LaunchTemplateId=ids[0], LaunchTemplateData=data)
+    yield ids
+    for template_id in ids:
+        ec2.delete_launch_template(LaunchTemplateId=template_id)
+
+
+def pages(server: Server, action: str, key: str, **arguments: Any) -> list[int]:
+    """Return how many items each page of an action had."""
+    paginator = server.client("ec2").get_paginator(action)
+    return [len(page[key]) for page in paginator.paginate(**arguments)]
+
+
+def test_launch_templates_come_two_hundred_at_a_time(records: Server, templates: list[str]) -> None:
+    """By itself moto gives fifteen, and no way to the others."""
+    assert pages(records, "describe_launch_templates", "LaunchTemplates") == [200, len(templates) - 200]
+
+
+def test_launch_template_versions_come_two_hundred_at_a_time(records: Server, templates: list[str]) -> None:
+    """Those of one template, and the newest of all templates."""
+    of_one = pages(
+        records, "describe_launch_template_versions", "LaunchTemplateVersions", LaunchTemplateId=templates[0]
+    )
+    of_all = pages(records, "describe_launch_template_versions", "LaunchTemplateVersions", Versions=["$Latest"])
+
+    assert of_one == of_all == [200, TEMPLATES - 200]
+
+
+def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(records: Server) -> None:
+    """Every list of EC2 that the pipeline reads can be longer than one page."""
+    ec2 = records.client("ec2")
+    ids = [records.launch() for _ in range(7)]
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    size = {"PageSize": 5}
+
+    found = pages(records, "describe_instances", "Reservations", Filters=running, PaginationConfig=size)
+
+    assert found == [5, 2]
+    volumes = [{"Name": "attachment.instance-id", "Values": ids}]
+    assert pages(records, "describe_volumes", "Volumes", Filters=volumes, PaginationConfig=size) == [5, 2]
+    interfaces = [{"Name": "attachment.instance-id", "Values": ids}]
+    assert pages(
+        records, "describe_network_interfaces", "NetworkInterfaces", Filters=interfaces, PaginationConfig=size
+    ) == [5, 2]
+    ec2.terminate_instances(InstanceIds=ids)
+
+
+def test_images_and_snapshots_come_in_pages_of_the_size_asked_for(records: Server) -> None:
+    """Pages hold what the filters leave."""
+    ec2 = records.client("ec2")
+    source = records.launch()
+    for number in range(7):
+        ec2.create_image(InstanceId=source, Name=f"paged-{number}")
+    named = [{"Name": "name", "Values": ["paged-*"]}]
+    size = {"PageSize": 5}
+
+    assert pages(records, "describe_images", "Images", Filters=named, PaginationConfig=size) == [5, 2]
+    snapshots = pages(records, "describe_snapshots", "Snapshots", OwnerIds=["self"], PaginationConfig=size)
+    assert snapshots[0] == 5
+    assert sum(snapshots) >= 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [({"MaxResults": 1001}, "InvalidParameterValue"), ({"NextToken": "made-up"}, "InvalidNextToken")],
+    ids=["too large a page", "unknown token"],
+)
+def test_pages_that_aws_would_not_give_are_refused(records: Server, arguments: dict[str, Any], error: str) -> None:
+    """A client's mistake shows here and not only on AWS."""
+    with pytest.raises(ClientError, match=error):
+        records.client("ec2").describe_images(**arguments)
