@@ -20,6 +20,7 @@ from rebake.exceptions import (
     CloudUnreachableError,
     ConfigError,
     ImageError,
+    RevokedError,
     ToolFailedError,
 )
 from rebake.operators import bake as stage
@@ -35,6 +36,7 @@ class Cloud:
     def __init__(self) -> None:
         self.ec2: Any = boto3.client("ec2", region_name="eu-west-1")
         self.ssm: Any = boto3.client("ssm", region_name="eu-west-1")
+        self.s3: Any = boto3.client("s3", region_name="eu-west-1")
 
     def image(self, name: str, tagged: Mapping[str, str]) -> str:
         instance = self.ec2.run_instances(ImageId=VENDORS_IMAGE, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
@@ -437,3 +439,58 @@ def test_a_flag_that_is_neither_is_refused() -> None:
 def test_every_template_field_is_an_attribute(operator: Any) -> None:
     assert [name for name in operator.template_fields if not hasattr(operator, name)] == []
     assert os.environ["REBAKE_ENVIRONMENT"] == "local"
+
+
+def _revoke(cloud: Cloud, image: str) -> None:
+    said = {tags.REVOKED: "CVE-2026-1", tags.REVOKED_AT: "2026-03-01T12:00:00Z"}
+    cloud.ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in said.items()])
+    if "rebake-local" not in {bucket["Name"] for bucket in cloud.s3.list_buckets()["Buckets"]}:
+        cloud.s3.create_bucket(Bucket="rebake-local", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+
+def test_a_revoked_image_of_the_same_inputs_is_not_reused(packer: PretendedPacker, cloud: Cloud) -> None:
+    _revoke(cloud, Run("manual__1").execute(_app()))
+
+    with pytest.raises(RevokedError, match=r"revoked since .*: CVE-2026-1\. the same inputs make the same image"):
+        Run("manual__2").execute(_app())
+
+    assert len(packer.built) == 1
+
+
+def test_a_forced_bake_replaces_a_revoked_image_and_is_reused_itself(packer: PretendedPacker, cloud: Cloud) -> None:
+    _revoke(cloud, Run("manual__1").execute(_app()))
+
+    anew = Run("manual__2").execute(_app(force=True))
+
+    assert Run("manual__3").execute(_app()) == anew
+    assert len(packer.built) == 2
+
+
+def test_nothing_is_baked_on_a_revoked_base(packer: PretendedPacker, cloud: Cloud) -> None:
+    base = cloud.ssm.get_parameter(Name="/rebake/bases/debian-12/current")["Parameter"]["Value"]
+    _revoke(cloud, base)
+
+    with pytest.raises(RevokedError) as caught:
+        Run().execute(_app(force=True))
+
+    for part in (base, "CVE-2026-1", "run the DAG rebuild_base_image with base=debian-12 and force_bake first"):
+        assert part in str(caught.value)
+    assert packer.built == []
+
+
+def test_a_revoked_image_is_not_deployed_by_its_id(packer: PretendedPacker, cloud: Cloud) -> None:
+    image = Run("manual__1").execute(_app())
+    _revoke(cloud, image)
+
+    with pytest.raises(RevokedError, match=rf"ami_id of webapp: image {image} is revoked since .*: CVE-2026-1"):
+        Run("manual__2").execute(_app(ami_id=image))
+
+
+def test_a_retry_does_not_take_the_image_of_its_own_run_that_was_revoked_meanwhile(
+    packer: PretendedPacker, cloud: Cloud
+) -> None:
+    run = Run()
+    _revoke(cloud, run.execute(_app(force=True)))
+
+    with pytest.raises(RevokedError, match="trigger a new run with force_bake"):
+        run.execute(_app(force=True))

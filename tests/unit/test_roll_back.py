@@ -9,18 +9,21 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from botocore.stub import Stubber
+from structlog.testing import capture_logs
 
 from rebake import config
+from rebake.estate.revocation import Mark
 from rebake.exceptions import RolloutFailedError, SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.registry import Pointer, RegistryHook
+from rebake.hooks.revocation import RevocationHook
 from rebake.hooks.turns import TurnsHook
 from rebake.operators.roll_back import STILL_THERE, RollBackOperator
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.unit.rollout_support import AMI, GROUP, TEMPLATE, context, group, instance, refresh, stubbed
+from tests.unit.rollout_support import AMI, GROUP, TEMPLATE, context, group, instance, refresh, stubbed, told
 
 BAD = "ami-0bad0bad0bad0bad0"
 IMAGES = {"1": AMI, "2": BAD, "3": AMI}
@@ -64,6 +67,7 @@ def operator(monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]) -> 
         InstanceHook, "images", lambda _self, ids: {name: BAD if name in {"i-3", "i-4"} else AMI for name in ids}
     )
     monkeypatch.setattr(TurnsHook, "check", lambda *_: None)
+    monkeypatch.setattr(RevocationHook, "mark_of", lambda *_: None)
     image = SimpleNamespace(tags={"rebake:version": "1.2.3"})
     monkeypatch.setattr(ImageHook, "available", lambda *_: image)
 
@@ -134,6 +138,26 @@ def test_the_image_before_is_applied_and_rolled_out_where_aws_has_not_rolled_bac
     assert deferred.trigger.cause is None
     assert deferred.kwargs == {"wait": {"refresh_id": "r-back", "template_version": version, "status": STILL_THERE}}
     assert deferred.method_name == "refresh_complete"
+
+
+def test_a_revoked_image_is_returned_to_all_the_same_and_said_loudly(
+    autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet half on an image that does not serve is worse."""
+    made = operator()
+    monkeypatch.setattr(RevocationHook, "mark_of", lambda *_: Mark("CVE-2026-1", "2026-03-01T12:00:00Z", AMI))
+    _refreshes(autoscaling, refresh("Failed"))
+    _group(autoscaling, MIXED)
+    _group(autoscaling, MIXED)
+    _refreshes(autoscaling, refresh("Failed"))
+    autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-back"})
+
+    with capture_logs() as logs:
+        _deferred(lambda: made.execute(context()))
+
+    assert [call["ami_id"] for call in applied] == [AMI]
+    (loud,) = [told(entry) for entry in logs if entry["log_level"] == "error"]
+    assert f"webapp runs {AMI}, which is revoked since 2026-03-01T12:00:00Z: CVE-2026-1" in loud
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Baking", "RollbackInProgress", "Cancelling"])

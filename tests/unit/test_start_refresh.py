@@ -18,6 +18,7 @@ from rebake.exceptions import RolloutFailedError, SupersededError
 from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
+from rebake.hooks.revocation import RevocationHook
 from rebake.hooks.turns import TurnsHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.refresh import preferences
@@ -56,6 +57,7 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Operator:
     def build(holds: str = AMI, version: str = "2") -> StartRefreshOperator:
         monkeypatch.setattr(InstanceHook, "template_image", lambda *_: holds)
         monkeypatch.setattr(TurnsHook, "check", lambda *_: None)
+        monkeypatch.setattr(RevocationHook, "mark_of", lambda *_: None)
         return StartRefreshOperator(
             task_id="start_refresh",
             service="webapp",

@@ -9,20 +9,26 @@ baked while its base was being revoked is revoked although nobody has marked it 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError
 from rebake.release import SUCCESSFUL
+
+if TYPE_CHECKING:
+    from rebake.estate.inventory import Estate
 
 LONGEST_REASON: Final = 256
 """Characters that AWS keeps of a tag's value."""
 
 ImageTags = Mapping[str, Mapping[str, str]]
 """The tags of images by image id."""
+
+TAGS: Final = (tags.REVOKED, tags.REVOKED_AT, tags.REVOKED_BY)
+"""What a mark consists of."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class Mark:
         return f"{whose} since {self.at}: {self.reason}"
 
 
+Changes = Mapping[str, Mark | None]
+"""The mark that each image is to have; none to lift the one that it has. What is not named stays as it is."""
+
+
 def checked(ami_id: str, reason: str, *, undo: bool) -> tuple[str, str]:
     """Return image id and reason as they are used: without space around them, the reason in one line.
 
@@ -66,35 +76,44 @@ def checked(ami_id: str, reason: str, *, undo: bool) -> tuple[str, str]:
     return ami_id, reason
 
 
-def statement(ami_id: str, labels: Mapping[str, str]) -> Mark | None:
-    """Return the revocation that was stated of an image itself; none if there is none, or only a base's."""
-    if tags.REVOKED not in labels or tags.REVOKED_BY in labels:
-        return None
-    return Mark(labels[tags.REVOKED], labels.get(tags.REVOKED_AT, "(unknown)"), ami_id)
-
-
 def marks(images: ImageTags) -> dict[str, Mark]:
     """Return the mark of each image that is revoked, or that descends from one that is."""
-    return _derived(images, {ami_id: mark for ami_id in images if (mark := statement(ami_id, images[ami_id]))})
+    return _derived(images, _statements(images))
+
+
+def _statements(images: ImageTags) -> dict[str, Mark]:
+    """Return what the images' own tags say, as far as it does not follow from what another's say.
+
+    A mark by an image that cannot be reached any more, because it or one between was deregistered, stands for itself:
+    what was baked on a bad base stays bad when the base is gone.
+    """
+    found: dict[str, Mark] = {}
+    for ami_id, labels in images.items():
+        by = labels.get(tags.REVOKED_BY, ami_id)
+        if tags.REVOKED in labels and (by == ami_id or by not in _lineage(images, ami_id)):
+            found[ami_id] = Mark(labels[tags.REVOKED], labels.get(tags.REVOKED_AT, "(unknown)"), by)
+    return found
 
 
 def _derived(images: ImageTags, statements: Mapping[str, Mark]) -> dict[str, Mark]:
-    found = {ami_id: next(_stated(ami_id, images, statements), None) for ami_id in images}
+    found = {
+        ami_id: next((statements[one] for one in _lineage(images, ami_id) if one in statements), None)
+        for ami_id in images
+    }
     return {ami_id: mark for ami_id, mark in found.items() if mark is not None}
 
 
-def _stated(ami_id: str, images: ImageTags, statements: Mapping[str, Mark]) -> Iterator[Mark]:
-    """Yield the statements on an image and on what it was baked on, the nearest first."""
-    seen: set[str] = set()
-    while ami_id in images and ami_id not in seen:
-        seen.add(ami_id)
-        if ami_id in statements:
-            yield statements[ami_id]
+def _lineage(images: ImageTags, ami_id: str) -> list[str]:
+    """Return an image and those that it was baked on, the nearest first, as far as they are known."""
+    found: list[str] = []
+    while ami_id in images and ami_id not in found:
+        found.append(ami_id)
         ami_id = images[ami_id].get(tags.BASE_AMI, "")
+    return found
 
 
-def after_revoking(images: ImageTags, ami_id: str, reason: str, now: datetime) -> dict[str, Mark | None]:
-    """Return the changes by which an image and its descendants become revoked: a mark each.
+def after_revoking(images: ImageTags, ami_id: str, reason: str, now: datetime) -> Changes:
+    """Return the changes by which an image and its descendants become revoked.
 
     Nothing changes if it is revoked for that reason already; another reason replaces the one before.
 
@@ -107,47 +126,61 @@ def after_revoking(images: ImageTags, ami_id: str, reason: str, now: datetime) -
     Raises:
         ImageError: the image is not one of ours.
     """
-    statements = _statements(images, ami_id)
+    if ami_id not in images:
+        raise _not_ours(ami_id)
+    statements = _statements(images)
     before = statements.get(ami_id)
-    at = before.at if before else f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    at = before.at if before and before.by == ami_id else f"{now:%Y-%m-%dT%H:%M:%SZ}"
     return _changes(images, statements | {ami_id: Mark(reason, at, ami_id)})
 
 
-def after_undoing(images: ImageTags, ami_id: str) -> dict[str, Mark | None]:
-    """Return the changes by which an image's revocation is taken back: none for each mark that is lifted.
+def after_undoing(images: ImageTags, ami_id: str) -> Changes:
+    """Return the changes by which an image's revocation is taken back.
 
-    Descendants that were revoked on their own stay revoked; so do those that descend from another revoked image.
+    Descendants that were revoked on their own stay revoked; so do those that descend from another revoked image. The
+    image itself may be gone.
 
     Raises:
         ImageError: the image is not one of ours, or is revoked only because it was baked on one that is.
     """
-    statements = _statements(images, ami_id)
+    statements = _statements(images)
+    others = {one: mark for one, mark in statements.items() if mark.by != ami_id}
+    if ami_id not in images and others == statements:
+        raise _not_ours(ami_id)
     mark = _derived(images, statements).get(ami_id)
     if mark is not None and mark.by != ami_id:
-        raise ImageError(
-            f"{ami_id} {mark.told_of(ami_id)}. Take that one back, {mark.by}, or bake anew on another base"
-        )
-    return _changes(images, {one: mark for one, mark in statements.items() if one != ami_id})
+        raise ImageError(f"{ami_id} {mark.told_of(ami_id)}. Undo that of {mark.by}, or bake anew on another base")
+    return _changes(images, others)
 
 
-def _statements(images: ImageTags, ami_id: str) -> dict[str, Mark]:
-    if ami_id not in images:
-        raise ImageError(
-            f"{ami_id} is no image that Rebake made in this account and region, so it can release none of it: "
-            "only images with the tag rebake:kind are revoked"
-        )
-    return {one: mark for one in images if (mark := statement(one, images[one]))}
+def _not_ours(ami_id: str) -> ImageError:
+    return ImageError(
+        f"{ami_id} is no image that Rebake made in this account and region: "
+        "only images with the tag rebake:kind can be revoked, because only they are ever released"
+    )
 
 
-def _changes(images: ImageTags, statements: Mapping[str, Mark]) -> dict[str, Mark | None]:
+def _changes(images: ImageTags, statements: Mapping[str, Mark]) -> Changes:
     wanted = _derived(images, statements)
-    every = tags.REVOKED, tags.REVOKED_AT, tags.REVOKED_BY
     changes: dict[str, Mark | None] = {}
     for ami_id, labels in images.items():
         mark = wanted.get(ami_id)
-        if {key: labels[key] for key in every if key in labels} != (mark.labels(ami_id) if mark else {}):
+        if {key: labels[key] for key in TAGS if key in labels} != (mark.labels(ami_id) if mark else {}):
             changes[ami_id] = mark
     return changes
+
+
+def applied(images: ImageTags, changes: Changes) -> ImageTags:
+    """Return the images' tags as they are once the changes are made."""
+    return {ami_id: _relabelled(ami_id, images[ami_id], changes) for ami_id in images}
+
+
+def _relabelled(ami_id: str, labels: Mapping[str, str], changes: Changes) -> Mapping[str, str]:
+    if ami_id not in changes:
+        return labels
+    mark = changes[ami_id]
+    others = {key: value for key, value in labels.items() if key not in TAGS}
+    return others | mark.labels(ami_id) if mark else others
 
 
 def services_on(revoked: Mapping[str, Mark], running: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
@@ -179,3 +212,29 @@ def nearest_safe(
         ),
         None,
     )
+
+
+def advice(service: str, safe: Mapping[str, Any] | None) -> str:
+    """Return the sentence that tells whoever is refused an image what to release instead.
+
+    Args:
+        service: name of the service.
+        safe: the record of its nearest safe release, if there is one.
+    """
+    if safe is None:
+        return f"No release of {service} is safe: deploy a new version, or one anew with force_bake"
+    return (
+        f"The nearest safe release of {service} is {safe['release_id']} (version {safe['version']}, {safe['ami_id']}): "
+        f"roll back to that one, or deploy a new version"
+    )
+
+
+def running(estate: Estate, environment: str) -> dict[str, set[str]]:
+    """Return the images that each service's fleets run or would launch next, by service, in one environment."""
+    found: dict[str, set[str]] = {}
+    for fleet in estate.our_fleets:
+        if fleet.environment == environment:
+            instances = (estate.instances_by_id.get(one) for one in fleet.instance_ids)
+            images = {one.ami_id for one in instances if one} | {estate.template_image(use) for use in fleet.templates}
+            found.setdefault(fleet.service, set()).update(images - {""})
+    return found

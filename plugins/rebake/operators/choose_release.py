@@ -17,6 +17,7 @@ from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.releases import ReleasesHook
+from rebake.hooks.revocation import ReleaseStage
 from rebake.refresh import leaves_the_group
 from rebake.tooling import reachable
 from rebake.turn import Kind
@@ -37,7 +38,7 @@ PUSHED: Final = (
 """What of the chosen release's record further tasks need."""
 
 
-class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Choose the release to return to and check that its image can be launched; return the image's id.
 
     Nothing is changed. Further XCom keys: `restores`, the release's id, `reused`, and those in `PUSHED`.
@@ -62,6 +63,7 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         Raises:
             ConfigError: there is no such release, or it never succeeded.
             ImageError: its image is gone, or is not the service's.
+            RevokedError: its image, or what that was baked on, was revoked.
             CloudUnreachableError: the AWS API does not answer.
         """
         config.load_service(self.service, self.environment)
@@ -73,6 +75,10 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         else:
             chosen, why = rollback.default(self.service, records, self._images(records), self._deployment())
         self._check_image(chosen, records)
+        # The nearest safe release is named and not taken: who asked for a release did not ask for one further back.
+        self.refuse_revoked(
+            chosen["ami_id"], f"release {chosen['release_id']} cannot be returned to", service=self.service
+        )
         self.log.info("returning to release %s, image %s: %s", chosen["release_id"], chosen["ami_id"], why)
         for key in PUSHED:
             context["ti"].xcom_push(key=key, value=chosen[key])

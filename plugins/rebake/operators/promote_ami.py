@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.connection import EnvironmentConnection
 from rebake.hooks.registry import CANDIDATE, RegistryHook
+from rebake.hooks.revocation import ReleaseStage
 from rebake.hooks.turns import TurnStage
 from rebake.tooling import reachable
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PromoteAmiOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[RegistryHook]):
+class PromoteAmiOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[RegistryHook]):
     """Point a channel at an image; return the parameter's version.
 
     Args:
@@ -43,12 +44,14 @@ class PromoteAmiOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Regis
 
         Raises:
             ImageError: Parameter Store does not accept the image.
+            RevokedError: the image was revoked, perhaps since it was baked.
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has taken the service's turn.
         """
         with reachable(self.hook):
             if self.service:
                 self.check_turn(self.service, context)
+            self.refuse_revoked(self.ami_id, f"{self.name}/{self.channel}", service=self.service)
             before = self.hook.read(self.name, self.channel)
         version = self.hook.point(self.name, self.channel, self.ami_id, poll_seconds=self.environment.poll_seconds)
         self.log.info(

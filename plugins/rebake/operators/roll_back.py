@@ -17,6 +17,7 @@ from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import CURRENT, RegistryHook, service_name
+from rebake.hooks.revocation import RevocationHook
 from rebake.operators.terraform_apply import RETURNED, FleetStage
 from rebake.refresh import Reason, Version, active_refresh, wanted_version
 from rebake.rollout import Rollout
@@ -41,6 +42,9 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
     needs nothing; else Terraform makes a template version with it and a refresh goes there. Skipped where there is
     nothing to do it for: nothing was rolled out, the service has no release yet, the image that failed is the
     current one, or the service's file says `auto_rollback: false`.
+
+    An image before that was revoked is returned to all the same, and loudly: it serves, and the fleet that is left
+    otherwise may not. AWS's own rollback asks nobody either. Whoever revoked it has to release something else.
 
     Args:
         service: name of the service (templated).
@@ -122,6 +126,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
 
     def _return_to(self, context: Context, ami_id: str) -> str:
         """Roll the image out, unless the fleet runs it."""
+        self._warn_if_revoked(ami_id)
         if self._rollout(context, ami_id, Version("", "")).runs_the_image(self._group()):
             self.log.info("every instance runs %s already, as after a rollback by AWS: nothing is left to do", ami_id)
             self.wait_for_health({"refresh_id": "", "template_version": "", "status": STILL_THERE})
@@ -137,6 +142,16 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         if not begun.refresh_id:
             self.wait_for_health(wait)
         self.wait_for_refresh(context, wait)
+
+    def _warn_if_revoked(self, ami_id: str) -> None:
+        mark = persist(lambda: RevocationHook(**self.connection).mark_of(ami_id))
+        if mark is not None:
+            self.log.error(
+                "%s runs %s, which %s. A deployment that failed leaves nothing better: release another one now",
+                self.service,
+                ami_id,
+                mark.told_of(ami_id),
+            )
 
     def _rollout(self, context: Context, ami_id: str, wanted: Version) -> Rollout:
         return Rollout(

@@ -14,6 +14,7 @@ from rebake.connection import EnvironmentConnection
 from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
+from rebake.hooks.revocation import ReleaseStage
 from rebake.hooks.turns import TurnStage
 from rebake.refresh import Version, active_refresh
 from rebake.rollout import Rollout
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StartRefreshOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]):
+class StartRefreshOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]):
     """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
 
     In this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
@@ -71,12 +72,14 @@ class StartRefreshOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Aut
         """Return the id of the refresh to wait for; empty if there is none.
 
         Raises:
+            RevokedError: the image was revoked, perhaps since it was promoted.
             RolloutFailedError: the version is not what it should be, or a refresh to something else is active.
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has taken the service's turn; a refresh that was started is cancelled.
         """
         with reachable(self.hook):
             self.check_turn(self.service, context)
+            self.refuse_revoked(self.ami_id, f"rolling out {self.service}", service=self.service)
             begun = Rollout(
                 autoscaling=self.hook,
                 instances=InstanceHook(**self.connection),

@@ -1,0 +1,96 @@
+"""Revocations in the tags of images, and the check that every stage makes before it releases one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from rebake import tags
+from rebake.estate import revocation
+from rebake.exceptions import ImageError, RevokedError
+from rebake.hooks.image import ImageHook
+from rebake.hooks.releases import ReleasesHook
+
+if TYPE_CHECKING:
+    from rebake.config import Environment
+    from rebake.estate.inventory import Image
+
+_BATCH: Final = 200
+"""Images in one request; AWS advises against more than 1,000 resources, and one that is gone fails them all."""
+
+
+class RevocationHook(ImageHook):
+    """Thick wrapper around `boto3.client("ec2")` for what says that an image may not be released."""
+
+    def mark_of(self, ami_id: str) -> revocation.Mark | None:
+        """Return why an image may not be released; none if it may (EC2, DescribeImages, once for each below it)."""
+        return revocation.marks({image.id: image.tags for image in self._lineage(ami_id)}).get(ami_id)
+
+    def _lineage(self, ami_id: str) -> Iterator[Image]:
+        seen: set[str] = set()
+        while ami_id and ami_id not in seen:
+            seen.add(ami_id)
+            try:
+                image = self.describe(ami_id)
+            except ImageError:
+                return
+            yield image
+            ami_id = image.tags.get(tags.BASE_AMI, "")
+
+    def write(self, changes: revocation.Changes) -> None:
+        """Set and lift marks (EC2, CreateTags and DeleteTags). Safe to repeat."""
+        alike: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+        for ami_id, mark in changes.items():
+            alike[tuple(mark.labels(ami_id).items()) if mark else ()].append(ami_id)
+        for labels, ami_ids in alike.items():
+            lifted = [{"Key": key} for key in revocation.TAGS if key not in dict(labels)]
+            for batch in _batches(ami_ids):
+                if labels:
+                    self.ec2.create_tags(Resources=batch, Tags=[{"Key": key, "Value": value} for key, value in labels])
+                if lifted:
+                    self.ec2.delete_tags(Resources=batch, Tags=lifted)  # type: ignore[arg-type]
+
+    def safe_release(self, records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Return the nearest safe release among a service's records, newest first (EC2, DescribeImages)."""
+        images = self.own()
+        revoked = revocation.marks({image.id: image.tags for image in images})
+        return revocation.nearest_safe(records, {one.id for one in images if one.state == "available"}, revoked)
+
+
+class ReleaseStage:
+    """Mixin of a stage that brings an image nearer to a fleet, beside `EnvironmentConnection`."""
+
+    environment: Environment
+    connection: dict[str, Any]
+
+    @cached_property
+    def revocations(self) -> RevocationHook:
+        """The revocations' hook, with the environment's connection."""
+        return RevocationHook(**self.connection)
+
+    def refuse_revoked(self, ami_id: str, what: str, *, service: str = "", way_out: str = "") -> None:
+        """Make sure that an image may be released; call this before each effect.
+
+        Args:
+            ami_id: the image.
+            what: what it is needed as; begins the error message.
+            service: whose nearest safe release the message is to name; empty for a base family, which has none.
+            way_out: what can be done about it, besides.
+
+        Raises:
+            RevokedError: it, or what it was baked on, was revoked.
+        """
+        mark = self.revocations.mark_of(ami_id)
+        if mark is None:
+            return
+        told = [f"{what}: image {ami_id} {mark.told_of(ami_id)}", way_out]
+        if service:
+            records = ReleasesHook(**self.connection).records(self.environment.bucket, service)
+            told.append(revocation.advice(service, self.revocations.safe_release(records)))
+        raise RevokedError(". ".join(filter(None, told)))
+
+
+def _batches(ami_ids: list[str]) -> Iterator[list[str]]:
+    return (ami_ids[start : start + _BATCH] for start in range(0, len(ami_ids), _BATCH))
