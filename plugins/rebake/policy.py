@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from rebake.strict import Strict
+from rebake.strict import Name, Strict
 
 Remedy = Literal["report", "approve", "auto"]
 """What follows on a drift: a line in the report, a repair once a person has approved it, or a repair at once."""
@@ -22,6 +22,10 @@ class Retirement(Strict):
     disable_after_days: float = Field(60, ge=0, description="Age in days from which it cannot be launched any more.")
     deregister_after_days: float = Field(90, ge=0, description="Age in days from which it and its snapshots go.")
     keep_template_versions: int = Field(10, ge=1, description="Newest launch template versions that always stay.")
+    at_most: int = Field(100, ge=1, description="Images that one run changes; the rest waits for the next.")
+    without_fleet: frozenset[Name] = Field(
+        frozenset(), description="Services whose fleet was taken down on purpose, so that none is missed."
+    )
 
     @model_validator(mode="after")
     def _ages_ascend(self) -> Self:

@@ -44,6 +44,8 @@ class Image:
     """Image that it is a copy of (CopyImage), where AWS tells; not the one that it was baked on."""
     locked: bool = False
     """Whether AWS refuses to deregister it (deregistration protection)."""
+    imds_support: str = ""
+    """`v2.0` where its instances demand IMDSv2 unless told otherwise."""
 
     @property
     def is_finished(self) -> bool:
@@ -146,6 +148,7 @@ class Fleet:
     tags: Tags
     desired: int
     instance_ids: tuple[str, ...]
+    """Its instances but those on their way out."""
     other_templates: tuple[TemplateUse, ...] = ()
     """What a mixed instances policy names besides."""
     refreshes_active: tuple[TemplateUse, ...] = ()
