@@ -107,12 +107,13 @@ class Recipe:
         """Return the image's name; `now` is in UTC."""
         return f"{self.name_prefix}{now:%Y%m%d%H%M%S}"
 
-    def image_tags(self, name: str, run: str) -> dict[str, str]:
+    def image_tags(self, name: str, environment: str, run: str) -> dict[str, str]:
         """Return the tags of the image and its snapshots; those without a value are left out."""
         every = {
             "Name": name,
             tags.KIND: self.kind,
             tags.SERVICE: self.subject,
+            tags.ENVIRONMENT: environment,
             tags.VERSION: self.label,
             tags.COMMIT: self.commit,
             tags.BUILD_ID: self.build_id,
@@ -155,7 +156,7 @@ class Recipe:
             "subnet_id": network.subnet_ids[0],
             "pipeline_cidrs": list(environment.pipeline_cidrs),
             "instance_profile": environment.builder_instance_profile,
-            "image_tags": self.image_tags(name, run),
+            "image_tags": self.image_tags(name, environment.name, run),
             "run_tags": self.run_tags(run),
         }
         if self.artifact is not None:

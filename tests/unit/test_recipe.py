@@ -60,6 +60,7 @@ def test_the_image_carries_where_it_comes_from(app: Recipe) -> None:
         "Name": app.image_name(NOW),
         tags.KIND: tags.KIND_APP_IMAGE,
         tags.SERVICE: "webapp",
+        tags.ENVIRONMENT: "local",
         tags.VERSION: "1.2.3",
         tags.COMMIT: "abc1234",
         tags.BUILD_ID: "77",
