@@ -11,6 +11,8 @@ RebakeError
 ├── CloudUnreachableError the AWS API does not answer: check the address, or start the embedded cloud
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
 ├── RolloutFailedError    the instance refresh did not end well: see the reason code
+├── EstateError           the estate could not be seen whole, or a change of it was refused: read the report
+├── DeploymentFailedError a deployment that another DAG asked for failed: read the log of its own run
 └── SupersededError       another run took the turn: nothing to do, its outcome is what counts
 """
 
@@ -59,6 +61,14 @@ class ProbeFailedError(RebakeError):
 
 class RolloutFailedError(RebakeError):
     """Raised when an instance refresh ends in anything but success."""
+
+
+class EstateError(RebakeError):
+    """Raised when what AWS has could not be seen whole, or when AWS refused to change it; the report says what."""
+
+
+class DeploymentFailedError(RebakeError):
+    """Raised when a deployment that a task has started and waited for did not do what it was to do."""
 
 
 class SupersededError(RebakeError):

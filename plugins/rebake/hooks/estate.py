@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -22,6 +23,7 @@ from rebake.estate.inventory import (
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import PAGE, ImageHook
 from rebake.hooks.registry import RegistryHook
+from rebake.refresh import leaves_the_group
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -46,6 +48,10 @@ class EstateHook(AwsBaseHook):
         client: EC2Client = self.conn
         return client
 
+    @property
+    def _connection(self) -> dict[str, Any]:
+        return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name}
+
     def read(self) -> Estate:
         """Return all there is.
 
@@ -54,26 +60,84 @@ class EstateHook(AwsBaseHook):
 
         What uses images is read after the images, so that an image that begins to be used meanwhile is seen in use.
         """
-        connection: dict[str, Any] = {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name}
-        images = ImageHook(**connection).own()
-        autoscaling = AutoScalingHook(**connection)
+        images = ImageHook(**self._connection).own()
+        autoscaling = AutoScalingHook(**self._connection)
         groups = autoscaling.groups()
-        members = {one["InstanceId"]: dict(one) for group in groups for one in group.get("Instances", [])}
         return Estate(
             images=tuple(images),
-            channels=tuple(RegistryHook(**connection).everything()),
+            channels=tuple(RegistryHook(**self._connection).everything()),
             fleets=tuple(_fleet(group, autoscaling.active_refresh(group["AutoScalingGroupName"])) for group in groups),
             templates=tuple(self.templates()),
+            instances=tuple(self.instances(_members(groups))),
+        )
+
+    def look_again(self, estate: Estate, ami_ids: Collection[str], names: Collection[str]) -> Estate:
+        """Return what can be seen now of a few images and of what may use them, in place of what was seen before.
+
+        Read anew are these images and their instances, all groups, and all templates' newest and default versions;
+        refreshes and channels as far as they are those of the images' services. Versions never change.
+
+        Args:
+            estate: what was seen before.
+            ami_ids: the images, 1 to 200.
+            names: whose channels and refreshes, such as `/rebake/webapp`.
+        """
+        images = ImageHook(**self._connection).own(ami_ids)
+        fleets, members = self._fleets_again(estate, {name.rsplit("/", 1)[-1] for name in names})
+        return Estate(
+            images=tuple(images),
+            channels=tuple(RegistryHook(**self._connection).at_names(names)),
+            fleets=fleets,
+            templates=tuple(self._templates_again(estate)),
+            instances=tuple(self.instances(members, ami_ids=ami_ids)),
+        )
+
+    def look_again_at_templates(self, estate: Estate, services: Collection[str]) -> Estate:
+        """Return the estate with all that may use launch templates of these services as it is now."""
+        fleets, members = self._fleets_again(estate, services)
+        return replace(
+            estate,
+            fleets=fleets,
+            templates=tuple(self._templates_again(estate)),
             instances=tuple(self.instances(members)),
         )
 
-    def instances(self, members: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Instance]:
+    def _fleets_again(self, estate: Estate, services: Collection[str]) -> tuple[tuple[Fleet, ...], dict[str, Any]]:
+        autoscaling = AutoScalingHook(**self._connection)
+        before = {fleet.group_name: fleet for fleet in estate.fleets}
+        groups = autoscaling.groups()
+        fleets = []
+        for group in groups:
+            fleet = _fleet(group, None)
+            if fleet.service in services or fleet.group_name not in before:
+                fleet = _fleet(group, autoscaling.active_refresh(fleet.group_name))
+            else:
+                fleet = replace(fleet, refreshes_active=before[fleet.group_name].refreshes_active)
+            fleets.append(fleet)
+        return tuple(fleets), _members(groups)
+
+    def _templates_again(self, estate: Estate) -> Iterator[Template]:
+        newest = self._versions(Versions=[LATEST, DEFAULT]) if estate.templates else {}
+        for template in estate.templates:
+            known = {one.number: replace(one, is_default=False) for one in template.versions}
+            versions = known | newest.pop(template.id, {})
+            yield replace(template, versions=tuple(versions[number] for number in sorted(versions, reverse=True)))
+        for template_id, versions in newest.items():
+            yield Template(template_id, template_id, {}, tuple(versions.values()))
+
+    def instances(
+        self, members: Mapping[str, Mapping[str, Any]] | None = None, *, ami_ids: Collection[str] = ()
+    ) -> Iterator[Instance]:
         """Yield all instances that are not terminated, whoever launched them (EC2, DescribeInstances).
 
         Args:
             members: what Auto Scaling tells of the instances of groups, by their ids.
+            ami_ids: only instances of these images, at most 200; all of them if left out.
         """
-        pages = self.ec2.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": PAGE})
+        pages = self.ec2.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": "image-id", "Values": list(ami_ids)}] if ami_ids else [],
+            PaginationConfig={"PageSize": PAGE},
+        )
         for page in pages:
             for reservation in page["Reservations"]:
                 for one in reservation["Instances"]:
@@ -112,6 +176,10 @@ class EstateHook(AwsBaseHook):
         return found
 
 
+def _members(groups: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {one["InstanceId"]: one for group in groups for one in group.get("Instances", [])}
+
+
 def _instance(one: dict[str, Any], member: Mapping[str, Any]) -> Instance:
     labels = _tags(one)
     template = member.get("LaunchTemplate", {})
@@ -145,7 +213,7 @@ def _fleet(group: dict[str, Any], refresh: Mapping[str, Any] | None) -> Fleet:
         template_version=own.get("Version", ""),
         tags=labels,
         desired=group["DesiredCapacity"],
-        instance_ids=tuple(one["InstanceId"] for one in group.get("Instances", [])),
+        instance_ids=tuple(one["InstanceId"] for one in group.get("Instances", []) if not leaves_the_group(one)),
         other_templates=_uses(mixed[1:]),
         refreshes_active=_uses([goal.get("LaunchTemplate"), *_mixed(goal.get("MixedInstancesPolicy", {}))]),
     )

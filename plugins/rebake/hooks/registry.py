@@ -8,7 +8,7 @@ of a base family is moved by one DAG alone, one run at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -128,6 +128,13 @@ class RegistryHook(AwsBaseHook):
         pages = self.ssm.get_paginator("get_parameters_by_path").paginate(Path=ROOT, Recursive=True)
         found = [(*one["Name"].rsplit("/", 1), one["Value"]) for page in pages for one in page["Parameters"]]
         return [Channel(name, channel, ami_id) for name, channel, ami_id in found if channel in CHANNELS]
+
+    def at_names(self, names: Iterable[str]) -> list[Channel]:
+        """Return the channels that are set below some names, such as `/rebake/webapp` (GetParameters)."""
+        asked = [_parameter(name, channel) for name in sorted(set(names)) for channel in CHANNELS]
+        answers = (self.ssm.get_parameters(Names=asked[start : start + 10]) for start in range(0, len(asked), 10))
+        found = [(*one["Name"].rsplit("/", 1), one["Value"]) for answer in answers for one in answer["Parameters"]]
+        return [Channel(name, channel, ami_id) for name, channel, ami_id in found]
 
     def release(self, name: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None) -> None:
         """Move `current` to the image, and `previous` to where `current` was.

@@ -40,6 +40,18 @@ class ReleasesHook(AwsBaseHook):
         """Yield a service's records, newest first, see `release.records`."""
         yield from release.records(self.s3, bucket, service)
 
+    def in_progress(self, bucket: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of all services' releases that have no final one (S3, ListObjectsV2 and GetObject).
+
+        Only these are read: what it costs grows with the pages of the list, and not with the releases.
+        """
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="releases/")
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        for key in release.latest_first(keys):
+            record = release.read(self.s3, bucket, key) if key.endswith(".progress.json") else None
+            if record is not None:
+                yield record
+
     def write(self, bucket: str, record: Mapping[str, Any]) -> bool:
         """Write a record unless its name is taken, and return whether it was written (S3, PutObject, If-None-Match).
 
