@@ -76,7 +76,7 @@ def findings(
         now: UTC.
     """
     members = {one: fleet.service for fleet in fleets.values() for one in fleet.instance_ids}
-    ours = {group.id: group.tags[tags.SERVICE] for group in groups if _is_ours(group.tags, environment)}
+    ours = {group.id: group.tags.get(tags.SERVICE, "") for group in groups if _is_ours(group.tags, environment)}
     users: dict[str, str] = {}
     for instance in estate.instances:
         service = members.get(instance.id)
@@ -89,8 +89,10 @@ def findings(
         owner = ours.get(group.id)
         service = owner or users.get(group.id)
         if service is not None:
-            allowed = _listener(group, fleets.get(service), services.get(service)) if owner else None
-            yield from _doors(group, service, allowed, repairable=owner in services)
+            is_balancers = owner is not None and group.name == f"{owner}-{environment}-load-balancer"
+            declared = services.get(service)
+            ports = {declared.fleet.listener_port} if declared else None
+            yield from _doors(group, service, ports if is_balancers else set(), repairable=owner in services)
 
 
 def _is_ours(labels: Tags, environment: str) -> bool:
@@ -129,15 +131,18 @@ def _undeclared(instance: Instance, ours: Mapping[str, str], group_names: Collec
     )
 
 
-def _listener(group: SecurityGroup, fleet: Fleet | None, service: Service | None) -> int | None:
-    """Return the one port that a group may open to the world: the listener's, where it is the load balancer's."""
-    is_load_balancers = fleet is not None and group.name == f"{fleet.group_name}-load-balancer"
-    return service.fleet.listener_port if is_load_balancers and service is not None else None
+def _doors(group: SecurityGroup, service: str, listeners: set[int] | None, *, repairable: bool) -> Iterator[Finding]:
+    """Yield the openings that no group of a fleet may have.
 
-
-def _doors(group: SecurityGroup, service: str, allowed: int | None, *, repairable: bool) -> Iterator[Finding]:
+    Args:
+        group: what is looked at.
+        service: whose it is.
+        listeners: ports that may be open to the world; none where the service's file cannot tell: then any one may.
+        repairable: whether it is for Rebake to close them.
+    """
     for opening in group.openings:
-        is_listener = allowed is not None and opening.from_port == opening.to_port == allowed
+        is_one = opening.from_port == opening.to_port
+        is_listener = is_one and (listeners is None or opening.from_port in listeners)
         check = _DOORS[0] if opening.lets_ssh_in else _DOORS[1] if opening.source in WORLD and not is_listener else ""
         if check:
             yield Finding(
