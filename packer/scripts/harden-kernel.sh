@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Kernel settings, read at every boot. A container has its host's and cannot change them: there only the file counts.
+# Kernel settings, read at every boot. A container has its host's and cannot change them.
 set -euo pipefail
 
 cat >/etc/sysctl.d/60-rebake.conf <<'CONFIG'

@@ -57,7 +57,11 @@ pkg_installed() {
 pkg_list() {
   case "$REBAKE_PACKAGE_MANAGER" in
     apt) dpkg-query --show --showformat='${Package} ${Version} ${Architecture}\n' ;;
-    dnf) rpm --query --all --queryformat '%{NAME} %{VERSION}-%{RELEASE} %{ARCH}\n' ;;
+    # Without the vendor's keys, which rpm lists as packages too.
+    dnf)
+      rpm --query --all --queryformat '%{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE} %{ARCH}\n' |
+        grep -v '^gpg-pubkey '
+      ;;
   esac | LC_ALL=C sort
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "packer" / "scripts"
-ALL = sorted(SCRIPTS.glob("*.sh"))
+ALL = sorted(SCRIPTS.rglob("*.sh"))
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_an_artifact_with_another_checksum_is_refused_before_anything_changes(sc
     assert not Path("/opt/rebake-test-nobody").exists()
 
 
-@pytest.mark.parametrize("script", ALL, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", ALL, ids=lambda path: str(path.relative_to(SCRIPTS)))
 def test_only_the_package_functions_know_package_managers(script: Path) -> None:
     code = re.sub(r"#.*", "", script.read_text(encoding="utf-8"))
     found = re.findall(r"\b(?:apt-get|dpkg\S*|rpm|yum)\b|\bdnf (?!\|)\w+", code)
@@ -239,14 +239,14 @@ def test_only_the_package_functions_know_package_managers(script: Path) -> None:
     assert found == [] or script.name == "packages.sh"
 
 
-@pytest.mark.parametrize("script", ALL, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", ALL, ids=lambda path: str(path.relative_to(SCRIPTS)))
 def test_only_one_file_holds_versions(script: Path) -> None:
     code = re.sub(r"#.*", "", script.read_text(encoding="utf-8"))
 
     assert re.findall(r"\b\d+\.\d+[.\d*]*", code) == [] or script.name == "versions.sh"
 
 
-@pytest.mark.parametrize("script", ALL, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", ALL, ids=lambda path: str(path.relative_to(SCRIPTS)))
 def test_a_script_says_what_it_is_for_and_stops_at_the_first_error(script: Path) -> None:
     lines = script.read_text(encoding="utf-8").splitlines()
 

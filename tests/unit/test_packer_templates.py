@@ -92,7 +92,7 @@ def steps_of(template: str) -> list[str]:
     text = (PACKER / template / f"{template}.pkr.hcl").read_text(encoding="utf-8")
     listed = re.search(r'"bash /tmp/scripts/run-steps\.sh",(.*?)\]', text, re.DOTALL)
     assert listed
-    return re.findall(r'"([a-z-]+)"', listed[1])
+    return re.findall(r'"([a-z/-]+)"', listed[1])
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -181,7 +181,15 @@ def test_every_step_is_a_script_and_the_look_at_the_clean_up_comes_last(template
 def test_every_script_is_a_step_of_a_template_or_loaded_by_them() -> None:
     used = {step for template in TEMPLATES for step in steps_of(template)} | LIBRARIES
 
-    assert {path.stem for path in SCRIPTS.iterdir()} == used
+    assert {str(path.relative_to(SCRIPTS).with_suffix("")) for path in SCRIPTS.rglob("*.sh")} == used
+
+
+def test_every_hardening_step_has_a_check_that_the_bake_runs_after_all_of_them() -> None:
+    steps = steps_of("base")
+    hardening = [step for step in steps if step.startswith("harden-")]
+
+    assert hardening
+    assert steps[-2 - len(hardening) : -2] == [f"checks/{step}" for step in hardening]
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
