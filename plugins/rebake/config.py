@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from rebake import paths
+from rebake.assertions import Assertions
 from rebake.exceptions import ConfigError
 from rebake.policy import Policy
 from rebake.strict import Name, Strict
@@ -219,6 +220,7 @@ class Base(Strict):
     ssh_username: str
     instance_type: str = "t3.micro"
     probe: Probe = Probe(http=())
+    assertions: Assertions = Assertions()
 
 
 class Network(Strict):
