@@ -1,22 +1,29 @@
 """Rebuild a base image: from the vendor's newest image to the base that applications are baked on.
 
-Bakes the hardened base image of a family on the newest image that its vendor publishes, tests it on a temporary
-instance, and points `/rebake/bases/<family>/current` at it. The next bake of an application is laid on it; running
-fleets are untouched. There is one family for each file in `config/bases/`.
+Bakes the hardened base image of a family on the newest image that its vendor publishes, boots it, holds it against
+what the family declares, records what is in it, and points `/rebake/bases/<family>/current` at it. The next bake of an
+application is laid on it; running fleets are untouched. There is one family for each file in `config/bases/`.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
+| `families` | in a run for all families: names them | no family's run is started |
+| `rebuild_each` | in a run for all families: starts a run of this DAG for each | the others start all the same |
 | `bake` | reuses the image with the same fingerprint, or runs Packer | nothing has changed |
-| `test_image` | boots a temporary instance, runs the family's checks on it, removes it | the image is not promoted |
+| `test_image` | boots a temporary instance, holds it against the family's assertions, removes it | the image is not \
+promoted; the error names every assertion that failed, with what was expected and what was found |
+| `record_base` | writes the bill of materials, the difference from the base before, and the base's record | the image \
+is not promoted |
 | `promote_ami` | points `/rebake/bases/<family>/current` at the image | the base before stays in use |
 
-The last task emits an event of the asset `rebake://bases/<family>` with the AMI id, for DAGs that wait for a base.
+The last task emits an event of the asset `rebake://bases/<family>` with the AMI id, the one before it and the record's
+key, for DAGs that wait for a base.
 
 ## When this DAG runs
 
-At 03:00 UTC on the 1st of January, April, July and October, for the family `debian-12`, and by hand for the family
-that `base` names. The quarterly run always bakes: what it is for, the packages' updates, is not in the fingerprint.
-A run by hand reuses an image of the same inputs unless `force_bake` is set.
+At 03:00 UTC on the 1st of January, April, July and October, for all families: that run starts one for each, so that a
+family that fails keeps none of the others from a new base. By hand for the family that `base` names, or for all. The
+quarterly runs always bake: what they are for, the packages' updates, is not in the fingerprint. A run by hand reuses an
+image of the same inputs unless `force_bake` is set.
 
 It is paused when Airflow sees it for the first time, and unpausing it does not run the quarter that has begun: its
 first run by itself is the next one. (After a pause of more than a quarter, unpausing runs the one quarter that was
@@ -24,9 +31,10 @@ missed last, as for every cron schedule of Airflow.)
 
 ## Race conditions
 
-One run at a time (`max_active_runs=1`): a second waits in the queue. A deployment that bakes meanwhile is laid on
-the base that `current` named when its bake began; no deployment sees half of a change, because the pointer is one
-parameter. Every task may be cleared and run again: it finds what the try before has left.
+One run at a time (`max_active_runs=1`): others wait in the queue, also those of a quarter's families. A deployment that
+bakes meanwhile is laid on the base that `current` named when its bake began; no deployment sees half of a change,
+because the pointer is one parameter. Every task may be cleared and run again: it finds what the try before has left,
+and a family's run is started once.
 """
 
 from __future__ import annotations
@@ -34,17 +42,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, Param
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, Param, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.dag_defaults import DEFAULT_ARGS, TAG_IMAGE
 from rebake.hooks.registry import CURRENT
+from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.bake import BakeBaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
+from rebake.operators.record_base import RecordBaseOperator
 from rebake.operators.test_image import test_image_group
 from rebake.recipe import base_asset_uri, base_name
 
-DEFAULT_BASE: Final = "debian-12"
+DAG_ID: Final = "rebuild_base_image"
+ALL: Final = "*"
+"""Value of `base` for every family; none can have this name."""
 
 QUARTERLY: Final = CronTriggerTimetable(
     "0 3 1 1,4,7,10 *",
@@ -61,14 +75,25 @@ REBUILT_BASES: Final = AssetAlias("rebake-bases")
 def emit_rebuilt_base(context: Any, result: Any) -> None:
     """Emit the event of the base that this run has promoted, and of no other."""
     uri = base_asset_uri(context["params"]["base"])
-    ami_id = context["ti"].xcom_pull(task_ids="bake")
-    extra = {"ami_id": ami_id, "parameter_version": result}
+    recorded = context["ti"].xcom_pull(task_ids="record_base")
+    extra = {
+        "ami_id": context["ti"].xcom_pull(task_ids="bake"),
+        "previous_ami_id": recorded["previous_ami"],
+        "parameter_version": result,
+        "record": recorded["record"],
+    }
     context["outlet_events"][REBUILT_BASES].add(Asset(uri), extra=extra)
 
 
+def skip_unless_one_family(context: Any) -> None:
+    """Leave the bake, and all that follows it, to the runs of the families."""
+    if context["params"]["base"] == ALL:
+        raise AirflowSkipException("each family has a run of its own: see rebuild_each")
+
+
 with DAG(
-    dag_id="rebuild_base_image",
-    description="Rebuild the base image of a family, every quarter and by hand",
+    dag_id=DAG_ID,
+    description="Rebuild the base images, every quarter and by hand",
     doc_md=__doc__,
     schedule=QUARTERLY,
     catchup=False,
@@ -78,11 +103,11 @@ with DAG(
     default_args=DEFAULT_ARGS,
     params={
         "base": Param(
-            DEFAULT_BASE,
+            ALL,
             type="string",
-            enum=config.base_names(),
+            enum=[ALL, *config.base_names()],
             title="Base family",
-            description="Which base image to rebuild: a file of config/bases/.",
+            description="Which base image to rebuild: a file of config/bases/, or * for all of them.",
         ),
         "force_bake": Param(
             False,
@@ -93,13 +118,28 @@ with DAG(
     },
 ) as dag:
     family = "{{ params.base }}"
-    bake = BakeBaseOperator(
-        task_id="bake",
-        base=family,
-        force="{{ params.force_bake or dag_run.run_type == 'scheduled' }}",
-    )
+    force = "{{ params.force_bake or dag_run.run_type == 'scheduled' }}"
+
+    @task
+    def families(base: str, force_bake: str, asked_in: str) -> list[dict[str, Any]]:
+        """Return what to start for each family; nothing in the run of one family."""
+        if base != ALL:
+            return []
+        return [
+            {"trigger_run_id": f"{name}__{asked_in}", "conf": {"base": name, "force_bake": force_bake == "True"}}
+            for name in config.base_names()
+        ]
+
+    TriggerDagRunOperator.partial(
+        task_id="rebuild_each", trigger_dag_id=DAG_ID, skip_when_already_exists=True
+    ).expand_kwargs(families(family, force, "{{ run_id }}"))
+
+    bake = BakeBaseOperator(task_id="bake", base=family, force=force, pre_execute=skip_unless_one_family)
     ami_id: Any = bake.output
-    test_image, _ = test_image_group(ami_id=ami_id, base=family)
+    test_image, report = test_image_group(ami_id=ami_id, base=family, probe_operator=AssertBaseOperator)
+    record_base = RecordBaseOperator(
+        task_id="record_base", ami_id=ami_id, base=family, report=report, inspection=report[INSPECTION]
+    )
     promote_ami = PromoteAmiOperator(
         task_id="promote_ami",
         ami_id=ami_id,
@@ -109,5 +149,5 @@ with DAG(
         post_execute=emit_rebuilt_base,
     )
 
-    # The arrow that matters: no application may be baked on a base that has not passed its checks.
-    bake >> test_image >> promote_ami
+    # The arrows that matter: no application may be baked on a base that has not passed its checks.
+    bake >> test_image >> record_base >> promote_ami

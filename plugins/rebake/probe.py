@@ -31,6 +31,8 @@ class Check:
     status: int = 200
     contains: str | None = None
     command: str = ""
+    keeps_output: bool = False
+    """Whether a command's whole output is handed on."""
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Check:
@@ -44,6 +46,7 @@ class Answer:
 
     ok: bool
     text: str
+    output: str = ""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,14 +12,16 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk import DAG, Asset
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk import DAG, Asset, Context
+from airflow.sdk.exceptions import AirflowSkipException, ParamValidationError
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import DataInterval, TimeRestriction, Timetable
 
 from rebake import config
+from rebake.operators.assert_base import AssertBaseOperator
 
-STAGES = ["bake", "test_image.launch", "test_image.probe", "promote_ami"]
+STAGES = ["bake", "test_image.launch", "test_image.probe", "record_base", "promote_ami"]
+FAN_OUT = ["families", "rebuild_each"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def dag(module: ModuleType) -> DAG:
 
 
 def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
-    assert sorted(dag.task_ids) == sorted([*STAGES, "test_image.terminate"])
+    assert sorted(dag.task_ids) == sorted([*STAGES, *FAN_OUT, "test_image.terminate"])
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
@@ -44,19 +47,25 @@ def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> Non
     assert later in downstream
 
 
-def test_promotion_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
-    promote_ami = dag.get_task("promote_ami")
+def test_promotion_needs_the_record_which_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
+    record_base, promote_ami = dag.get_task("record_base"), dag.get_task("promote_ami")
 
-    assert "test_image.probe" in promote_ami.upstream_task_ids
-    assert "test_image.terminate" not in promote_ami.upstream_task_ids
-    assert promote_ami.trigger_rule == "all_success"
+    assert "test_image.probe" in record_base.upstream_task_ids
+    assert "test_image.terminate" not in record_base.upstream_task_ids
+    assert "record_base" in promote_ami.upstream_task_ids
+    assert {record_base.trigger_rule, promote_ami.trigger_rule} == {"all_success"}
+
+
+def test_the_probe_holds_the_image_against_the_familys_assertions(dag: DAG) -> None:
+    assert isinstance(dag.get_task("test_image.probe"), AssertBaseOperator)
 
 
 def test_the_image_that_was_tested_is_the_one_that_is_promoted_for_the_family(dag: DAG) -> None:
     promote_ami: Any = dag.get_task("promote_ami")
     launch: Any = dag.get_task("test_image.launch")
 
-    assert promote_ami.ami_id.operator.task_id == launch.ami_id.operator.task_id == "bake"
+    record_base: Any = dag.get_task("record_base")
+    assert {task.ami_id.operator.task_id for task in (launch, record_base, promote_ami)} == {"bake"}
     assert promote_ami.name == "/rebake/bases/{{ params.base }}"
     assert promote_ami.channel == "current"
 
@@ -67,8 +76,48 @@ def _params(dag: DAG, **conf: Any) -> dict[str, Any]:
     return params.validate()
 
 
-def test_without_parameters_it_rebuilds_debian_and_reuses_what_is_the_same(dag: DAG) -> None:
-    assert _params(dag) == {"base": "debian-12", "force_bake": False}
+def test_without_parameters_it_rebuilds_all_families_and_reuses_what_is_the_same(dag: DAG) -> None:
+    assert _params(dag) == {"base": "*", "force_bake": False}
+
+
+@pytest.mark.parametrize("force", ["True", "False"])
+def test_a_run_for_all_families_starts_one_run_for_each(module: ModuleType, dag: DAG, force: str) -> None:
+    families: Any = dag.get_task("families")
+
+    started = families.python_callable(module.ALL, force, "scheduled__2027-01-01T03:00:00+00:00")
+
+    assert [one["conf"] for one in started] == [
+        {"base": name, "force_bake": force == "True"} for name in config.base_names()
+    ]
+    assert started[0]["trigger_run_id"] == "amazon-linux-2023__scheduled__2027-01-01T03:00:00+00:00"
+
+
+def test_airflow_accepts_the_names_of_the_functions_arguments(dag: DAG) -> None:
+    """It refuses those of its own context, and only when the task runs."""
+    families: Any = dag.get_task("families")
+
+    assert set(inspect.signature(families.python_callable).parameters) & set(Context.__annotations__) == set()
+
+
+def test_a_run_for_one_family_starts_no_other(dag: DAG) -> None:
+    families: Any = dag.get_task("families")
+
+    assert families.python_callable("debian-12", "False", "manual__1") == []
+
+
+def test_a_run_for_all_families_bakes_nothing_itself(module: ModuleType) -> None:
+    module.skip_unless_one_family({"params": {"base": "debian-12"}})
+    with pytest.raises(AirflowSkipException, match="rebuild_each"):
+        module.skip_unless_one_family({"params": {"base": module.ALL}})
+
+
+def test_no_familys_run_waits_for_another_and_each_is_started_once(dag: DAG) -> None:
+    rebuild_each: Any = dag.get_task("rebuild_each")
+
+    assert rebuild_each.downstream_task_ids == set()
+    assert rebuild_each.partial_kwargs["trigger_dag_id"] == dag.dag_id
+    assert rebuild_each.partial_kwargs["skip_when_already_exists"]
+    assert not rebuild_each.partial_kwargs.get("wait_for_completion"), "with one active run, it would wait for ever"
 
 
 @pytest.mark.parametrize("base", config.base_names())
@@ -165,12 +214,19 @@ def test_it_runs_at_three_on_the_first_day_of_each_quarter(
 def test_only_the_asset_of_the_family_that_was_rebuilt_gets_an_event(module: ModuleType) -> None:
     added: list[tuple[Asset, dict[str, Any]]] = []
     events = SimpleNamespace(add=lambda asset, extra: added.append((asset, extra)))
+    pulled = {"bake": "ami-2", "record_base": {"record": "bases/amazon-linux-2023/2.json", "previous_ami": "ami-1"}}
     context = {
         "params": {"base": "amazon-linux-2023"},
-        "ti": SimpleNamespace(xcom_pull=lambda task_ids: {"bake": "ami-1"}[task_ids]),
+        "ti": SimpleNamespace(xcom_pull=lambda task_ids: pulled[task_ids]),
         "outlet_events": {module.REBUILT_BASES: events},
     }
 
     module.emit_rebuilt_base(context, 7)
 
-    assert added == [(Asset("rebake://bases/amazon-linux-2023"), {"ami_id": "ami-1", "parameter_version": 7})]
+    extra = {
+        "ami_id": "ami-2",
+        "previous_ami_id": "ami-1",
+        "parameter_version": 7,
+        "record": "bases/amazon-linux-2023/2.json",
+    }
+    assert added == [(Asset("rebake://bases/amazon-linux-2023"), extra)]

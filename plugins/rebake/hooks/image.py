@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from rebake import tags
 from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
 from rebake.faults import error_code
+from rebake.verdict import IMDS_V2
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -43,7 +44,7 @@ class ImageHook(AwsBaseHook):
             ImageError: AWS does not know it.
         """
         try:
-            found = self.ec2.describe_images(ImageIds=[ami_id])["Images"]
+            found = self.ec2.describe_images(ImageIds=[ami_id], IncludeDisabled=True)["Images"]
         except ClientError as error:
             if error_code(error) not in _UNKNOWN:
                 raise
@@ -67,7 +68,8 @@ class ImageHook(AwsBaseHook):
         except ImageError as error:
             raise ImageError(f"{what}: {error}") from error
         if image.state != "available":
-            raise ImageError(f"{what}: image {ami_id} is {image.state!r}, not 'available'")
+            way_out = f"; aws ec2 enable-image --image-id {ami_id} undoes that" if image.state == "disabled" else ""
+            raise ImageError(f"{what}: image {ami_id} is {image.state!r}, not 'available'{way_out}")
         return image
 
     def ours(self, ami_id: str, kind: str, subject: str) -> Image:
@@ -92,8 +94,11 @@ class ImageHook(AwsBaseHook):
         return image
 
     def find(self, kind: str, subject: str, fingerprint: str) -> list[Image]:
-        """Return the account's available images of a fingerprint, newest first (EC2, DescribeImages)."""
-        return self._search(
+        """Return the account's available images of a fingerprint, newest first (EC2, DescribeImages).
+
+        A deprecated one is none of them: it is about to be disabled, which a release of it may not meet on its way.
+        """
+        found = self._search(
             {
                 "state": "available",
                 f"tag:{tags.KIND}": kind,
@@ -101,11 +106,20 @@ class ImageHook(AwsBaseHook):
                 f"tag:{tags.FINGERPRINT}": fingerprint,
             }
         )
+        return [image for image in found if image.deprecated_at is None]
 
-    def own(self) -> list[Image]:
-        """Return all images of the account, also deprecated and disabled ones (EC2, DescribeImages)."""
+    def own(self, ami_ids: Collection[str] = ()) -> list[Image]:
+        """Return the account's images, also deprecated and disabled ones (EC2, DescribeImages).
+
+        Args:
+            ami_ids: only these, at most 200, as far as they are there; all of them if left out.
+        """
         pages = self.ec2.get_paginator("describe_images").paginate(
-            Owners=["self"], IncludeDeprecated=True, IncludeDisabled=True, PaginationConfig={"PageSize": PAGE}
+            Owners=["self"],
+            IncludeDeprecated=True,
+            IncludeDisabled=True,
+            Filters=[{"Name": "image-id", "Values": list(ami_ids)}] if ami_ids else [],
+            PaginationConfig={"PageSize": PAGE},
         )
         return [_image(dict(image)) for page in pages for image in page["Images"]]
 
@@ -116,6 +130,11 @@ class ImageHook(AwsBaseHook):
             name_prefix: up to and with the fingerprint, which nobody else's image has.
         """
         return [image for image in self._search({"name": f"{name_prefix}*"}) if not image.is_finished]
+
+    def demand_imds_v2(self, image: Image) -> None:
+        """Have instances of an image demand IMDSv2, for which there is no way back (EC2, ModifyImageAttribute)."""
+        if image.imds_support != IMDS_V2:
+            self.ec2.modify_image_attribute(ImageId=image.id, ImdsSupport={"Value": IMDS_V2})
 
     def remove(self, image: Image) -> None:
         """Deregister an image and delete its snapshots (EC2, DeregisterImage and DeleteSnapshot)."""
@@ -152,4 +171,5 @@ def _image(answer: dict[str, Any]) -> Image:
         public=bool(answer.get("Public")),
         copied_from=answer.get("SourceImageId", "") if is_copy else "",
         locked=answer.get("DeregistrationProtection", "").startswith("enabled"),
+        imds_support=answer.get("ImdsSupport", ""),
     )

@@ -70,6 +70,8 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
         """
         with reachable(self.hook):
             image, reused = self._image(context)
+            # After the bake, because Packer 1.6 cannot; also where an earlier try was killed between the two.
+            self.hook.demand_imds_v2(image)
         self.log.info("%s %s (%s)", "reusing" if reused else "baked", image.id, image.name)
         _push(context, image, reused=reused)
         return image.id

@@ -17,7 +17,7 @@ from rebake import config
 from rebake.connection import EnvironmentConnection
 from rebake.exceptions import ConfigError, ProbeFailedError
 from rebake.hooks.instance import USABLE_STATES, InstanceHook
-from rebake.probe import checks_of
+from rebake.probe import Check, checks_of
 from rebake.tooling import reachable, run_tag
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
 
@@ -164,7 +164,7 @@ class ProbeOperator(_ProbeStage):
         """Defer until the checks have passed or the probe's timeout is over."""
         service, _ = self.subject()
         probe = self.probe()
-        checks = checks_of(probe, self.version)
+        checks = self.checks()
         self.log.info("%s has %d s to pass %d checks", self.instance_id, probe.timeout, len(checks))
         self.defer(
             trigger=ProbeTrigger(
@@ -179,6 +179,10 @@ class ProbeOperator(_ProbeStage):
             # Only a second lock on the door: the trigger keeps its deadline itself and tells more.
             timeout=timedelta(seconds=probe.timeout + 120),
         )
+
+    def checks(self) -> list[Check]:
+        """Return what is asked of the instance."""
+        return checks_of(self.probe(), self.version)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the report that the trigger brought.
@@ -251,6 +255,7 @@ def test_image_group(
     service: str = "",  # noqa: PT028  # no test: it has the name of the stage
     base: str = "",  # noqa: PT028
     version: str | XComArg = "",  # noqa: PT028
+    probe_operator: type[ProbeOperator] = ProbeOperator,  # noqa: PT028
 ) -> tuple[TaskGroup, Any]:
     """Return the task group `test_image`, and the report that its task `probe` returns.
 
@@ -262,12 +267,13 @@ def test_image_group(
         service: name of the service, or
         base: name of the base family.
         version: the application's version, which checks may look for.
+        probe_operator: what asks the instance.
     """
     subject = {"service": service, "base": base}
     with TaskGroup("test_image", tooltip="Boot a temporary instance of the image and check it") as group:
         launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)  # type: ignore[arg-type]
         instance_id: Any = launch.output
-        probe = ProbeOperator(task_id="probe", instance_id=instance_id, version=version, **subject)  # type: ignore[arg-type]
+        probe = probe_operator(task_id="probe", instance_id=instance_id, version=version, **subject)  # type: ignore[arg-type]
         terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **subject)
         # A teardown runs however the probe ended, as long as the instance was launched.
         launch >> probe >> terminate.as_teardown(setups=launch)

@@ -27,8 +27,9 @@ _NOT_THERE_YET: Final = "InvocationDoesNotExist"
 class ProbeTrigger(DeadlineTrigger):
     """Waits until the instance runs, asks it every check, and yields one event with the report.
 
-    The event is `{"ok": bool, "message": str, "report": {...}}`. It is not ok when a check did not pass before
-    the deadline, or as soon as the instance is gone.
+    The event is `{"ok": bool, "message": str, "report": {...}, "outputs": {check: text}}`, the outputs being those of
+    the commands that keep them. It is not ok when a check did not pass before the deadline, or as soon as the
+    instance is gone.
 
     Args:
         instance_id: the temporary instance.
@@ -42,6 +43,7 @@ class ProbeTrigger(DeadlineTrigger):
         self.instance_id = instance_id
         self.port = port
         self.checks = [Check.load(check) for check in checks]
+        self._outputs: dict[str, str] = {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
@@ -57,7 +59,14 @@ class ProbeTrigger(DeadlineTrigger):
                 ended = await self._check(ec2, ssm, session, report)
         report.seconds = round(time.monotonic() - start, 2)
         message = ended or ("all checks passed" if report.ok else explain(report))
-        yield TriggerEvent({"ok": not ended and report.ok, "message": message, "report": report.dump()})
+        yield TriggerEvent(
+            {
+                "ok": not ended and report.ok,
+                "message": message,
+                "report": report.dump(),
+                "outputs": self._outputs,
+            }
+        )
 
     async def _wait_for_address(self, ec2: Any, report: Report) -> str:
         """Fill in the instance's address when it runs; return why it never will, or nothing."""
@@ -81,7 +90,10 @@ class ProbeTrigger(DeadlineTrigger):
         base_url = f"http://{report.address}:{self.port}"
 
         async def ask(check: Check) -> Answer:
-            return await (self._ask_command(ssm, check) if check.command else ask_http(session, base_url, check))
+            answer = await (self._ask_command(ssm, check) if check.command else ask_http(session, base_url, check))
+            if check.keeps_output:
+                self._outputs[check.name] = answer.output
+            return answer
 
         def tell(outcome: Outcome) -> None:
             self.log.info("%s: %s (attempt %d)", outcome.name, outcome.answer, outcome.attempts)
@@ -144,7 +156,7 @@ class ProbeTrigger(DeadlineTrigger):
             raise
         status, code = invocation["Status"], invocation.get("ResponseCode", -1)
         if status == "Success" and code == 0:
-            return Answer(ok=True, text="exit 0")
+            return Answer(ok=True, text="exit 0", output=invocation.get("StandardOutputContent", ""))
         said = {
             name: excerpt(invocation.get(f"Standard{name}Content", "")) or "(empty)" for name in ("Error", "Output")
         }
