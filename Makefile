@@ -24,6 +24,9 @@ AMI_ID ?=
 FORCE_BAKE ?=
 TO ?=
 OF ?=
+AMI ?=
+REASON ?=
+UNDO ?=
 
 .PHONY: help
 help: ## say what there is
@@ -70,6 +73,11 @@ deploy: ## deploy VERSION=1.2.3 and watch (SERVICE= COMMIT= BUILD_ID= AMI_ID= FO
 rollback: ## roll back and watch; to the release before, or TO=<release id | version | ami-...> (SERVICE=)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) rollback $(if $(TO),--to "$(TO)") $(if $(SERVICE),--service "$(SERVICE)")
+
+.PHONY: revoke
+revoke: ## keep AMI=ami-... and all baked on it from being released, REASON='...' (UNDO=1 takes it back)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) revoke '$(subst ','\'',$(AMI))' $(if $(REASON),--reason='$(subst ','\'',$(REASON))') $(if $(UNDO),--undo)
 
 .PHONY: lineage
 lineage: ## all of a release, OF=<commit | version | release id | ami-... | refresh id | i-...> (FORMAT=json SERVICE=)

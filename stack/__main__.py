@@ -10,7 +10,7 @@ import re
 import sys
 
 from rebake import config
-from stack import demo, fault, follow, lineage, osimage, status, up
+from stack import demo, fault, follow, lineage, osimage, revoke, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
 from stack.errors import InputError, StackError
@@ -63,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("rollback", _rollback, "roll a service back to an earlier release and watch")
     made.add_argument("--to", default="", help="id, version or image of the release; the one before if left out")
     made.add_argument("--service", default="", help=f"{demo.SERVICE} if left out, or the only one there is")
+    made = verb("revoke", _revoke, "keep an image, and all that was baked on it, from being released")
+    made.add_argument("ami", help="id of the image")
+    made.add_argument("--reason", default="", help="why; not needed with --undo")
+    made.add_argument("--undo", action="store_true", help="take the revocation back")
     made = verb("lineage", _lineage, "tell all that is known of a release, from any end of it")
     made.add_argument("of", help="commit, version, release id, image, refresh or instance")
     made.add_argument("--service", default="", help="look at this one only")
@@ -140,6 +144,11 @@ def _rollback(layout: Layout, options: argparse.Namespace) -> int:
     outcome = follow.run(stack.api, f"rollback_{service}", {"release": options.to} if options.to else {})
     restored = stack.api.xcom(outcome.dag_id, outcome.run_id, "choose_release", "restores")
     return _end(stack, outcome, f"{service} back to {restored or options.to or 'the release before'}")
+
+
+def _revoke(layout: Layout, options: argparse.Namespace) -> int:
+    ami, reason = revoke.check(options.ami, options.reason, undo=options.undo)
+    return 0 if revoke.run(up.connect(layout), ami, reason, undo=options.undo) else 1
 
 
 def _service(asked: str) -> str:

@@ -9,7 +9,7 @@ baked while its base was being revoked is revoked although nobody has marked it 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -238,3 +238,22 @@ def running(estate: Estate, environment: str) -> dict[str, set[str]]:
             images = {one.ami_id for one in instances if one} | {estate.template_image(use) for use in fleet.templates}
             found.setdefault(fleet.service, set()).update(images - {""})
     return found
+
+
+def told(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a revocation, or its undo, has come to, as lines for people.
+
+    Args:
+        summary: what the task `revoke_image` returns.
+    """
+    ami_id = summary["ami_id"]
+    yield f"{ami_id} {summary['mark'] or 'is not revoked'}"
+    for done, images in (("marked", summary["marked"]), ("lifted", summary["lifted"])):
+        if images:
+            yield f"  {done} {len(images)}: {', '.join(images)}"
+    if not summary["marked"] and not summary["lifted"]:
+        yield "  every image was marked so already: nothing changed"
+    for name in summary["bases"]:
+        yield f"  {name} names a revoked base: nothing is baked on it until rebuild_base_image has made another"
+    for service, found in summary["services"].items():
+        yield f"  {service} runs {', '.join(found['images'])}. {found['advice']}"

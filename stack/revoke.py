@@ -1,0 +1,49 @@
+"""`make revoke AMI=... REASON=...`: keep an image from being released, or take that back."""
+
+from __future__ import annotations
+
+from rebake import tags
+from rebake.estate import revocation
+from rebake.exceptions import ConfigError
+from stack import follow
+from stack.errors import InputError
+from stack.up import Stack
+
+DAG_ID = "revoke_image"
+
+
+def check(ami: str, reason: str, *, undo: bool) -> tuple[str, str]:
+    """Return image and reason as they are used.
+
+    Raises:
+        InputError: the image's id or the reason cannot be right.
+    """
+    try:
+        return revocation.checked(ami, reason, undo=undo)
+    except ConfigError as error:
+        raise InputError(f"{error} (make revoke AMI=ami-... REASON='...', or UNDO=1)") from error
+
+
+def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
+    """Run the DAG, print what came of it, and return whether it succeeded."""
+    outcome = follow.run(stack.api, DAG_ID, {"ami": ami, "reason": reason, "undo": undo})
+    summary = stack.api.xcom(outcome.dag_id, outcome.run_id, "revoke_image")
+    if summary:
+        print("\n".join(revocation.told(summary)))
+    return outcome.state == "success"
+
+
+def marks(stack: Stack) -> dict[str, revocation.Mark]:
+    """Return the mark of every image that may not be released, as AWS has them now."""
+    pages = (
+        stack.cloud.client("ec2")
+        .get_paginator("describe_images")
+        .paginate(Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "tag-key", "Values": [tags.KIND]}])
+    )
+    return revocation.marks(
+        {
+            image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}
+            for page in pages
+            for image in page["Images"]
+        }
+    )
