@@ -41,9 +41,10 @@ where nothing was rolled out, where there is no release before, and with `rollou
 
 ## When this DAG runs
 
-By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make deploy VERSION=...`. `version` is
-required. `ami_id` deploys an image that exists already; `force_bake` bakes although an image with the same
-fingerprint exists.
+By hand: from the form in the UI, `airflow dags trigger`, the API, or `make deploy VERSION=...`; and by
+`rebake_on_new_base`, for a service whose file says `on_new_base: deploy`. `version` is required. `ami_id` deploys an
+image that exists already; `force_bake` bakes although an image with the same fingerprint exists. `replaces` names
+the release that must be the current one still when the turn is taken; otherwise the run ends as superseded.
 
 ## Race conditions
 
@@ -132,6 +133,20 @@ def deploy(service: config.Service) -> DAG:
                 title="Existing image",
                 description="Deploy this image instead of baking one; it must be one of this service.",
             ),
+            "replaces": Param(
+                None,
+                type=["null", "string"],
+                title="Replaces",
+                description="Deploy only if this release, by its id, is the current one when the rollout begins.",
+                section="For other DAGs and programs",
+            ),
+            "requested_by": Param(
+                None,
+                type=["null", "string"],
+                title="Asked for by",
+                description="On whose behalf; stands in the release record before the user who triggers the run.",
+                section="For other DAGs and programs",
+            ),
         },
     ) as dag:
         bake = BakeOperator(
@@ -145,7 +160,7 @@ def deploy(service: config.Service) -> DAG:
         )
         image = xcom(bake)
         test_image, test_report = test_image_group(ami_id=image, service=service.name, version=xcom(bake, "version"))
-        take_turn = TakeTurnOperator(task_id="take_turn", service=service.name)
+        take_turn = TakeTurnOperator(task_id="take_turn", service=service.name, replaces="{{ params.replaces or '' }}")
         promote_ami = PromoteAmiOperator(
             task_id="promote_ami", ami_id=image, name=service_name(service.name), service=service.name
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -131,6 +131,15 @@ def records(s3: S3Client, bucket: str, service: str) -> Iterator[dict[str, Any]]
         record = read(s3, bucket, key)
         if record is not None:
             yield record
+
+
+def current(records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the record of the release that the service runs: the newest that succeeded; none if none ever has.
+
+    Args:
+        records: of one service, newest first; no more of them are asked for than it takes.
+    """
+    return next((record for record in records if record["outcome"] == SUCCESSFUL), None)
 
 
 def read(s3: S3Client, bucket: str, key: str) -> dict[str, Any] | None:

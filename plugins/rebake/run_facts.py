@@ -23,12 +23,15 @@ Pull = Callable[[str, str], Any]
 def described(context: Context, service: str, environment: str) -> dict[str, Any]:
     """Return a blank record with what is known of every run: who asked for it, when, and its name."""
     dag_run = context["dag_run"]
+    user = getattr(dag_run, "triggering_user_name", None) or ""
+    # What another DAG or program says of itself, and behind it whom Airflow knows: one cannot stand for the other.
+    asked_by = str(context.get("params", {}).get("requested_by") or "")
     return {
         **release.blank(),
         "service": service,
         "environment": environment,
         "requested_at": text(dag_run.run_after),
-        "requested_by": getattr(dag_run, "triggering_user_name", None) or "unknown",
+        "requested_by": ", ".join(filter(None, (asked_by, user))) or "unknown",
         "dag_run": run_tag(context),
     }
 

@@ -99,6 +99,20 @@ def test_a_run_that_succeeded_has_its_record_already(s3: Any) -> None:
     assert _is_given_back(s3)
 
 
+def test_a_run_that_found_another_release_than_it_was_to_replace_is_superseded_by_that(s3: Any) -> None:
+    told = {("take_turn", "replaced"): {"by": "deploy_webapp/manual__2", "message": "webapp-2 is the current release"}}
+    after = STAGES[STAGES.index("take_turn") :]
+
+    assert _conclude(told, **dict.fromkeys(after, "skipped")) == release.SUPERSEDED
+
+    found = _record(s3)
+    assert (found["superseded_by"], found["explanation"]) == (
+        "deploy_webapp/manual__2",
+        "webapp-2 is the current release",
+    )
+    assert _is_given_back(s3)
+
+
 def test_a_rollout_that_aws_rolled_back_is_recorded_with_its_reason_and_the_fleet(s3: Any) -> None:
     told = {("wait_for_refresh", "failure"): {"reason": "unhealthy", "message": "i-3 is unhealthy for 300 s"}}
 

@@ -21,6 +21,7 @@ from rebake.operators.take_turn import TakeTurnOperator
 from rebake.triggers.turn import TurnTrigger
 from rebake.turn import Claim, Kind
 from tests.unit.rollout_support import ASKED, CONNECTION, RUN_TAG, AsyncScript, context, run_trigger
+from tests.unit.test_lineage import record
 from tests.unit.test_turn import _Body
 
 BUCKET = "rebake-local"
@@ -100,6 +101,29 @@ def test_a_run_that_comes_too_late_is_skipped_and_leaves_no_record(s3: Any) -> N
         _take()
 
     assert [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == [turn.key("webapp")]
+
+
+def _release(s3: Any, number: int, outcome: str = "successful") -> str:
+    one = {**record(number, outcome=outcome)}
+    s3.put_object(Bucket=BUCKET, Key=release.key("webapp", one["release_id"]), Body=json.dumps(one).encode())
+    return str(one["release_id"])
+
+
+def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> None:
+    replaces = _release(s3, 1)
+    _release(s3, 2, outcome="failed")
+
+    assert TakeTurnOperator(task_id="take_turn", service="webapp", replaces=replaces).execute(_context()) == 1
+
+
+def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -> None:
+    replaces, newer = _release(s3, 1), _release(s3, 2)
+    task = _context()
+
+    with pytest.raises(AirflowSkipException, match=f"superseded: {newer} is the current release of webapp"):
+        TakeTurnOperator(task_id="take_turn", service="webapp", replaces=replaces).execute(task)
+
+    assert task["ti"].pushed["replaced"]["by"] == "deploy_webapp/manual__2"
 
 
 def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:

@@ -14,6 +14,7 @@ from rebake.connection import EnvironmentConnection
 from rebake.dag_defaults import ERROR
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.releases import ReleasesHook
+from rebake.operators.take_turn import REPLACED
 from rebake.refresh import leaves_the_group
 from rebake.run_facts import described, found_out, task_states, text
 from rebake.tooling import reachable, run_tag
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 RECORD: Final = "record_release"
 """The task that writes the record of a run that succeeds."""
+TAKE_TURN: Final = "take_turn"
+"""The task that may find that another release is current than the one that was to be replaced."""
 ROLL_BACK: Final = "roll_back"
 """The task that returns the fleet to the image before, where AWS did not."""
 TOLD: Final = ("failure", ERROR)
@@ -119,6 +122,14 @@ class ConcludeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
                 "explanation": told.get("message") or f"{failed} failed: {_UNTOLD}",
             }
         skipped = next((stage for stage in stages if states.get(stage) == "skipped"), "")
+        if skipped == TAKE_TURN and (replaced := context["ti"].xcom_pull(task_ids=TAKE_TURN, key=REPLACED)):
+            return {
+                "outcome": release.SUPERSEDED,
+                "stage": skipped,
+                "reason": release.SUPERSEDED,
+                "explanation": replaced["message"],
+                "superseded_by": replaced["by"],
+            }
         if now is not None and now.holder != run_tag(context):
             return {
                 "outcome": release.SUPERSEDED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -17,14 +17,14 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.turns import TurnsHook
 from rebake.run_facts import described, found_out, task_states
 from rebake.tooling import reachable, run_tag
-from rebake.triggers.turn import TurnTrigger
+from rebake.triggers.turn import until_over
 from rebake.turn import Claim, Kind
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_GRACE = timedelta(seconds=120)
-"""After the trigger's own deadline, when Airflow ends the deferral, should the trigger not."""
+REPLACED: Final = "replaced"
+"""XCom key of what is current in the place of the release that the run was to replace: `{"by", "message"}`."""
 
 
 class TakeTurnOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
@@ -35,16 +35,18 @@ class TakeTurnOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
     Args:
         service: name of the service (templated).
         kind: `deploy`, which waits, or `rollback`, which takes the turn from a deployment (templated).
+        replaces: the release that must be the current one still; empty if any may be (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = TurnsHook
-    template_fields: Sequence[str] = aws_template_fields("service", "kind")
+    template_fields: Sequence[str] = aws_template_fields("service", "kind", "replaces")
 
-    def __init__(self, *, service: str, kind: str = Kind.DEPLOY, **kwargs: Any) -> None:
+    def __init__(self, *, service: str, kind: str = Kind.DEPLOY, replaces: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.service = service
         self.kind = kind
+        self.replaces = replaces
 
     def execute(self, context: Context) -> int:
         """Return the turn's number.
@@ -52,12 +54,15 @@ class TakeTurnOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
         Raises:
             ConfigError: the environment's bucket does not exist, or the kind is none.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later has, or had, the turn: this one is superseded.
+            AirflowSkipException: a run that was asked for later has, or had, the turn, or another release than the
+                one that was to be replaced is current: this run is superseded.
         """
         if self.kind not in set(Kind):
             raise ConfigError(f"kind {self.kind!r} of a turn is none of {', '.join(Kind)}")
         with reachable(self.hook):
             taken = self._take(context)
+            # Only who has the turn knows that no release comes in between.
+            self._check_replaced(context)
         self.log.info("%s has turn %d of %s until %s", taken.holder, taken.token, self.service, taken.until)
         self._begin_record(context)
         return taken.token
@@ -91,18 +96,20 @@ class TakeTurnOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
             other.since,
             other.until,
         )
-        self.defer(
-            trigger=TurnTrigger(
-                bucket=self.environment.bucket,
-                service=self.service,
-                token=other.token,
-                deadline=other.until.timestamp(),
-                poll_seconds=self.environment.poll_seconds,
-                **self.connection,
-            ),
-            method_name="execute_complete",
-            timeout=max(other.until - datetime.now(UTC), timedelta(0)) + _GRACE,
-        )
+        self.defer(**until_over(other, self.service, self.environment, self.connection))
+
+    def _check_replaced(self, context: Context) -> None:
+        replaces = str(self.replaces or "").strip()
+        if not replaces:
+            return
+        records = ReleasesHook(**self.connection).records(self.environment.bucket, self.service)
+        now = release.current(records)
+        if now is None or now["release_id"] != replaces:
+            is_current = f"{now['release_id']} is the current release" if now else "there is no release"
+            message = f"{is_current} of {self.service}, and {replaces} was to be replaced"
+            by = now["dag_run"] if now else None
+            context["ti"].xcom_push(key=REPLACED, value={"by": by, "message": message})
+            raise AirflowSkipException(f"superseded: {message}")
 
     def _begin_record(self, context: Context) -> None:
         facts = found_out(context, task_states(context))

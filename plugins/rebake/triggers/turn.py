@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from airflow.triggers.base import TriggerEvent
 
 from rebake import turn
+from rebake.config import Environment
 from rebake.faults import is_transient
 from rebake.hooks.turns import TurnsHook
 from rebake.triggers.base import DeadlineTrigger
+
+_GRACE: Final = timedelta(seconds=120)
+"""After the trigger's own deadline, when Airflow ends the deferral, should the trigger not."""
 
 
 class TurnTrigger(DeadlineTrigger):
@@ -53,3 +57,26 @@ class TurnTrigger(DeadlineTrigger):
             self.log.info("S3 does not answer, asking again: %s", error)
             return False
         return now is None or now.token != self.token or not now.is_open(datetime.now(UTC))
+
+
+def until_over(other: turn.Turn, service: str, environment: Environment, connection: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `defer` that make an operator wait for the end of a turn, then go on.
+
+    It goes on with its method `execute_complete`.
+
+    Args:
+        other: the turn that another run has.
+        service: name of the service.
+        environment: where it runs.
+        connection: arguments of a hook of the environment.
+    """
+    trigger = TurnTrigger(
+        bucket=environment.bucket,
+        service=service,
+        token=other.token,
+        deadline=other.until.timestamp(),
+        poll_seconds=environment.poll_seconds,
+        **connection,
+    )
+    timeout = max(other.until - datetime.now(UTC), timedelta(0)) + _GRACE
+    return {"trigger": trigger, "method_name": "execute_complete", "timeout": timeout}
