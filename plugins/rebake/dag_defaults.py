@@ -12,6 +12,7 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from rebake.exceptions import (
     ArtifactError,
     ConfigError,
+    DeploymentFailedError,
     ImageError,
     ProbeFailedError,
     RolloutFailedError,
@@ -27,9 +28,13 @@ log = logging.getLogger(__name__)
 
 TAG_DEPLOY: Final = "deploy"
 TAG_IMAGE: Final = "image"
+TAG_ESTATE: Final = "estate"
 TAG_INVALID: Final = "invalid"
-TAGS: Final = frozenset({TAG_DEPLOY, TAG_IMAGE, TAG_INVALID})
+TAGS: Final = frozenset({TAG_DEPLOY, TAG_IMAGE, TAG_ESTATE, TAG_INVALID})
 """The closed vocabulary: every DAG has at least one of these tags, besides the name of its service."""
+
+BAKE_POOL: Final = "rebake_bakes"
+"""Airflow's pool that bounds how many bakes a new base starts at a time; `rebake.pool` makes it."""
 
 ERROR: Final = "error"
 """XCom key under which a failed task leaves `{"reason": code, "message": text}`."""
@@ -66,6 +71,11 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
             exception=[ProbeFailedError, RolloutFailedError],
             action=RetryAction.FAIL,
             reason="the checks and the rollout have waited long enough themselves",
+        ),
+        RetryRule(
+            exception=DeploymentFailedError,
+            action=RetryAction.FAIL,
+            reason="the deployment has retried what is worth it itself",
         ),
         RetryRule(
             exception=SupersededError,

@@ -64,9 +64,13 @@ class Access:
 
 
 def run_tag(context: Context) -> str:
-    """Return the value of `rebake:dag-run` for the run that `context` belongs to."""
+    """Return the value of `rebake:dag-run` for the run that `context` belongs to.
+
+    Each part of a mapped task has one of its own: it must not clean up what the others are just working on.
+    """
     ti = context["ti"]
-    return tags.dag_run_tag(ti.dag_id, ti.run_id)
+    part = getattr(ti, "map_index", -1)
+    return tags.dag_run_tag(ti.dag_id, f"{ti.run_id}/{part}" if part >= 0 else ti.run_id)
 
 
 def workspace_key(context: Context) -> str:

@@ -1,0 +1,123 @@
+"""Rebake on a new base: from a promoted base image to services that run on it.
+
+Looks at each service that bakes on the base family, and does what its file says in `on_new_base`: `deploy` brings its
+current version to the fleet on the new base, `bake` makes and tests the image, which the next deployment of the same
+version finds ready, `ignore` does nothing.
+
+| task | what it does | when it fails |
+| --- | --- | --- |
+| `find_followers` | reads the services' files | nothing has changed |
+| `choose_version` | waits for a run that changes the service; takes its current version | the others go on |
+| `bake` | reuses the image with the same fingerprint, or runs Packer, in the pool `rebake_bakes` | the others go on |
+| `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not deployed |
+| `deploy` | starts `deploy_<service>` and waits, deferred; skipped for `on_new_base: bake` | as that DAG says |
+| `report` | writes `reports/rebake/<time>.json` and `.html` | the run fails |
+
+All tasks but the first and the last are a group, once for each service. A service that fails stops no other, and makes
+the run fail. A service is skipped, with the reason in the report, if it was never released or is on the newest base. A
+service whose file is wrong is named in the report and in the log of `find_followers`.
+
+The deployment tests the image again, like every deployment. Here it is tested before, so that a base which does not
+suit a service starts no deployment of it.
+
+The pool's slots are `policy.concurrent_bakes` of the environment. Airflow's processes make the pool when they start,
+wherever the plugin is installed. If somebody removes it meanwhile, `bake` stays *scheduled* and the scheduler's log
+names the pool: restart the scheduler.
+
+## When this DAG runs
+
+When `rebuild_base_image` has promoted a base, by the event of the asset `rebake://bases/<family>`; and by hand for the
+family that `base` names, or for all of them. While the DAG is paused Airflow keeps no events for it: run it by hand
+afterwards. The releases that it makes are recorded as asked for by `new base <image>`.
+
+## Race conditions
+
+One run at a time (`max_active_runs=1`); events that arrive meanwhile start one more. The newest base wins: every bake
+reads which base is the current one, whichever event started the run, and a service that sits on it is left alone.
+
+A deployment or rollback that has the service's turn is waited for, and what it ends with is what follows the base. The
+deployment that is started here replaces the release that was looked at and no other. So it cannot undo a release that
+came in between: it ends as superseded, and if the service sits on an old base still, `deploy` fails and says so.
+Every task may be cleared and run again. `deploy` finds the deployment that it has started: clear that one's failed task
+first.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from airflow.sdk import DAG, Asset, AssetAny, BaseOperator, Param, XComArg, task_group
+
+from rebake import config
+from rebake.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE
+from rebake.operators.bake import BakeOperator
+from rebake.operators.choose_version import ChooseVersionOperator
+from rebake.operators.deploy_follower import DeployFollowerOperator
+from rebake.operators.find_followers import FindFollowersOperator
+from rebake.operators.report_rebakes import ReportRebakesOperator
+from rebake.operators.test_image import test_image_group
+from rebake.recipe import base_asset_uri
+
+GROUP: Final = "rebake"
+
+LONGEST: Final = timedelta(days=5)
+"""A rollout may take two days, and so may the one that it waits for."""
+
+
+def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
+    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    return XComArg(operator, key=key)
+
+
+@task_group(group_id=GROUP)
+def rebake(service: str) -> None:
+    """Bring one service to the newest base."""
+    # Names the part in the UI, where it would have a number only.
+    shown = {"map_index_template": "{{ task.service }}"}
+    choose_version = ChooseVersionOperator(task_id="choose_version", service=service, **shown)
+    version = xcom(choose_version)
+    commit, build_id = xcom(choose_version, "commit"), xcom(choose_version, "build_id")
+    bake = BakeOperator(
+        task_id="bake", service=service, version=version, commit=commit, build_id=build_id, pool=BAKE_POOL, **shown
+    )
+    test_image, _ = test_image_group(ami_id=xcom(bake), service=service, version=version)
+    deploy = DeployFollowerOperator(
+        task_id="deploy",
+        service=service,
+        version=version,
+        commit=commit,
+        build_id=build_id,
+        replaces=xcom(choose_version, "release_id"),
+        base_ami=xcom(choose_version, "base_ami"),
+        **shown,
+    )
+    # The arrow that matters: no deployment begins with an image that has not passed its checks.
+    choose_version >> bake >> test_image >> deploy
+
+
+with DAG(
+    dag_id="rebake_on_new_base",
+    description="Rebake, and where they ask for it deploy, the services whose base image was replaced",
+    doc_md=__doc__,
+    # Any of them: a list would wait for all.
+    schedule=AssetAny(*(Asset(base_asset_uri(family)) for family in config.base_names())),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=LONGEST,
+    tags=[TAG_ESTATE],
+    default_args=DEFAULT_ARGS,
+    params={
+        "base": Param(
+            "",
+            type="string",
+            enum=["", *config.base_names()],
+            title="Base family",
+            description="By hand: whose services to look at; all if left empty.",
+        ),
+    },
+) as dag:
+    find_followers = FindFollowersOperator(task_id="find_followers", base="{{ params.base }}")
+    report = ReportRebakesOperator(task_id="report", found_by="find_followers", group=GROUP)
+    # A teardown runs however the services came out and hides no failure; but a report that is missing is one.
+    rebake.expand(service=find_followers.output) >> report.as_teardown(on_failure_fail_dagrun=True)

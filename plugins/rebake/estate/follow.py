@@ -1,0 +1,108 @@
+"""What a new base starts: which services follow it, whether a service has to, and how it came out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rebake.config import Service
+from rebake.exceptions import ConfigError
+
+DEPLOY: Final = "deploy"
+BAKE: Final = "bake"
+IGNORE: Final = "ignore"
+
+STAGES: Final = ("choose_version", "bake", "test_image.launch", "test_image.probe", "deploy")
+"""The tasks of one service, in their order."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How it went with one service.
+
+    Attributes:
+        service: its name.
+        on_new_base: what its file asks for; empty where the file cannot be read.
+        outcome: `deployed`, `baked`, `not needed`, `ignored`, `invalid`, `superseded`, `stopped` or `failed`.
+        version: what was baked; empty if nothing was.
+        ami_id: the image; empty if there is none.
+        why: the reason, or the release that it came to.
+    """
+
+    service: str
+    on_new_base: str
+    outcome: str
+    version: str = ""
+    ami_id: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is known of one task of a service: its state, what it returned, and its last word."""
+
+    state: str
+    result: Any = None
+    word: str = ""
+
+
+def followers(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> list[str]:
+    """Return the services that bake on one of the families and do not ignore it."""
+    return [
+        name
+        for name, service in services.items()
+        if isinstance(service, Service) and service.base in families and service.on_new_base != IGNORE
+    ]
+
+
+def left_out(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> Iterator[Course]:
+    """Yield those that nothing is done for, and that the report has to name all the same."""
+    for name, service in services.items():
+        if isinstance(service, ConfigError):
+            yield Course(name, "", "invalid", why=str(service))
+        elif service.base in families and service.on_new_base == IGNORE:
+            yield Course(name, IGNORE, "ignored", why=f"config/services/{name}.yaml: on_new_base: ignore")
+
+
+def reason_to_stay(service: Service, release: Mapping[str, Any] | None, newest: str) -> str:
+    """Return why a service needs no image on the newest base; empty if it does.
+
+    Args:
+        service: the service.
+        release: the record of the one that it runs; none if it never had any.
+        newest: the family's current base; empty if it never had any.
+    """
+    if not newest:
+        return f"{service.base} has no base image: run the DAG rebuild_base_image with base={service.base}"
+    if release is None:
+        return f"{service.name} was never released: its first deployment bakes on the newest base"
+    if release["base_ami"] == newest:
+        return f"release {release['release_id']} sits on {newest}, the newest of {service.base}"
+    return ""
+
+
+def course(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> Course:
+    """Return how it went with a service that followed.
+
+    Args:
+        service: its name.
+        on_new_base: what its file asks for.
+        stages: by the names in `STAGES`; those that are missing did not begin.
+    """
+    found = {name: stages.get(name, Stage("")) for name in STAGES}
+    version = str(found["choose_version"].result or "")
+    ami_id = str(found["bake"].result or "")
+    for name, stage in found.items():
+        if stage.state == "failed":
+            return Course(service, on_new_base, "failed", version, ami_id, f"{name}: {stage.word or 'see its log'}")
+    if found["choose_version"].state == "skipped":
+        return Course(service, on_new_base, "not needed", why=found["choose_version"].word)
+    deploy = found["deploy"]
+    if deploy.state == "success":
+        return Course(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
+    if deploy.state == "skipped" and deploy.word:
+        return Course(service, on_new_base, "superseded", version, ami_id, deploy.word)
+    if deploy.state == "skipped" and found["test_image.probe"].state == "success":
+        return Course(service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it")
+    return Course(service, on_new_base, "stopped", version, ami_id, "the run was stopped, or never got so far")

@@ -1,0 +1,107 @@
+"""The task `report`: how it went with each service that a new base concerns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from rebake import config
+from rebake.connection import EnvironmentConnection
+from rebake.dag_defaults import ERROR
+from rebake.estate.follow import STAGES, Course, Stage, course
+from rebake.estate.report import REBAKE, Report, Table
+from rebake.exceptions import ConfigError
+from rebake.hooks.reports import ReportsHook
+from rebake.operators.choose_version import WORD
+from rebake.operators.find_followers import FAMILIES, LEFT_OUT
+from rebake.run_facts import task_states
+from rebake.tooling import reachable, run_tag
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
+    """Write a report of the run, and return its object key.
+
+    As a teardown it runs however the services came out; each of them decides the run's state itself.
+
+    Args:
+        found_by: id of the task that found the services.
+        group: id of the mapped group, a part for each service.
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = ReportsHook
+    template_fields: Sequence[str] = aws_template_fields()
+
+    def __init__(self, *, found_by: str, group: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.found_by = found_by
+        self.group = group
+
+    def execute(self, context: Context) -> str:
+        """Return the key.
+
+        Raises:
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        courses = list(self._courses(context))
+        families = ", ".join(self._found(context, FAMILIES))
+        counts = Counter(one.outcome for one in courses)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
+        report = Report(
+            kind=REBAKE,
+            environment=self.environment.name,
+            region=self.environment.region,
+            at=datetime.now(UTC),
+            title=f"New base {families or '(unknown)'}: {told}",
+            summary={"base families": families, "run": run_tag(context), **counts},
+            tables=(
+                Table(
+                    "Services",
+                    ("service", "on_new_base", "outcome", "version", "image", "why"),
+                    tuple(tuple(vars(one).values()) for one in courses),
+                ),
+            ),
+        )
+        self.log.info("%s", report.to_text())
+        with reachable(self.hook):
+            return self.hook.write(self.environment.bucket, report)
+
+    def _courses(self, context: Context) -> Iterator[Course]:
+        states = task_states(context)
+        for part, name in enumerate(self._found(context, "return_value")):
+            yield course(name, _policy(name), dict(self._stages(context, states, part)))
+        for one in self._found(context, LEFT_OUT):
+            yield Course(**one)
+
+    def _found(self, context: Context, key: str) -> list[Any]:
+        return context["ti"].xcom_pull(task_ids=self.found_by, key=key, map_indexes=-1) or []
+
+    def _stages(self, context: Context, states: Mapping[str, str], part: int) -> Iterator[tuple[str, Stage]]:
+        def pull(task_id: str, key: str) -> Any:
+            return context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=part)
+
+        for name in STAGES:
+            task_id = f"{self.group}.{name}"
+            # As Airflow names the parts of a mapped task in its answer.
+            state = states.get(f"{task_id}_{part}", "")
+            if state == "success":
+                yield name, Stage(state, result=pull(task_id, "return_value"))
+            elif state == "skipped":
+                yield name, Stage(state, word=pull(task_id, WORD) or "")
+            elif state == "failed":
+                yield name, Stage(state, word=(pull(task_id, ERROR) or {}).get("message", ""))
+
+
+def _policy(name: str) -> str:
+    try:
+        return str(config.read_service(name).on_new_base)
+    except ConfigError:
+        return ""
