@@ -81,6 +81,14 @@ locals {
         }
       },
       {
+        # What detect_drift repairs of an instance, where policy lets it.
+        Sid       = "RequireMetadataTokens"
+        Effect    = "Allow"
+        Action    = ["ec2:ModifyInstanceMetadataOptions"]
+        Resource  = ["${local.ec2}:instance/*"]
+        Condition = { StringEquals = { "aws:ResourceTag/rebake:kind" = "fleet" } }
+      },
+      {
         Sid      = "ServiceLinkedRoles"
         Effect   = "Allow"
         Action   = ["iam:CreateServiceLinkedRole"]
