@@ -1,0 +1,10 @@
+"""Every case, in the order in which they run: what one bakes, those after it use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prove.case import Case
+from prove.cases import good
+
+CASES: Final[tuple[Case, ...]] = (*good.CASES,)
