@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from examples.webapp.build import build
 from prove import document, measure, timeline
 from prove.case import Case, Result
 from prove.cases import CASES
-from prove.scene import SERVICE, Scene
+from prove.scene import SERVICE, Scene, artifacts
 from stack import follow, up
 from stack.console import elapsed, step
 from stack.errors import InputError, StackError
@@ -30,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("cases", nargs="*", help=", ".join(case.name for case in CASES), metavar="CASE")
     parser.add_argument("--keep", action="store_true", help="use the stack that an earlier --keep left, and leave it")
     parser.add_argument("--document", action="store_true", help="run nothing: draw and write from what is kept")
+    parser.add_argument("--stack", default="prove", help="name of the stack (default: %(default)s)")
     options = parser.parse_args(arguments)
-    layout = Layout.here("prove")
+    layout = Layout.here(options.stack)
     os.umask(0o022)
     try:
         chosen = _choose(options.cases)
@@ -78,6 +80,9 @@ def _own_stack(layout: Layout, *, keep: bool) -> Iterator[Stack]:
         up.down(layout)
         shutil.rmtree(layout.state, ignore_errors=True)
     shutil.copytree(layout.project / "config", config, dirs_exist_ok=True)
+    path = config / "services" / f"{SERVICE}.yaml"
+    folder = artifacts(layout).relative_to(layout.project)
+    path.write_text(re.sub(r"^artifact: build/", f"artifact: {folder}/", path.read_text(), flags=re.MULTILINE))
     os.environ["REBAKE_CONFIG"] = str(config)
     stack = up.up(layout)
     try:
@@ -92,7 +97,7 @@ def _prepare(stack: Stack) -> None:
     """Make sure that a first version of the service runs."""
     if Scene(stack, stack.layout.shared).service().get("url"):
         return
-    build(FIRST, stack.layout.project / "build")
+    build(FIRST, artifacts(stack.layout))
     for dag_id, conf in (("rebuild_base_image", {"base": BASE}), (f"deploy_{SERVICE}", {"version": FIRST})):
         if follow.run(stack.api, dag_id, conf).state != "success":
             raise StackError(f"{dag_id} failed, so nothing can be proved")

@@ -20,6 +20,7 @@ from stack import fault, status
 from stack.console import detail
 from stack.errors import StackError
 from stack.follow import Follower, Outcome
+from stack.layout import Layout
 from stack.load import Load
 from stack.settings import ACCESS_KEY, ENVIRONMENT
 from stack.up import Stack
@@ -42,6 +43,11 @@ class Run:
     run_id: str
     asked: float
     conf: Mapping[str, Any]
+
+
+def artifacts(layout: Layout) -> Path:
+    """Return the folder of this stack's own artifacts: another's may be of the same versions, and of other bytes."""
+    return layout.state / "artifacts"
 
 
 @dataclass
@@ -134,8 +140,12 @@ class Scene:
         labels = [{tag["Key"]: tag["Value"] for tag in image.get("Tags", [])} for image in images]
         baked = [one.get(tags.VERSION, "") for one in labels if one.get(tags.SERVICE) == SERVICE]
         version = f"1.{1 + max((int(one.split('.')[1]) for one in baked), default=-1)}.0"
-        build(version, self.stack.layout.project / "build", broken)
+        build(version, artifacts(self.stack.layout), broken)
         return version
+
+    def version_that_ended(self, reason: str) -> str | None:
+        """Return the version of the newest deployment that ended for this reason, or None: its image is there."""
+        return next((str(one["version"]) for one in self._records() if one["reason"] == reason), None)
 
     # The fleet
 
@@ -143,6 +153,11 @@ class Scene:
         """Return what `make status` tells of the service."""
         found: dict[str, Any] = status.collect(self.stack)["services"][SERVICE]
         return found
+
+    def channel(self, name: str) -> str | None:
+        """Return the image that a channel of the service names, such as `candidate`."""
+        found = self.stack.cloud.client("ssm").get_parameters(Names=[f"/rebake/{SERVICE}/{name}"])["Parameters"]
+        return str(found[0]["Value"]) if found else None
 
     def refresh(self, refresh_id: str) -> dict[str, Any]:
         """Return an instance refresh of the fleet, as AWS describes it."""
@@ -156,6 +171,15 @@ class Scene:
         client = self.stack.cloud.client("autoscaling")
         found = client.describe_instance_refreshes(AutoScalingGroupName=GROUP, MaxRecords=1)["InstanceRefreshes"]
         return dict(found[0]) if found else {}
+
+    def wait_for_task(self, run: Run, task: str, seconds: float = 300) -> None:
+        """Wait until a task of a run is at work."""
+
+        def is_running() -> bool:
+            tasks = self.stack.api.tasks(run.dag_id, run.run_id)
+            return any(one.name == task and one.state == "running" for one in tasks)
+
+        self.wait(f"{task} at work", is_running, seconds)
 
     def wait_for_progress(self, run: Run, percentage: int, seconds: float = 300) -> str:
         """Wait until the refresh of a run has come so far; return its id."""

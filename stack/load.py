@@ -92,7 +92,8 @@ class Load:
         """When it was started, in seconds since the epoch."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load", daemon=True)
-        self._seconds: dict[int, Second] = {}
+        self.seconds: dict[int, Second] = {}
+        """What came of each second of it so far, by its number."""
         self._failure: BaseException | None = None
         self.result = Result()
 
@@ -155,7 +156,7 @@ class Load:
         self.result.duration = time.monotonic() - began
 
     async def _send(self, session: aiohttp.ClientSession, due: float, second: int) -> None:
-        bucket = self._seconds.setdefault(second, Second())
+        bucket = self.seconds.setdefault(second, Second())
         late = time.monotonic() - due
         self.result.sent += 1
         self.result.lateness.append(late)
@@ -185,7 +186,7 @@ class Load:
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            for second, bucket in sorted(self._seconds.items()):
+            for second, bucket in sorted(self.seconds.items()):
                 milliseconds = [round(percentile(bucket.latencies, percent) * 1000, 1) for percent in (50, 95, 99, 100)]
                 answers = " ".join(f"{label}={count}" for label, count in sorted(bucket.answers.items()))
                 counts = [second, bucket.sent, bucket.sent - bucket.failed, bucket.failed]

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from prove.case import Case
-from prove.cases import good
+from prove.cases import alarm, good, rollbacks, throttled, turns, unhealthy
 
-CASES: Final[tuple[Case, ...]] = (*good.CASES,)
+CASES: Final[tuple[Case, ...]] = (
+    *good.CASES,
+    *rollbacks.CASES,
+    *alarm.CASES,
+    *unhealthy.CASES,
+    *turns.CASES,
+    *throttled.CASES,
+)
