@@ -14,7 +14,7 @@ from typing import Any
 
 from prove.case import LOSS_CHECK, RATE_CHECK, Case, Check, Findings, Moment, Result, Span
 from prove.scene import GROUP, RATE, Run, Scene
-from prove.watch import Watcher, moments_of, spans_of
+from prove.watch import Watcher, lives_of, moments_of, spans_of
 from stack.api import Task
 from stack.console import step
 from stack.demo import version_of
@@ -106,6 +106,7 @@ def _timeline(scene: Scene, watcher: Watcher, began: float) -> tuple[list[Moment
     moments = [Moment(round(at - began, 1), kind, text) for at, kind, text in scene.notes]
     moments += moments_of(watcher.looks, began)
     spans = spans_of(watcher.looks, watcher.versions, began)
+    moments += lives_of(spans)
     for run in scene.runs:
         name = run.dag_id.partition("_")[0]
         moments.append(Moment(round(run.asked - began, 1), "run", f"{name} {_conf(run)}asked for".strip()))

@@ -122,6 +122,17 @@ def moments_of(looks: Sequence[Look], began: float) -> list[Moment]:
     return found
 
 
+def lives_of(spans: Sequence[Span]) -> list[Moment]:
+    """Return when instances began to serve, fell ill, and left; not what they were like at the first look."""
+    words = {"healthy": "healthy", "unhealthy": "unhealthy", "leaving": "leaves"}
+    first = min((span.start for span in spans), default=0.0)
+    return [
+        Moment(span.start, "instance", f"{span.lane.rpartition(' ')[2][:6]} {words[span.state]}")
+        for span in spans
+        if span.state in words and span.start > first
+    ]
+
+
 def spans_of(looks: Sequence[Look], versions: Mapping[str, str], began: float) -> list[Span]:
     """Return for each instance the times in which it was in one state; its lane is its version and its id."""
     found: list[Span] = []

@@ -13,7 +13,7 @@ from prove.case import Findings, Moment, Result, Span
 from prove.measure import checks_of, figures_of, stages_of
 from prove.scene import Run
 from prove.timeline import draw, lanes_of, merge, read
-from prove.watch import Look, Refresh, moments_of, spans_of, state_of
+from prove.watch import Look, Refresh, lives_of, moments_of, spans_of, state_of
 from stack.api import Task
 from stack.load import COLUMNS
 from stack.load import Result as LoadResult
@@ -102,10 +102,29 @@ def test_a_stage_lasts_from_the_end_of_the_one_before() -> None:
     ]
 
 
-def test_moments_of_one_kind_that_are_close_are_put_together() -> None:
-    moments = [Moment(1.0, "step", "33 %"), Moment(1.2, "step", "66 %"), Moment(1.3, "fault", "alarm")]
+def test_quiet_moments_that_are_close_are_put_together_and_others_are_not() -> None:
+    moments = [
+        Moment(1.0, "step", "33 %"),
+        Moment(1.2, "instance", "i-1 leaves"),
+        Moment(1.3, "fault", "alarm"),
+        Moment(1.4, "end", "refresh Successful"),
+    ]
 
-    assert merge(moments, 0.5) == [Moment(1.0, "step", "33 %, 66 %"), Moment(1.3, "fault", "alarm")]
+    assert merge(moments, 0.5) == [Moment(1.0, "step", "33 %, i-1 leaves"), *moments[2:]]
+
+
+def test_an_instance_is_told_when_it_serves_falls_ill_and_leaves_but_not_what_it_was_at_first() -> None:
+    spans = [
+        Span("1.0.0 i-000000aa", "healthy", 0, 9),
+        Span("1.0.0 i-000000aa", "leaving", 9, 10),
+        Span("1.1.0 i-000000bb", "booting", 3, 5),
+        Span("1.1.0 i-000000bb", "healthy", 5, 9),
+    ]
+
+    assert lives_of(spans) == [
+        Moment(9, "instance", "i-0000 leaves"),
+        Moment(5, "instance", "i-0000 healthy"),
+    ]
 
 
 def test_the_stages_of_runs_come_above_the_instances() -> None:
