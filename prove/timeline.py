@@ -67,7 +67,7 @@ def merge(moments: Sequence[Moment], gap: float) -> list[Moment]:
     merged: list[Moment] = []
     for moment in moments:
         if merged and moment.at - merged[-1].at <= gap and moment.kind in QUIET and merged[-1].kind in QUIET:
-            merged[-1] = Moment(merged[-1].at, moment.kind, f"{merged[-1].text}, {moment.text}")
+            merged[-1] = Moment(merged[-1].at, merged[-1].kind, f"{merged[-1].text}, {moment.text}")
         else:
             merged.append(moment)
     return merged
