@@ -131,8 +131,12 @@ class Scene:
     def other_version(self) -> str:
         """Return a good version that the fleet does not run, with an image if there is one, so that none is baked."""
         running = self.running_version()
-        good = [one["version"] for one in self._records() if one["outcome"] == release.SUCCESSFUL]
-        return next((version for version in good if version != running), None) or self.new_version()
+        good = (str(one["version"]) for one in self._records() if one["outcome"] == release.SUCCESSFUL)
+        version = next((version for version in good if version != running), None)
+        if version is None:
+            return self.new_version()
+        build(version, artifacts(self.stack.layout))
+        return version
 
     def new_version(self, broken: str = "") -> str:
         """Build the artifact of a version that was never baked, broken on purpose if asked for; return the version."""

@@ -30,20 +30,18 @@ def check_success(scene: Scene, run: Run, size: int = SIZE) -> tuple[list[Check]
 
 
 def check_lineage(scene: Scene, run: Run) -> Check:
-    """Return whether the record is found from every end of the release, and holds the whole chain."""
+    """Return whether the record holds the whole chain, and is found from every part of it."""
     record = scene.record(run)
-    ends = [
-        *(record[name] for name in ("commit", "version", "release_id", "ami_id", "base_ami", "fingerprint")),
-        (record["refresh"] or {}).get("id"),
-        *record["instances"]["after"],
-    ]
-    ends = [end for end in ends if end]
-    found = [end for end in ends if lineage.find([record], end)]
-    return Check(
-        "lineage is complete",
-        f"{len(found)} of {len(ends)} ids lead to it",
-        len(found) == len(ends),
-    )
+    ends = {name: record[name] for name in ("release_id", "version", "ami_id", "base_ami", "fingerprint")}
+    ends |= {f"instance {number}": name for number, name in enumerate(record["instances"]["after"], 1)}
+    if run.conf.get("commit"):
+        ends["commit"] = run.conf["commit"]
+    if scene.handed_on(run, "start_refresh"):
+        ends["refresh"] = (record["refresh"] or {}).get("id")
+    lost = [name for name, end in ends.items() if not end or not lineage.find([record], end)]
+    is_whole = not lost and len(record["instances"]["after"]) > 0
+    told = f"all {len(ends)} ids lead to it" if is_whole else f"not found from: {', '.join(lost) or 'any instance'}"
+    return Check("lineage is complete", told, is_whole)
 
 
 def calls_of(scene: Scene, run: Run) -> list[dict[str, Any]]:

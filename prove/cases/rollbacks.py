@@ -25,7 +25,7 @@ def check_superseded(scene: Scene, run: Run, by: Run) -> Check:
 def _after_success(scene: Scene) -> Findings:
     if not scene.service()["previous_release"]:
         scene.deploy(scene.new_version())
-    before = scene.service()
+    before, previous = scene.channel("current"), scene.channel("previous")
     run = scene.trigger(f"rollback_{SERVICE}")
     outcome = scene.follow(run)
     checks, facts = check_success(scene, run)
@@ -33,8 +33,8 @@ def _after_success(scene: Scene) -> Findings:
     checks.append(
         Check(
             "the image of the release before serves",
-            f"from {before['current']} back to {returned}",
-            returned == before["previous"],
+            f"from {before} back to {returned}",
+            returned == previous,
         )
     )
     return Findings(checks, {**facts, "rolled back in": f"{outcome.seconds:.0f} s, without a bake"})
