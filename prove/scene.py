@@ -17,6 +17,7 @@ from examples.webapp.build import NAME, build
 from prove.case import Result
 from rebake import config, release, tags
 from stack import fault, status
+from stack.api import RUN_ENDS
 from stack.console import detail
 from stack.errors import StackError
 from stack.follow import Follower, Outcome
@@ -176,19 +177,29 @@ class Scene:
         found = client.describe_instance_refreshes(AutoScalingGroupName=GROUP, MaxRecords=1)["InstanceRefreshes"]
         return dict(found[0]) if found else {}
 
-    def wait_for_task(self, run: Run, task: str, seconds: float = 300) -> None:
-        """Wait until a task of a run is at work."""
+    def wait_for_task(self, run: Run, task: str, seconds: float = 600) -> None:
+        """Wait until a task of a run is at work.
+
+        Raises:
+            StackError: the run ends before it is.
+        """
 
         def is_running() -> bool:
+            self._require(run)
             tasks = self.stack.api.tasks(run.dag_id, run.run_id)
             return any(one.name == task and one.state == "running" for one in tasks)
 
         self.wait(f"{task} at work", is_running, seconds)
 
-    def wait_for_progress(self, run: Run, percentage: int, seconds: float = 300) -> str:
-        """Wait until the refresh of a run has come so far; return its id."""
+    def wait_for_progress(self, run: Run, percentage: int, seconds: float = 600) -> str:
+        """Wait until the refresh of a run has come so far; return its id.
+
+        Raises:
+            StackError: the run ends before it has.
+        """
 
         def has_come() -> str:
+            self._require(run)
             newest = self.newest_refresh()
             is_ours = newest and newest["InstanceRefreshId"] == self.handed_on(run, "start_refresh")
             return str(newest["InstanceRefreshId"]) if is_ours and newest["PercentageComplete"] >= percentage else ""
@@ -197,7 +208,7 @@ class Scene:
 
     def scale(self, size: int) -> None:
         """Bring the fleet to so many instances, and wait until all are healthy."""
-        self.note("fault", f"fleet set to {size} instances")
+        self.note("run", f"fleet set to {size} instances")
         self.stack.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=size)
         self.wait(f"{size} healthy instances", lambda: self.is_settled(size), 180)
 
@@ -264,6 +275,10 @@ class Scene:
         if result is None or figure not in result.findings.figures:
             raise StackError(f"nothing is known of {figure} yet: run the case {case} before this one")
         return result.findings.figures[figure]
+
+    def _require(self, run: Run) -> None:
+        if (state := self.state(run)) in RUN_ENDS:
+            raise StackError(f"{run.dag_id} {dict(run.conf)} has ended too early: {state}")
 
     def _records(self) -> Iterator[dict[str, Any]]:
         bucket = config.load_environment(ENVIRONMENT).bucket

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,8 @@ def draw(result: Result, title: str, table: Path, picture: Path) -> None:
 def _requests(axes: Axes, seconds: Sequence[Second]) -> None:
     """Draw what answered, stacked, and what failed above it."""
     when = [one.second for one in seconds]
-    versions = sorted({version for one in seconds for version in one.answers})
+    # In the order in which they appear: what served at first is blue in every picture.
+    versions = list(dict.fromkeys(version for one in seconds for version in sorted(one.answers)))
     counts = [[one.answers.get(version, 0) for one in seconds] for version in versions]
     failed = [one.failed for one in seconds]
     colours = [*(VERSIONS[number % len(VERSIONS)] for number, _ in enumerate(versions)), FAILED]
@@ -146,11 +148,16 @@ def _requests(axes: Axes, seconds: Sequence[Second]) -> None:
 
 def _latency(axes: Axes, seconds: Sequence[Second]) -> None:
     when = [one.second + 0.5 for one in seconds]
-    axes.plot(when, [max(one.late, 0.1) for one in seconds], color="#bbbbbb", lw=0.8, label="sent late, at most")
-    axes.plot(when, [max(one.p99, 0.1) for one in seconds], color="#8e44ad", lw=1.1, label="p99")
-    axes.plot(when, [max(one.p50, 0.1) for one in seconds], color="#1f5fa8", lw=1.3, label="p50")
+    # A second without an answer has no latency: the line has a gap there.
+    for name, values, colour, width in (
+        ("sent late, at most", [one.late for one in seconds], "#bbbbbb", 0.8),
+        ("p99", [one.p99 if one.answers else math.nan for one in seconds], "#8e44ad", 1.1),
+        ("p50", [one.p50 if one.answers else math.nan for one in seconds], "#1f5fa8", 1.3),
+    ):
+        axes.plot(when, values, color=colour, lw=width, label=name)
     axes.set_yscale("log")
-    axes.set_ylim(0.5, max([2000.0, *(one.p99 * 1.5 for one in seconds)]))
+    # Room for the legend above the highest line.
+    axes.set_ylim(0.5, max([3000.0, *(one.p99 * 8 for one in seconds)]))
     axes.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
     axes.set_ylabel("latency, ms")
     axes.grid(axis="y", color="#e5e5e5", lw=0.6)
