@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prove.case import LOSS_CHECK, RATE_CHECK, Case, Check, Findings, Moment, Result, Span
-from prove.scene import GROUP, RATE, Run, Scene
+from prove.scene import GROUP, Run, Scene
 from prove.watch import Watcher, lives_of, moments_of, spans_of
 from stack.api import Task
 from stack.console import step
@@ -41,7 +41,7 @@ def run(case: Case, scene: Scene, figures: Path) -> Result:
     scene.wait("fleet at rest", scene.is_settled, 180)
     at = dt.datetime.now(dt.UTC)
     url = f"{scene.service()['url']}version"
-    load = Load(url, RATE, report=figures / f"{case.name}.csv", label=version_of).start()
+    load = Load(url, scene.rate, report=figures / f"{case.name}.csv", label=version_of).start()
     scene.load = load
     watcher = Watcher(scene.stack.cloud, GROUP)
     watcher.start()
@@ -64,7 +64,7 @@ def run(case: Case, scene: Scene, figures: Path) -> Result:
         seconds=round(time.time() - at.timestamp(), 1),
         load=figures_of(came),
         findings=Findings(
-            [*checks_of(came, lossless=case.lossless), *findings.checks],
+            [*checks_of(came, scene.rate, lossless=case.lossless), *findings.checks],
             findings.facts,
             findings.figures,
             findings.table,
@@ -88,13 +88,13 @@ def figures_of(came: LoadResult) -> dict[str, Any]:
     }
 
 
-def checks_of(came: LoadResult, *, lossless: bool) -> list[Check]:
-    """Return what must hold of every load: its rate, and that nothing was lost."""
+def checks_of(came: LoadResult, wanted: float, *, lossless: bool) -> list[Check]:
+    """Return what must hold of every load: its rate in requests a second, and that nothing was lost."""
     found = figures_of(came)
     # The last request is due one interval before the end, and what is under way then is waited for.
-    due = RATE * (came.duration - LEAD)
+    due = wanted * (came.duration - LEAD)
     late = f", sent up to {found['late_p99_ms']} ms late (99 %)" if found["late_p99_ms"] > LATE_MS else ""
-    rate = Check(RATE_CHECK, f"{found['rate']:.1f} a second{late}", came.sent >= due)
+    rate = Check(RATE_CHECK, f"{found['rate']:.1f} requests a second{late}", came.sent >= due)
     if not lossless:
         return [rate]
     reasons = "; ".join(f"{count} x {reason}" for reason, count in came.reasons.most_common(3))

@@ -58,6 +58,7 @@ class Scene:
     Args:
         stack: It is up, the service is deployed, and this is its only user.
         results: Where the results of the cases are kept.
+        rate: Requests a second.
         load: What the load balancer has to answer meanwhile.
         runs: Those that the case asked for, in this order.
         notes: What the case did besides, and when: for the timeline.
@@ -65,6 +66,7 @@ class Scene:
 
     stack: Stack
     results: Path
+    rate: float = RATE
     load: Load | None = None
     runs: list[Run] = field(default_factory=list)
     notes: list[tuple[float, str, str]] = field(default_factory=list)

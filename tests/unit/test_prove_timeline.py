@@ -138,20 +138,20 @@ def _came(**changed: Any) -> LoadResult:
 
 
 def test_a_load_that_lost_nothing_at_its_rate_is_well() -> None:
-    assert [check.ok for check in checks_of(_came(), lossless=True)] == [True, True]
+    assert [check.ok for check in checks_of(_came(), 200, lossless=True)] == [True, True]
 
 
 def test_one_lost_request_is_one_too_many_unless_losses_are_expected() -> None:
-    assert [check.ok for check in checks_of(_came(failed=1), lossless=True)] == [True, False]
-    assert [check.ok for check in checks_of(_came(failed=1), lossless=False)] == [True]
+    assert [check.ok for check in checks_of(_came(failed=1), 200, lossless=True)] == [True, False]
+    assert [check.ok for check in checks_of(_came(failed=1), 200, lossless=False)] == [True]
 
 
 def test_a_load_below_its_rate_proves_nothing() -> None:
-    assert not checks_of(_came(sent=1000), lossless=True)[0].ok
+    assert not checks_of(_came(sent=1000), 200, lossless=True)[0].ok
 
 
 def test_a_load_that_was_late_itself_says_so() -> None:
-    (rate, _) = checks_of(_came(lateness=[0.4]), lossless=True)
+    (rate, _) = checks_of(_came(lateness=[0.4]), 200, lossless=True)
 
     assert "sent up to 400.0 ms late" in rate.measured
     assert figures_of(_came(lateness=[0.4]))["late_p99_ms"] == 400
