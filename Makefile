@@ -27,6 +27,8 @@ OF ?=
 AMI ?=
 REASON ?=
 UNDO ?=
+CASES ?=
+KEEP ?=
 
 .PHONY: help
 help: ## say what there is
@@ -110,6 +112,10 @@ test: tools ## run the tests (TESTS="tests/unit -k name" for some)
 lint: ## check the code: ruff, mypy, terraform, packer, shellcheck
 	@setup/setup.sh shellcheck
 	@.ci/lint
+
+.PHONY: prove
+prove: tools ## bring every promise about rollouts about under load, and write docs/proof.md (CASES="alarm good-3", KEEP=1)
+	@$(PY) -m prove $(CASES) $(if $(KEEP),--keep)
 
 .PHONY: bench
 bench: tools ## measure, and write benchmarks/results.md

@@ -69,6 +69,14 @@ class Airflow:
             # Seconds between two looks for work, and until the end of a task is noticed.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # How soon a killed worker, scheduler or triggerer is noticed, in seconds. Airflow's own values are for
+            # many machines: 300 until a task without a heartbeat is tried again, 300 between two looks for the tasks
+            # of a scheduler that is gone. Each of these is several times the heartbeat that it waits for (1 and 5).
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             # A new service file becomes a DAG within this many seconds.
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "20",

@@ -25,6 +25,8 @@ class Task:
     try_number: int
     start: dt.datetime | None
     end: dt.datetime | None
+    id: str = ""
+    """Of the last try; its processes have it in their titles."""
 
 
 class Api:
@@ -93,11 +95,17 @@ class Api:
                 item["try_number"],
                 _time(item["start_date"]),
                 _time(item["end_date"]),
+                item["id"],
             )
             for item in listed
         ]
         never = dt.datetime.max.replace(tzinfo=dt.UTC)
         return sorted(tasks, key=lambda task: task.start or never)
+
+    def clear(self, dag_id: str, run_id: str, task: str) -> None:
+        """Let a task and all that follow it run again, as *Clear* in the UI does."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task], "include_downstream": True}
+        _check(self._call("POST", f"/dags/{dag_id}/clearTaskInstances", {**body, "only_failed": False}))
 
     def xcom(self, dag_id: str, run_id: str, task: str, key: str = "return_value") -> Any:
         """Return what a task handed on, or None."""

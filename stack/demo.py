@@ -46,7 +46,7 @@ def run(layout: Layout, rate: float) -> bool:
     url = _handed_on(stack, first, "terraform_apply", "url").rstrip("/")
     _expect(url, VERSIONS[0])
     step(f"{url}/version answers {VERSIONS[0]}; from now on {rate:g} requests a second")
-    load = Load(f"{url}/version", rate, report=layout.state / "demo" / "load.csv").start()
+    load = Load(f"{url}/version", rate, report=layout.state / "demo" / "load.csv", label=version_of).start()
     try:
         second = _succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[1]}, load.line))
         time.sleep(TAIL_SECONDS)
@@ -56,6 +56,11 @@ def run(layout: Layout, rate: float) -> bool:
     _report(stack, (base, first, second), result, url)
     _keep(layout.state / "demo" / "result.json", installed, up_seconds, (base, first, second), result)
     return result.failed == 0 and result.sent > 0
+
+
+def version_of(answer: str) -> str:
+    """Return the version that an answer of the sample service names."""
+    return str(json.loads(answer)["version"])
 
 
 def _succeed(outcome: Outcome) -> Outcome:
@@ -89,13 +94,10 @@ def _report(stack: Stack, outcomes: tuple[Outcome, Outcome, Outcome], result: Re
     rows.append(("AMI", *(_handed_on(stack, outcome, "bake") for outcome in columns)))
     header = ("stage (seconds)", f"base {BASE}", *(f"{SERVICE} {version}" for version in VERSIONS))
     print(f"\n{table(header, rows)}\n")
-    versions: Counter[str] = Counter()
-    for body, count in result.answers.items():
-        versions[str(json.loads(body)["version"])] += count
     detail(f"instance refresh   {_handed_on(stack, second, 'start_refresh')}")
     detail(
         f"requests sent      {result.sent} in {result.duration:.0f} s, answered by "
-        + ", ".join(f"{version}: {count}" for version, count in sorted(versions.items()))
+        + ", ".join(f"{version}: {count}" for version, count in sorted(result.answers.items()))
     )
     detail(f"requests failed    {result.failed} {dict(result.reasons) or ''}".rstrip())
     latencies = ", ".join(f"{percent} %: {result.percentile(percent) * 1000:.0f} ms" for percent in (50, 95, 99))

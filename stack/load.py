@@ -1,7 +1,8 @@
 """A steady load of HTTP requests, measured second by second.
 
 The load is open: request number n is due n/rate seconds after the start, whether or not earlier ones were answered,
-and its latency counts from when it was due. A service that stalls therefore shows in the figures in full.
+and its latency counts from when it was due. A service that stalls therefore shows in the figures in full. So does a
+machine too busy to send in time: how late requests were sent is told beside the latency.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import math
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 
-COLUMNS = ("second", "sent", "ok", "failed", "p50_ms", "p95_ms", "p99_ms", "max_ms")
+COLUMNS = ("second", "sent", "ok", "failed", "p50_ms", "p95_ms", "p99_ms", "max_ms", "late_ms", "answers")
 
 
 @dataclass
@@ -28,17 +30,20 @@ class Second:
     sent: int = 0
     failed: int = 0
     latencies: list[float] = field(default_factory=list)
+    late: float = 0.0
+    answers: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Result:
-    """What came of a load: totals, latencies in seconds, and what the answers said."""
+    """What came of a load: totals, latencies and delays of sending in seconds, and what the answers said."""
 
     sent: int = 0
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
     duration: float = 0.0
 
     def percentile(self, percent: float) -> float:
@@ -63,10 +68,17 @@ class Load:
         connections: Most connections at a time; they are kept open.
         timeout: Seconds until a request counts as failed.
         report: A CSV file that gets a line per second of the load once it has ended.
+        label: Returns what an answer is counted as, such as the version that it names; by default, the answer itself.
     """
 
     def __init__(
-        self, url: str, rate: float = 50, connections: int = 50, timeout: float = 10, report: Path | None = None
+        self,
+        url: str,
+        rate: float = 50,
+        connections: int = 50,
+        timeout: float = 10,
+        report: Path | None = None,
+        label: Callable[[str], str] = str,
     ) -> None:
         if rate <= 0 or connections < 1:
             raise ValueError(f"rate {rate} and connections {connections} must be above zero")
@@ -75,14 +87,19 @@ class Load:
         self._connections = connections
         self._timeout = timeout
         self._report = report
+        self._label = label
+        self.began = 0.0
+        """When it was started, in seconds since the epoch."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load", daemon=True)
-        self._seconds: dict[int, Second] = {}
+        self.seconds: dict[int, Second] = {}
+        """What came of each second of it so far, by its number."""
         self._failure: BaseException | None = None
         self.result = Result()
 
     def start(self) -> Self:
         """Begin to send."""
+        self.began = time.time()
         self._thread.start()
         return self
 
@@ -139,14 +156,19 @@ class Load:
         self.result.duration = time.monotonic() - began
 
     async def _send(self, session: aiohttp.ClientSession, due: float, second: int) -> None:
-        bucket = self._seconds.setdefault(second, Second())
+        bucket = self.seconds.setdefault(second, Second())
+        late = time.monotonic() - due
         self.result.sent += 1
+        self.result.lateness.append(late)
         bucket.sent += 1
+        bucket.late = max(bucket.late, late)
         try:
             async with session.get(self._url, allow_redirects=False) as answer:
                 body = await answer.text()
                 reason = "" if answer.status == 200 else f"status {answer.status}"
-        except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError too.
+                label = "" if reason else self._label(body)
+        # asyncio's TimeoutError is an OSError too; the last two are an answer that the label cannot be read from.
+        except (aiohttp.ClientError, OSError, LookupError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
         if reason:
             self.result.failed += 1
@@ -154,7 +176,8 @@ class Load:
             self.result.reasons[reason] += 1
             return
         took = time.monotonic() - due
-        self.result.answers[body] += 1
+        self.result.answers[label] += 1
+        bucket.answers[label] += 1
         self.result.latencies.append(took)
         bucket.latencies.append(took)
 
@@ -163,6 +186,8 @@ class Load:
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            for second, bucket in sorted(self._seconds.items()):
+            for second, bucket in sorted(self.seconds.items()):
                 milliseconds = [round(percentile(bucket.latencies, percent) * 1000, 1) for percent in (50, 95, 99, 100)]
-                writer.writerow([second, bucket.sent, bucket.sent - bucket.failed, bucket.failed, *milliseconds])
+                answers = " ".join(f"{label}={count}" for label, count in sorted(bucket.answers.items()))
+                counts = [second, bucket.sent, bucket.sent - bucket.failed, bucket.failed]
+                writer.writerow([*counts, *milliseconds, round(bucket.late * 1000, 1), answers])

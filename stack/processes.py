@@ -90,6 +90,18 @@ class Process:
         if pid := self.pid:
             kill(pid, signal.SIGTERM)
 
+    def kill(self, *, alone: bool = False) -> None:
+        """End it at once, by SIGKILL, and its whole session with it, as a machine does that dies.
+
+        Args:
+            alone: Leave its children be, as the kernel does that runs out of memory.
+        """
+        pid = self.pid
+        while pid and (left := [member for member in ([pid] if alone else _session(pid)) if not _ended(member)]):
+            for member in left:
+                kill(member, signal.SIGKILL)
+            time.sleep(0.05)
+
     def finish(self, seconds: float) -> None:
         """Wait for the end that was asked for; past `seconds`, kill it and its whole session."""
         deadline = time.monotonic() + seconds
@@ -171,6 +183,11 @@ def _ended(pid: int) -> bool:
 
 def _session(leader: int) -> list[int]:
     return [pid for pid in _pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
+
+
+def titled(text: str) -> list[int]:
+    """Return the processes whose command line or title has `text` in it, such as the id of a task's try."""
+    return [pid for pid in _pids() if text.encode() in _read(f"/proc/{pid}/cmdline") and not _ended(pid)]
 
 
 def keepers(text: str) -> list[int]:

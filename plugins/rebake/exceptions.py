@@ -60,7 +60,16 @@ class ProbeFailedError(RebakeError):
 
 
 class RolloutFailedError(RebakeError):
-    """Raised when an instance refresh ends in anything but success."""
+    """Raised when an instance refresh ends in anything but success, or cannot be started.
+
+    Args:
+        message: what happened.
+        ending: id of the refresh that is in the way and is ending already; empty if there is none.
+    """
+
+    def __init__(self, message: str, *, ending: str = "") -> None:
+        super().__init__(message)
+        self.ending = ending
 
 
 class EstateError(RebakeError):

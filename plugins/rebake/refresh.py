@@ -127,7 +127,7 @@ def adopt(refresh: Mapping[str, Any], wanted: Version, group_name: str) -> str:
     """Return the id of an active refresh that goes to the wanted version.
 
     Raises:
-        RolloutFailedError: it goes elsewhere, or it no longer goes forward.
+        RolloutFailedError: it goes elsewhere, or it no longer goes forward; `ending` names it then.
     """
     refresh_id: str = refresh["InstanceRefreshId"]
     template = desired_template(refresh)
@@ -137,7 +137,8 @@ def adopt(refresh: Mapping[str, Any], wanted: Version, group_name: str) -> str:
     raise RolloutFailedError(
         f"group {group_name}: instance refresh {refresh_id} to {goal} is {refresh['Status']} "
         f"({refresh.get('PercentageComplete', 0)} %), so none to {wanted} can start. Wait for it to end, or end it by "
-        f"`aws autoscaling cancel-instance-refresh --auto-scaling-group-name {group_name}`; then clear this task."
+        f"`aws autoscaling cancel-instance-refresh --auto-scaling-group-name {group_name}`; then clear this task.",
+        ending=refresh_id if refresh["Status"] in BACKWARD_STATES else "",
     )
 
 

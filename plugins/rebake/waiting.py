@@ -115,6 +115,7 @@ class RolloutWait:
             RolloutFailedError: the refresh ended in anything but success.
             AirflowSkipException: another run has taken the turn.
         """
+        self.tell_progress(event)
         if event["turning"]:
             self.log.warning(
                 "rollout of %s: %s: %s; waiting for the end of the refresh",
@@ -136,6 +137,11 @@ class RolloutWait:
         self._check(context, event, wait)
         self.log.info("%s", event["message"])
         return event["status"]
+
+    def tell_progress(self, event: dict[str, Any]) -> None:
+        """Log what the trigger has seen: its own log is overwritten by that of the next trigger of the same try."""
+        for line in event.get("progress", ()):  # none in the event of a trigger that an older version began
+            self.log.info("%s", line)
 
     def _check(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
         if event["ok"]:

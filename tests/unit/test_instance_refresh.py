@@ -41,6 +41,16 @@ def test_a_refresh_is_waited_for_until_it_is_successful(script: Script) -> None:
     assert autoscaling.asked[0][1] == {"AutoScalingGroupName": GROUP, "InstanceRefreshIds": ["r-1"]}
 
 
+def test_the_event_carries_each_step_of_the_refresh_once(script: Script) -> None:
+    steps = [refresh_is(refresh("InProgress", percentage=percentage)) for percentage in (0, 33, 33)]
+    script([*steps, refresh_is(refresh("Successful", percentage=100))])
+
+    progress = run_trigger(refresh_trigger())["progress"]
+
+    assert len(progress) == 3
+    assert all(f" {step} %" in line for step, line in zip(("0", "33", "100"), progress, strict=True))
+
+
 def test_hundred_percent_is_not_yet_success(script: Script) -> None:
     """AWS reports 100 % and an EndTime on refreshes that are still InProgress: only Status decides."""
     script(

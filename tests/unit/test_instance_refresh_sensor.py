@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,7 +50,20 @@ WAIT = {"refresh_id": "r-1", "template_version": "2", "status": NOT_NEEDED}
 
 def _event(reason: str = "", **more: Any) -> dict[str, Any]:
     event = {"ok": not reason, "reason": reason, "status": "Successful", "message": "", "turning": False}
-    return {**event, "fleet": Fleet().dump(), **more}
+    return {**event, "fleet": Fleet().dump(), "progress": [], **more}
+
+
+def test_what_the_trigger_saw_is_in_the_tasks_own_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow begins the trigger's log anew when the task defers again."""
+    event = _event(progress=["10:00:01 instance refresh r-1: 33 %", "10:00:31 instance refresh r-1: 66 %"])
+    logged: list[str] = []
+    log = SimpleNamespace(info=lambda text, *arguments: logged.append(text % arguments))
+    monkeypatch.setattr(InstanceRefreshSensor, "log", log)
+
+    with pytest.raises(TaskDeferred):
+        _sensor().refresh_complete(context(), event, wait=WAIT)
+
+    assert logged[:2] == event["progress"]
 
 
 def test_the_sensor_waits_for_health_after_a_successful_refresh_as_long_as_an_instance_may_take() -> None:

@@ -121,6 +121,7 @@ def _trigger(
     seconds: float = 30,
     poll_seconds: float = 0.001,
     kind: type[ProbeTrigger] = ProbeTrigger,
+    least: float = 0,
 ) -> ProbeTrigger:
     return kind(
         instance_id="i-1",
@@ -128,6 +129,7 @@ def _trigger(
         checks=[asdict(check) for check in checks],
         deadline=time.time() + seconds,
         poll_seconds=poll_seconds,
+        least=least,
         **CONNECTION,
     )
 
@@ -147,14 +149,16 @@ async def _application(handler: Callable[[web.Request], Any]) -> AsyncIterator[i
         await runner.cleanup()
 
 
-def _probe_over_http(answers: Iterator[tuple[int, str]], check: Check, seconds: float = 30) -> dict[str, Any]:
+def _probe_over_http(
+    answers: Iterator[tuple[int, str]], check: Check, seconds: float = 30, least: float = 0
+) -> dict[str, Any]:
     async def answer(_: web.Request) -> web.Response:
         status, text = next(answers)
         return web.Response(status=status, text=text)
 
     async def run() -> Any:
         async with _application(answer) as port:
-            trigger = _trigger(check, port=port, seconds=seconds, poll_seconds=0.01, kind=_BlindTrigger)
+            trigger = _trigger(check, port=port, seconds=seconds, poll_seconds=0.01, kind=_BlindTrigger, least=least)
             return await _first(trigger)
 
     payload: dict[str, Any] = asyncio.run(run())
@@ -190,6 +194,14 @@ def test_an_application_that_answers_wrongly_is_quoted(
 
     assert not event["ok"]
     assert told in event["message"]
+
+
+def test_a_triggerer_that_was_away_past_the_deadline_does_not_make_the_image_bad(clients: Callable[..., None]) -> None:
+    clients([_instances(**RUNNING)])
+
+    event = _probe_over_http(iter([(503, "starting"), (200, "ok")]), Check("GET /", path="/"), seconds=-60, least=30)
+
+    assert event["ok"]
 
 
 def test_an_application_that_does_not_listen_is_said_not_to_answer(clients: Callable[..., None]) -> None:
@@ -279,6 +291,6 @@ def test_an_instance_that_never_runs_is_told_with_its_state(clients: Callable[..
     clients([("describe_instances", "InvalidInstanceID.NotFound"), _instances(State={"Name": "pending"})])
 
     # Two looks fit before the deadline.
-    event = asyncio.run(_first(_trigger(Check("GET /", path="/"), seconds=0.3, poll_seconds=0.2)))
+    event = asyncio.run(_first(_trigger(Check("GET /", path="/"), seconds=0.3, poll_seconds=0.2, least=0.3)))
 
     assert event["message"] == "temporary instance i-1 did not run before the deadline: its state is pending"

@@ -108,6 +108,25 @@ def test_the_report_has_a_line_per_second_that_adds_up_to_the_totals(url: str, t
     assert all(int(row["ok"]) + int(row["failed"]) == int(row["sent"]) for row in rows)
 
 
+def test_each_second_tells_what_answered_and_how_late_the_load_itself_was(url: str, tmp_path: Path) -> None:
+    report = tmp_path / "load.csv"
+    load = Load(url, rate=100, connections=2, report=report, label=str.upper)
+    _run(load, 20)
+    rows = list(csv.DictReader(report.read_text().splitlines()))
+
+    assert rows[0]["answers"] == f"OK={rows[0]['ok']}"
+    assert len(load.result.lateness) == load.result.sent
+    assert max(float(row["late_ms"]) for row in rows) == pytest.approx(max(load.result.lateness) * 1000, abs=0.1)
+
+
+def test_an_answer_that_the_label_cannot_be_read_from_is_a_failure(url: str) -> None:
+    load = Load(url, rate=100, connections=1, label=lambda body: str(int(body)))
+    _run(load, 10)
+
+    assert load.result.failed == load.result.sent
+    assert load.result.reasons.keys() == {"ValueError: invalid literal for int() with base 10: 'ok'"}
+
+
 @pytest.mark.parametrize(("rate", "connections"), [(0, 1), (-1, 1), (1, 0)])
 def test_a_load_that_would_send_nothing_is_refused(rate: float, connections: int) -> None:
     with pytest.raises(ValueError, match="must be above zero"):

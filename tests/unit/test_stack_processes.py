@@ -140,3 +140,23 @@ def test_our_own_process_is_never_counted_among_what_is_left(layout: Layout) -> 
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_killed_process_takes_its_session_along_and_is_started_anew(layout: Layout) -> None:
+    process = Process(layout, "stubborn")
+    process.start([sys.executable, "-c", STUBBORN], os.environ)
+    _until(lambda: "ready" in process.log.read_text())
+    first = process.pid
+
+    process.kill()
+
+    assert processes.marked(layout.clone_id) == []
+    process.start(SLEEP, os.environ)
+    assert process.pid not in {first, None}
+
+
+def test_processes_are_found_by_a_word_in_their_command_line(layout: Layout) -> None:
+    process = Process(layout, "sleeper")
+    process.start([*SLEEP, f"a-title-{os.getpid()}"], os.environ)
+
+    assert processes.titled(f"a-title-{os.getpid()}") == [process.pid]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
@@ -125,6 +125,32 @@ def test_an_active_refresh_to_the_same_version_is_adopted(autoscaling: Stubber, 
     _answer(autoscaling, OLD, refresh("InProgress", refresh_id="r-same"))
 
     assert operator().execute(context()) == "r-same"
+
+
+@pytest.mark.parametrize("status", ["Cancelling", "RollbackInProgress"])
+def test_a_refresh_that_is_ending_already_is_waited_for(autoscaling: Stubber, operator: Operator, status: str) -> None:
+    """As when a deployment has just cancelled its own, because a rollback took the turn."""
+    _answer(autoscaling, OLD, refresh(status, version="7"))
+
+    with pytest.raises(TaskDeferred) as deferred:
+        operator().execute(context())
+
+    assert deferred.value.trigger.serialize()[1]["refresh_id"] == "r-1"
+    assert deferred.value.method_name == "refresh_ended"
+
+
+def test_after_the_end_of_what_was_in_the_way_the_refresh_is_started(autoscaling: Stubber, operator: Operator) -> None:
+    _answer(autoscaling, OLD, refresh("Cancelled", version="7"))
+    _expect_start(autoscaling)
+
+    assert operator().refresh_ended(context(), {"message": "Cancelled"}, {"refresh_id": "r-1"}) == "r-new"
+
+
+def test_a_refresh_that_does_not_end_is_waited_for_once(autoscaling: Stubber, operator: Operator) -> None:
+    _answer(autoscaling, OLD, refresh("Cancelling", version="7"))
+
+    with pytest.raises(RolloutFailedError, match=r"r-1 .* is Cancelling"):
+        operator().refresh_ended(context(), {"message": "still Cancelling"}, {"refresh_id": "r-1"})
 
 
 def test_an_active_refresh_to_another_version_is_an_error_that_names_it(

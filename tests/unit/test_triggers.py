@@ -26,6 +26,7 @@ TRIGGERS: list[BaseTrigger] = [
         instance_id="i-1",
         port=8080,
         checks=[asdict(Check("GET /", path="/", contains="x")), asdict(Check("true", command="true"))],
+        least=30,
         **WAIT,
     ),
     InstancesTerminatedTrigger(instance_ids=["i-1"], waiter_delay=0.5, waiter_max_attempts=3, region_name="eu-west-1"),

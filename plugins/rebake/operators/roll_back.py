@@ -103,6 +103,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
             AirflowSkipException: another run has taken the service's turn.
             RolloutFailedError: it has not ended.
         """
+        self.tell_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         self.check_turn(self.service, context)
         return self._return_to(context, self._target())

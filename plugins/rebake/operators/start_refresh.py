@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -11,23 +11,30 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.connection import EnvironmentConnection
+from rebake.exceptions import RolloutFailedError
 from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.revocation import ReleaseStage
 from rebake.hooks.turns import TurnStage
-from rebake.refresh import Version, active_refresh
+from rebake.refresh import Reason, Version, active_refresh
 from rebake.rollout import Rollout
 from rebake.tooling import reachable
+from rebake.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StartRefreshOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]):
+class StartRefreshOperator(
+    RolloutWait, TurnStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]
+):
     """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
 
-    In this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
+    A refresh that is being cancelled or rolled back, as by the run that had the turn before, is in the way of every
+    other: its end is waited for, deferred.
+
+    Then, in this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
     needs none (as when Terraform has just created the group with it); else a refresh is started. The XCom
     `instances_before` holds the ids of the instances that it replaces, `version_at_the_end` the template version that
     every instance must run at the end, empty for any. The id is empty and not `None`, because Airflow keeps no result
@@ -69,7 +76,7 @@ class StartRefreshOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBa
         self.by_image = by_image
 
     def execute(self, context: Context) -> str:
-        """Return the id of the refresh to wait for; empty if there is none.
+        """Return the id of the refresh to wait for; empty if there is none; or defer until one in the way has ended.
 
         Raises:
             RevokedError: the image was revoked, perhaps since it was promoted.
@@ -77,6 +84,28 @@ class StartRefreshOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBa
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has taken the service's turn; a refresh that was started is cancelled.
         """
+        try:
+            return self._start(context)
+        except RolloutFailedError as error:
+            if not error.ending:
+                raise
+            self.log.info("waiting for the end of instance refresh %s: %s", error.ending, error)
+            wait = {"refresh_id": error.ending, "template_version": "", "status": ""}
+            because = "it was ending before this run could start its own"
+            self.wait_for_refresh(context, wait, cause=Reason.CANCELLED, because=because, method_name="refresh_ended")
+
+    def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
+        """Try again, now that the refresh that was in the way has ended, and this time fail if one still is.
+
+        Raises:
+            RolloutFailedError: see `execute`.
+            AirflowSkipException: see `execute`.
+        """
+        self.tell_progress(event)
+        self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
+        return self._start(context)
+
+    def _start(self, context: Context) -> str:
         with reachable(self.hook):
             self.check_turn(self.service, context)
             self.refuse_revoked(self.ami_id, f"rolling out {self.service}", service=self.service)

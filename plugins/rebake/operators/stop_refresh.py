@@ -91,6 +91,7 @@ class StopRefreshOperator(RolloutWait, TakeTurnOperator):
         Raises:
             RolloutFailedError: it has not, within the service's `rollout.timeout`.
         """
+        self.tell_progress(event)
         refresh_id = wait["refresh_id"]
         hook = AutoScalingHook(**self.connection)
         active = active_refresh(persist(lambda: hook.refreshes(self.auto_scaling_group_name)))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that an instance may take to terminate."""
+LEAST_PROBE: Final = 30
+"""Seconds that the checks have at least, should the triggerer begin late."""
 
 
 class _ProbeStage(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
@@ -172,6 +174,7 @@ class ProbeOperator(_ProbeStage):
                 port=service.fleet.port if service else 0,
                 checks=[asdict(check) for check in checks],
                 deadline=time.time() + probe.timeout,
+                least=min(probe.timeout, LEAST_PROBE),
                 poll_seconds=self.environment.poll_seconds,
                 **self.connection,
             ),

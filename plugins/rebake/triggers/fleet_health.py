@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import abc
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 from airflow.triggers.base import TriggerEvent
 
@@ -14,26 +16,30 @@ from rebake.hooks.autoscaling import AutoScalingHook, TargetHealthHook, describe
 from rebake.refresh import Fleet, Reason
 from rebake.triggers.base import DeadlineTrigger
 
+PROGRESS_LINES: Final = 200
+"""How many of the last lines that a trigger logged go with its event: Airflow keeps that in its database."""
 _Result = TypeVar("_Result")
 
 
 class FleetTrigger(DeadlineTrigger, abc.ABC):
     """What both triggers share: looking at the fleet, living through faults, and the shape of the event.
 
-    The event is `{"ok": bool, "reason": code or "", "status": str, "message": str, "fleet": {...}}`, and what
-    the trigger adds to it.
+    The event is `{"ok": bool, "reason": code or "", "status": str, "message": str, "fleet": {...}, "progress":
+    [lines with their time]}`, and what the trigger adds to it.
     """
 
     def __init__(self, *, auto_scaling_group_name: str, fields: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(fields={"auto_scaling_group_name": auto_scaling_group_name, **fields}, **kwargs)
         self.auto_scaling_group_name = auto_scaling_group_name
         self._told = ""
+        self._progress: deque[str] = deque(maxlen=PROGRESS_LINES)
 
     def tell(self, line: str) -> None:
         """Log `line` if it is not what was logged last: a wait of an hour is not a log of an hour."""
         if line != self._told:
             self.log.info("%s", line)
             self._told = line
+            self._progress.append(f"{datetime.now(UTC):%H:%M:%S} {line}")
 
     async def survive(self, call: Awaitable[_Result]) -> tuple[bool, _Result | None]:
         """Return whether AWS answered, and the answer. A fault that may pass is logged; others are raised."""
@@ -63,6 +69,7 @@ class FleetTrigger(DeadlineTrigger, abc.ABC):
                 "status": status,
                 "message": message,
                 "fleet": (fleet or Fleet()).dump(),
+                "progress": list(self._progress),
                 **more,
             }
         )

@@ -35,14 +35,20 @@ class ProbeTrigger(DeadlineTrigger):
         instance_id: the temporary instance.
         port: where the application listens, for HTTP checks.
         checks: the checks as plain data, see `rebake.probe.Check`.
+        least: seconds that the checks have, however late they begin: that the triggerer was away until the
+            deadline, or nearly, says nothing of the image.
         **kwargs: those of `DeadlineTrigger`.
     """
 
-    def __init__(self, *, instance_id: str, port: int, checks: list[dict[str, Any]], **kwargs: Any) -> None:
-        super().__init__(fields={"instance_id": instance_id, "port": port, "checks": checks}, **kwargs)
+    def __init__(
+        self, *, instance_id: str, port: int, checks: list[dict[str, Any]], least: float, **kwargs: Any
+    ) -> None:
+        fields = {"instance_id": instance_id, "port": port, "checks": checks, "least": least}
+        super().__init__(fields=fields, **kwargs)
         self.instance_id = instance_id
         self.port = port
         self.checks = [Check.load(check) for check in checks]
+        self.least = least
         self._outputs: dict[str, str] = {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -54,6 +60,7 @@ class ProbeTrigger(DeadlineTrigger):
             await SsmHook(**self.connection).get_async_conn() as ssm,
             aiohttp.ClientSession() as session,
         ):
+            self.deadline = max(self.deadline, time.time() + self.least)
             ended = await self._wait_for_address(ec2, report)
             if not ended:
                 ended = await self._check(ec2, ssm, session, report)

@@ -1,0 +1,17 @@
+"""Every case, in the order in which they run: what one bakes, those after it use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prove.case import Case
+from prove.cases import alarm, good, rollbacks, throttled, turns, unhealthy
+
+CASES: Final[tuple[Case, ...]] = (
+    *good.CASES,
+    *rollbacks.CASES,
+    *alarm.CASES,
+    *unhealthy.CASES,
+    *turns.CASES,
+    *throttled.CASES,
+)

@@ -1,0 +1,157 @@
+"""Applications that are bad: before they are promoted, where they never serve, and where they serve for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prove.case import Case, Check, Findings
+from prove.cases.good import ids
+from prove.scene import SERVICE, SIZE, Run, Scene
+from rebake import config
+from rebake.refresh import Reason
+from stack.settings import ENVIRONMENT
+
+PROBE_FAILED: Final = "probe_failed"
+WITHOUT_PROBE: Final = {"http": [{"path": "/version"}], "commands": []}
+"""Checks that a broken application passes: its page of the version answers whatever its health is."""
+
+
+def check_rolled_back(
+    scene: Scene, run: Run, before: Mapping[str, Any], reason: str
+) -> tuple[list[Check], dict[str, str]]:
+    """Return what must hold after a deployment that was rolled back, and its ids.
+
+    Args:
+        scene: The case's.
+        run: Of the deployment; it has ended.
+        before: What `make status` told of the service before it.
+        reason: The code that it must fail with.
+    """
+    record, after = scene.record(run), scene.service()
+    well = [one for one in after["instances"] if one["ami"] == before["current"] and one["health"] == "healthy"]
+    same = [after[name] == before[name] for name in ("current", "previous_release")]
+    checks = [
+        Check(
+            f"the run fails with the reason `{reason}`",
+            f"{scene.state(run)}, {record['outcome']} at {record['stage']}: {record['reason']}",
+            (scene.state(run), record["outcome"], record["reason"]) == ("failed", "rolled_back", reason),
+        ),
+        Check(
+            f"all {SIZE} instances serve the image before, healthy",
+            f"{len(well)} of {len(after['instances'])}",
+            len(well) == len(after["instances"]) == SIZE,
+        ),
+        Check("`current` and `previous` are unchanged", f"`current` is {after['current']}", all(same)),
+    ]
+    return checks, {**ids(record), "explanation": record["explanation"]}
+
+
+def check_in_time(scene: Scene, run: Run) -> Check:
+    """Return whether the refresh was rolled back within the deadline and the time of one replacement."""
+    refresh = scene.refresh(scene.handed_on(run, "start_refresh"))
+    seconds = (refresh["EndTime"] - refresh["StartTime"]).total_seconds()
+    service = config.load_service(SERVICE, config.load_environment(ENVIRONMENT))
+    deadline, replacement = service.rollout.unhealthy_deadline, scene.measured("good-3", "replacement_seconds")
+    return Check(
+        "rolled back within unhealthy_deadline and one replacement",
+        f"{seconds:.0f} s of {deadline} s + {replacement:.0f} s, {refresh['Status']}",
+        seconds <= deadline + replacement and refresh["Status"] == "RollbackSuccessful",
+    )
+
+
+def _never_promoted(scene: Scene) -> Findings:
+    before, candidate = scene.service(), scene.channel("candidate")
+    run = scene.deploy(scene.new_version(broken="healthz"))
+    record, after = scene.record(run), scene.service()
+    checks = [
+        Check(
+            "the probe catches it",
+            f"{scene.state(run)} at {record['stage']}: {record['reason']}",
+            (scene.state(run), record["reason"]) == ("failed", PROBE_FAILED),
+        ),
+        Check(
+            "the image is never promoted",
+            f"`candidate` is {scene.channel('candidate')}, the image is {record['ami_id']}",
+            scene.channel("candidate") == candidate != record["ami_id"],
+        ),
+        Check("no refresh is started", ids(record)["refresh"], record["refresh"] is None),
+        Check(
+            "`current` and the instances are unchanged",
+            f"`current` is {after['current']}",
+            [after[name] for name in ("current", "instances")] == [before[name] for name in ("current", "instances")],
+        ),
+    ]
+    return Findings(checks, {**ids(record), "explanation": record["explanation"]})
+
+
+def _never_serves(scene: Scene) -> Findings:
+    before = scene.service()
+    version = scene.version_that_ended(PROBE_FAILED) or scene.new_version(broken="healthz")
+    with scene.service_file(probe=WITHOUT_PROBE):
+        run = scene.deploy(version)
+    checks, facts = check_rolled_back(scene, run, before, Reason.UNHEALTHY)
+    return Findings([*checks, check_in_time(scene, run)], facts)
+
+
+def _falls_ill(scene: Scene) -> Findings:
+    before = scene.service()
+    run = scene.deploy(scene.new_version(broken="late"))
+    checks, facts = check_rolled_back(scene, run, before, Reason.UNHEALTHY)
+    return Findings([*checks, check_in_time(scene, run)], facts)
+
+
+def _dies(scene: Scene) -> Findings:
+    before = scene.service()
+    version = scene.other_version()
+    # An instance is healthy some ten seconds after it runs.
+    scene.fault(KIND="service-dies", TAGS=f"rebake:kind=fleet,rebake:version={version}", SECONDS="30")
+    run = scene.deploy(version)
+    checks, facts = check_rolled_back(scene, run, before, Reason.UNHEALTHY)
+    return Findings([*checks, check_in_time(scene, run), _check_losses(scene)], facts)
+
+
+def _check_losses(scene: Scene) -> Check:
+    """Return whether requests were lost only until the load balancer saw that an instance was dead."""
+    check = config.load_service(SERVICE, config.load_environment(ENVIRONMENT)).fleet.health_check
+    most = check.interval * (check.unhealthy_threshold + 1)
+    bad = sorted(second for second, came in scene.load.seconds.items() if came.failed) if scene.load else []
+    # A death begins with the first failure after a time without any.
+    deaths = [second for second, earlier in zip(bad, [-most, *bad], strict=False) if second - earlier > most / 2]
+    return Check(
+        f"requests are lost only until the load balancer notices, at most {most} s a death",
+        f"{scene.load.result.failed if scene.load else 0} lost in {len(bad)} s after {len(deaths)} deaths",
+        len(bad) <= most * max(len(deaths), 1),
+    )
+
+
+CASES: Final = (
+    Case(
+        "never-promoted",
+        "Application never healthy, the probe on",
+        "The probe catches it; the image is never promoted",
+        _never_promoted,
+    ),
+    Case(
+        "never-healthy",
+        "Application never healthy, the probe switched off",
+        "Rolled back within unhealthy_deadline and one replacement; 0 failed requests; the run fails with the reason; "
+        "`current` unchanged",
+        _never_serves,
+    ),
+    Case(
+        "falls-ill",
+        "Application fails 20 s after it became healthy",
+        "Rolled back within unhealthy_deadline and one replacement; 0 failed requests; the run fails with the reason; "
+        "`current` unchanged",
+        _falls_ill,
+    ),
+    Case(
+        "dies",
+        "Application killed 20 s after it became healthy",
+        "Rolled back as above. Requests to a process that is gone are lost until the health checks have seen it, as "
+        "with AWS's load balancer: no longer than that",
+        _dies,
+        lossless=False,
+    ),
+)
