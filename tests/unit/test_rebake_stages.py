@@ -21,9 +21,10 @@ from rebake.operators.choose_version import ChooseVersionOperator
 from rebake.operators.deploy_follower import DeployFollowerOperator
 from rebake.operators.find_followers import FindFollowersOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
+from rebake.tooling import run_tag
 from rebake.triggers.turn import TurnTrigger
 from rebake.turn import Claim, Kind
-from tests.unit.rollout_support import ASKED, RUN_ID, context
+from tests.unit.rollout_support import ASKED, RUN_ID, RUN_TAG, context
 from tests.unit.test_lineage import record
 
 BUCKET = "rebake-local"
@@ -181,6 +182,16 @@ def test_a_service_that_only_bakes_is_not_deployed() -> None:
     assert config.load_service("webapp").on_new_base == "bake"
     with pytest.raises(AirflowSkipException, match="webapp waits for its next deployment"):
         _deploy("webapp").execute(_task())
+
+
+def test_each_service_has_a_tag_of_its_own_for_what_it_makes_and_cleans_up() -> None:
+    """With one for the whole run, the bake of one service would remove the builder of another."""
+    first, second = context(), context()
+    first["ti"].map_index, second["ti"].map_index = 0, 1
+
+    assert run_tag(first) == f"{RUN_TAG}/0"
+    assert run_tag(second) == f"{RUN_TAG}/1"
+    assert run_tag(context()) == RUN_TAG
 
 
 def _event(state: str) -> tuple[str, dict[str, Any]]:
