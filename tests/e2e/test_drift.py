@@ -1,0 +1,105 @@
+"""Drift that was made by hand is found and repaired: by Terraform, once a person has approved it, and at once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from rebake.config import load_environment
+from rebake.estate import drift_report
+from stack.api import Api
+from stack.follow import Follower, Outcome
+from stack.load import Load
+from stack.up import Stack
+
+pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+
+DAG = "detect_drift"
+
+
+@pytest.fixture
+def policy(stack: Stack) -> Iterator[None]:
+    """Let infrastructure be repaired after approval, and posture at once."""
+    path = stack.layout.state / "config/environments/local.yaml"
+    before = path.read_text(encoding="utf-8")
+    remediate = {"infrastructure": "approve", "posture": "auto"}
+    changed = {**yaml.safe_load(before), "policy": {"drift": {"remediate": remediate}}}
+    path.write_text(yaml.safe_dump(changed), encoding="utf-8")
+    yield
+    path.write_text(before, encoding="utf-8")
+
+
+def _target_group(stack: Stack) -> str:
+    found = stack.cloud.client("elbv2").describe_target_groups(Names=["webapp-local-8080"])
+    arn: str = found["TargetGroups"][0]["TargetGroupArn"]
+    return arn
+
+
+def _delay(stack: Stack) -> str:
+    answer = stack.cloud.client("elbv2").describe_target_group_attributes(TargetGroupArn=_target_group(stack))
+    attributes = {one["Key"]: one["Value"] for one in answer["Attributes"]}
+    delay: str = attributes["deregistration_delay.timeout_seconds"]
+    return delay
+
+
+def _ports(stack: Stack) -> set[int]:
+    filters = [{"Name": "group-name", "Values": ["webapp-local-instance"]}]
+    (group,) = stack.cloud.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    return {rule["FromPort"] for rule in group["IpPermissions"]}
+
+
+def _drift(stack: Stack) -> None:
+    """Do what somebody does by hand in a hurry."""
+    stack.cloud.client("elbv2").modify_target_group_attributes(
+        TargetGroupArn=_target_group(stack),
+        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}],
+    )
+    ec2 = stack.cloud.client("ec2")
+    filters = [{"Name": "group-name", "Values": ["webapp-local-instance"]}]
+    (group,) = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[ssh])
+
+
+def _look(stack: Stack, *, approve: bool) -> tuple[Outcome, set[str]]:
+    """Return a look and the findings at webapp in its report, after the answer where one is asked for."""
+    stack.api.unpause(DAG)
+    run_id = stack.api.trigger(DAG, {})
+    if approve:
+        _approve(stack.api, run_id)
+    outcome = Follower(stack.api, DAG, run_id).follow()
+    key = stack.api.xcom(DAG, run_id, "report_drift")["report"]
+    bucket = load_environment("local").bucket
+    report = json.loads(stack.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    (findings,) = [table["rows"] for table in report["tables"] if table["title"] == drift_report.FINDINGS]
+    return outcome, {row[0] for row in findings if row[1] == "webapp"}
+
+
+def _approve(api: Api, run_id: str) -> None:
+    """Answer as the form in the UI does, as soon as the question is there."""
+    deadline = time.monotonic() + 300
+    while not any(task.name == "approve" and task.state == "awaiting_input" for task in api.tasks(DAG, run_id)):
+        assert time.monotonic() < deadline, "nobody was asked"
+        time.sleep(0.5)
+    path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    answer = api._call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
+    assert answer.ok, answer.text
+
+
+def test_drift_made_by_hand_is_found_and_repaired_and_the_next_look_says_so(
+    stack: Stack, second: tuple[Outcome, Load], policy: None
+) -> None:
+    delay, ports = _delay(stack), _ports(stack)
+    _drift(stack)
+
+    look, found = _look(stack, approve=True)
+    after, left = _look(stack, approve=False)
+
+    assert look.state == after.state == "success"
+    assert {one.rsplit("/", 1)[1] for one in found} >= {"deregistration_delay", "tcp 22 from 0.0.0.0/0"}
+    assert (_delay(stack), _ports(stack)) == (delay, ports)
+    assert left == set()
