@@ -83,7 +83,7 @@ class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
         self.log.info("%s\ns3://%s/%s", report.to_text(), bucket, key)
         return {
             "report": key,
-            CHANGED: {"new": change.new, "fixed": change.fixed} if change else None,
+            CHANGED: {"new": list(change.new), "fixed": list(change.fixed)} if change else None,
             **repairs,
             QUESTION: drift_report.question(Finding.load(one) for part in repairs[APPROVE] for one in part[FINDINGS]),
         }
