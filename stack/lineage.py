@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, lineage, release, tags
 from rebake.estate.outdated import Standing
+from rebake.estate.revocation import Mark
+from stack import revoke
 from stack.bases import Bases
 from stack.errors import InputError, StackError
 from stack.settings import ENVIRONMENT
@@ -33,11 +36,13 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
         found, via = look_up(stack, records, of)
         bases = Bases(stack)
         standings = [bases.standing(record) for record, _ in found]
+        revoked = revoke.marks(stack)
+        marks = [revoked.get(record["ami_id"]) for record, _ in found]
     except (BotoCoreError, ClientError) as error:
         raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
     if not found:
         raise InputError(explain(records, services, of))
-    return as_json(found, standings) if form == "json" else as_text(found, standings, of, via)
+    return as_json(found, standings, marks) if form == "json" else as_text(found, standings, marks, of, via)
 
 
 def read(stack: Stack, services: Sequence[str]) -> list[dict[str, Any]]:
@@ -83,25 +88,38 @@ def explain(records: Sequence[Any], services: Sequence[str], of: str) -> str:
     )
 
 
-def as_json(found: Sequence[tuple[Any, list[str]]], standings: Sequence[Standing | None]) -> str:
-    """Return the records for programs, each with what the thing is in it, and how its base stands today."""
+def as_json(
+    found: Sequence[tuple[Any, list[str]]], standings: Sequence[Standing | None], marks: Sequence[Mark | None]
+) -> str:
+    """Return the records for programs, each with what the thing is in it, and how its base and image stand today."""
     told = [
-        {"found_as": kinds, "record": record, "base": base.facts if base else None}
-        for (record, kinds), base in zip(found, standings, strict=True)
+        {
+            "found_as": kinds,
+            "record": record,
+            "base": base.facts if base else None,
+            "revoked": asdict(mark) if mark else None,
+        }
+        for (record, kinds), base, mark in zip(found, standings, marks, strict=True)
     ]
     return json.dumps(told, indent=2)
 
 
 def as_text(
-    found: Sequence[tuple[Any, list[str]]], standings: Sequence[Standing | None], of: str, via: str = ""
+    found: Sequence[tuple[Any, list[str]]],
+    standings: Sequence[Standing | None],
+    marks: Sequence[Mark | None],
+    of: str,
+    via: str = "",
 ) -> str:
     """Return the records for people, newest first."""
     told = [via] if via else []
     if len(found) > 1:
         told.append(f"{len(found)} releases tell of {of}, the newest first:")
-    for (record, kinds), base in zip(found, standings, strict=True):
+    for (record, kinds), base, mark in zip(found, standings, marks, strict=True):
         if not via:
             told.append(f"{of}: {', '.join(kinds)} of")
-        told += lineage.lines(lineage.tree(record, base.told if base else ""))
+        told += lineage.lines(
+            lineage.tree(record, base.told if base else "", mark.told_of(record["ami_id"]) if mark else "")
+        )
         told.append("")
     return "\n".join(told).strip("\n")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from rebake import tags
+from collections.abc import Iterable
+
+from rebake import config, release, tags
 from rebake.estate import revocation
 from rebake.exceptions import ConfigError
 from stack import follow
 from stack.errors import InputError
+from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
 DAG_ID = "revoke_image"
@@ -35,15 +38,33 @@ def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
 
 def marks(stack: Stack) -> dict[str, revocation.Mark]:
     """Return the mark of every image that may not be released, as AWS has them now."""
+    return revocation.marks({ami_id: labels for ami_id, (_, labels) in _images(stack).items()})
+
+
+def notes(stack: Stack, service: str, images: Iterable[str]) -> list[str]:
+    """Return a line for each revoked image among those that a service runs, and one that says what is safe for it."""
+    known = _images(stack)
+    revoked = revocation.marks({ami_id: labels for ami_id, (_, labels) in known.items()})
+    bad = revocation.services_on(revoked, {service: images}).get(service, [])
+    if not bad:
+        return []
+    records = release.records(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, service)
+    launchable = {ami_id for ami_id, (state, _) in known.items() if state == "available"}
+    return [
+        *(f"{ami_id} {revoked[ami_id].told_of(ami_id)}" for ami_id in bad),
+        revocation.advice(service, revocation.nearest_safe(records, launchable, revoked)),
+    ]
+
+
+def _images(stack: Stack) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return state and tags of every image of ours, by id."""
     pages = (
         stack.cloud.client("ec2")
         .get_paginator("describe_images")
         .paginate(Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "tag-key", "Values": [tags.KIND]}])
     )
-    return revocation.marks(
-        {
-            image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}
-            for page in pages
-            for image in page["Images"]
-        }
-    )
+    return {
+        image["ImageId"]: (image["State"], {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])})
+        for page in pages
+        for image in page["Images"]
+    }

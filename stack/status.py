@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rebake import config, release, tags, turn
 from rebake.estate.outdated import Standing
 from rebake.exceptions import ConfigError
+from stack import revoke
 from stack.bases import Bases
 from stack.console import table
 from stack.settings import ENVIRONMENT
@@ -52,6 +53,7 @@ def render(status: dict[str, Any]) -> str:
         for title in ("current", "previous"):
             lines.append(f"  {title + ' release':<16} {service[f'{title}_release'] or 'none'}")
         lines.append(f"  last run         {_told(service['last_release'])}")
+        lines += [f"  revoked          {note}" for note in service.get("revoked", ())]
         if service["turn"]:
             lines.append(f"  in progress      {service['turn']}")
         rows = [
@@ -79,6 +81,7 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
             "desired_capacity": group["DesiredCapacity"],
             "instances": instances,
             "versions": dict(Counter(item["version"] for item in instances)),
+            "revoked": revoke.notes(stack, name, (item["ami"] for item in instances)),
             **_releases(stack, name),
         }
     except (ConfigError, ClientError, BotoCoreError) as error:

@@ -73,17 +73,17 @@ def find(records: Sequence[Record], of: str) -> list[tuple[Record, list[str]]]:
     return [(record, kinds) for record, kinds in found if kinds]
 
 
-def tree(record: Record, base: str = "") -> Node:
+def tree(record: Record, base: str = "", revoked: str = "") -> Node:
     """Return a record as a chain: each line made the one below it.
 
     Args:
         record: of a release.
         base: how its base image stands today, in words; the record itself tells of its own time only.
+        revoked: why its image may not be released any more, in words that follow "which".
     """
     template = record["launch_template"]
-    image = Node(
-        f"image {record['ami_id'] or _NOT_YET}{' (existed already)' if record['ami_id'] and record['reused'] else ''}"
-    )
+    existed = " (existed already)" if record["ami_id"] and record["reused"] else ""
+    image = Node(f"image {record['ami_id'] or _NOT_YET}{existed}{revoked and f', which {revoked}'}")
     below = Node(f"base image {record['base_ami'] or _NOT_YET}{base and f' ({base})'}")
     fingerprint = Node(f"fingerprint {record['fingerprint'] or _NOT_YET}", [below, image])
     if record["template_version"]:

@@ -12,10 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from rebake import release, turn
+from rebake import release, tags, turn
 from rebake.turn import Claim, Kind
 from stack import __main__ as command
-from stack import follow, lineage, status
+from stack import follow, lineage, revoke, status
 from stack.bases import Bases
 from stack.errors import InputError
 from tests.unit.test_lineage import COMMIT, record
@@ -242,3 +242,37 @@ def test_a_deployment_that_was_superseded_neither_failed_nor_did_what_it_was_to_
 
     assert command.main(["deploy", "1.2.0"]) == 3
     assert capsys.readouterr().out == "webapp 1.2.0: superseded by a later run after 12 s\n"
+
+
+def _revoked_release(stack: Any) -> str:
+    """Make webapp's newest good release one of a revoked image, and return that image."""
+    ec2, s3 = stack.cloud.client("ec2"), stack.cloud.client("s3")
+    image: str = ec2.register_image(Name="revoked")["ImageId"]
+    labels = {
+        tags.KIND: tags.KIND_APP_IMAGE,
+        tags.REVOKED: "CVE-2026-1",
+        tags.REVOKED_AT: "2026-03-01T12:00:00Z",
+    }
+    ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
+    _put(s3, release.key("webapp", "webapp-20261123T183009-1.9.0"), {**record(9), "ami_id": image})
+    return image
+
+
+def test_lineage_tells_that_an_image_is_revoked_and_why(stack: Any) -> None:
+    image = _revoked_release(stack)
+
+    told = lineage.run(stack, "1.9.0", "", "text")
+    (found,) = json.loads(lineage.run(stack, "1.9.0", "", "json"))
+
+    assert f"image {image}, which is revoked since 2026-03-01T12:00:00Z: CVE-2026-1" in told
+    assert found["revoked"] == {"reason": "CVE-2026-1", "at": "2026-03-01T12:00:00Z", "by": image}
+
+
+def test_status_tells_that_a_service_runs_a_revoked_image_and_what_is_safe(stack: Any) -> None:
+    image = _revoked_release(stack)
+
+    assert revoke.notes(stack, "webapp", [image]) == [
+        f"{image} is revoked since 2026-03-01T12:00:00Z: CVE-2026-1",
+        "No release of webapp is safe: deploy a new version, or one anew with force_bake",
+    ]
+    assert revoke.notes(stack, "webapp", ["ami-02"]) == []
