@@ -8,6 +8,7 @@ installed: on one machine, in the distributed stack and in production alike, and
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from airflow.listeners import hookimpl
 
@@ -20,11 +21,16 @@ log = logging.getLogger(__name__)
 
 
 @hookimpl
-def on_starting() -> None:
+def on_starting(component: Any) -> None:
     """Make the pool, or give it the slots of the environment's policy.
 
-    Airflow calls this as the scheduler, the triggerer and the DAG processor start.
+    Args:
+        component: what starts: a `Job` of the scheduler, the triggerer or the DAG processor; or the process of a task,
+            which may not write to Airflow's database, and is left alone.
     """
+    # By name: a task's process would have to load the class only for this.
+    if type(component).__name__ != "Job":
+        return
     from airflow.models.pool import Pool
 
     try:

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
 from moto import mock_aws
 
 from rebake import config, pool, release, turn
@@ -258,6 +259,10 @@ def test_the_report_tells_of_every_service(aws: Any) -> None:
     ]
 
 
+class Job:
+    """Stands for Airflow's own, which writes to its database."""
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Note which pools are made."""
@@ -267,9 +272,15 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_the_pool_has_the_slots_of_the_policy(made: list[dict[str, Any]]) -> None:
-    pool.on_starting()
+    pool.on_starting(Job())
 
     assert [(one["name"], one["slots"]) for one in made] == [("rebake_bakes", 4)]
+
+
+def test_a_tasks_process_leaves_the_database_alone(made: list[dict[str, Any]]) -> None:
+    pool.on_starting(TaskRunnerMarker())
+
+    assert made == []
 
 
 def test_the_pool_is_there_even_if_the_environments_file_is_wrong(
@@ -277,6 +288,6 @@ def test_the_pool_is_there_even_if_the_environments_file_is_wrong(
 ) -> None:
     monkeypatch.setenv("REBAKE_ENVIRONMENT", "nowhere")
 
-    pool.on_starting()
+    pool.on_starting(Job())
 
     assert [one["slots"] for one in made] == [4]
