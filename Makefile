@@ -34,7 +34,7 @@ KEEP ?=
 help: ## say what there is
 	@echo "make TARGET [NAME=value...]"; echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-	  printf '  %-10s %s\n' "$${target// /}" "$$text"; done
+	  printf '  %-12s %s\n' "$${target// /}" "$$text"; done
 
 .PHONY: setup
 setup: ## install what is missing: tools, Python packages, the instances' operating system image
@@ -48,6 +48,10 @@ tools:
 .PHONY: demo
 demo: tools ## deploy 1.0.0, then roll 1.1.0 out under load (RATE=50 requests a second)
 	@$(STACK) demo --rate $(RATE)
+
+.PHONY: demo-estate
+demo-estate: tools ## rebuild a base that two services follow, retire images, repair drift, revoke an image
+	@$(STACK) demo-estate
 
 .PHONY: up
 up: tools ## start the embedded cloud and Airflow

@@ -10,7 +10,7 @@ import re
 import sys
 
 from rebake import config
-from stack import demo, fault, follow, lineage, osimage, revoke, status, up
+from stack import demo, demo_estate, fault, follow, lineage, osimage, revoke, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
 from stack.errors import InputError, StackError
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("engine", _engine, "start the container engine alone and print what tests need to know of it")
     made = verb("demo", _demo, "deploy twice, the second time under load")
     made.add_argument("--rate", type=float, default=50, help="requests a second (default: %(default)s)")
+    verb("demo-estate", _demo_estate, "rebuild a base, retire images, repair drift and revoke an image")
     made = verb("deploy", _deploy, "deploy a version of a service and watch")
     made.add_argument("version")
     made.add_argument("--service", default="", help=f"{demo.SERVICE} if left out, or the only one there is")
@@ -119,6 +120,10 @@ def _engine(layout: Layout, _: argparse.Namespace) -> int:
 
 def _demo(layout: Layout, options: argparse.Namespace) -> int:
     return 0 if demo.run(layout, options.rate) else 1
+
+
+def _demo_estate(layout: Layout, _: argparse.Namespace) -> int:
+    return 0 if demo_estate.run(layout) else 1
 
 
 def _deploy(layout: Layout, options: argparse.Namespace) -> int:

@@ -20,13 +20,22 @@ RUN_ENDS = frozenset({"success", "failed"})
 class Task:
     """What Airflow says of one task of a run."""
 
-    name: str
+    task_id: str
     state: str
     try_number: int
     start: dt.datetime | None
     end: dt.datetime | None
     id: str = ""
     """Of the last try; its processes have it in their titles."""
+    map_index: int = -1
+    """Which part of a mapped task it is; -1 if it is not mapped."""
+    part: str = ""
+    """What Airflow calls that part."""
+
+    @property
+    def name(self) -> str:
+        """The task's id, and the part of a mapped one in brackets, as in Airflow's UI."""
+        return f"{self.task_id} [{self.part or self.map_index}]" if self.map_index >= 0 else self.task_id
 
 
 class Api:
@@ -81,6 +90,11 @@ class Api:
         found = _check(self._call("GET", "/importErrors"))["import_errors"]
         return "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in found)
 
+    def runs(self, dag_id: str) -> list[str]:
+        """Return the ids of a DAG's runs, newest first."""
+        found = _check(self._call("GET", f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit=20"))["dag_runs"]
+        return [run["dag_run_id"] for run in found]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a run."""
         return str(_check(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))["state"])
@@ -96,6 +110,8 @@ class Api:
                 _time(item["start_date"]),
                 _time(item["end_date"]),
                 item["id"],
+                item["map_index"],
+                item["rendered_map_index"] or "",
             )
             for item in listed
         ]
@@ -116,8 +132,8 @@ class Api:
 
     def log(self, dag_id: str, run_id: str, task: Task) -> list[dict[str, Any]]:
         """Return the log of a task's last try, an entry each."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.name}/logs/{max(task.try_number, 1)}"
-        answer = self._call("GET", f"{path}?full_content=true")
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
+        answer = self._call("GET", f"{path}?full_content=true&map_index={task.map_index}")
         content = answer.json().get("content", []) if answer.ok else []
         return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
 

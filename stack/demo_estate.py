@@ -1,0 +1,226 @@
+"""The estate's demo: two services follow a new base, old images are retired, drift is repaired, a revocation holds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from examples.pages.build import build as build_pages
+from examples.webapp.build import build as build_webapp
+from rebake import config
+from rebake.estate.report import DRIFT, REBAKE, RETIRE_IMAGES
+from stack import follow, revoke, status, up
+from stack.airflow import USER
+from stack.api import error_of
+from stack.console import detail, elapsed, step, table
+from stack.errors import StackError
+from stack.follow import Follower, Outcome
+from stack.layout import Layout
+from stack.settings import ENVIRONMENT
+from stack.up import Stack
+
+BASE = "debian-12"
+SERVICES = ("webapp", "pages")
+FOLLOWING = "rebake_on_new_base"
+APPEAR_SECONDS = 60
+"""How long the scheduler may take to start what an event starts."""
+
+
+def run(layout: Layout) -> bool:
+    """Show it all, and return whether everything came out as it should.
+
+    Args:
+        layout: The clone.
+
+    Raises:
+        StackError: something does not start, or a run fails that should not.
+    """
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        build_webapp(version, layout.project / "build")
+    build_pages("1.0.0", layout.project / "build")
+    stack = up.up(layout)
+    stages = (_found, _new_base, _retire, _drift, _revoke)
+    rows = [row for stage in stages for row in stage(stack)]
+    print(f"\n{status.render(status.collect(stack))}\n")
+    print(table(("what", "seen", "came out"), [(what, seen, "well" if ok else "WRONG") for what, seen, ok in rows]))
+    detail(f"Airflow            {stack.settings.airflow_url}  user {USER}, password {stack.settings.admin_password}")
+    detail("go on with         make status | make report KIND=drift | make lineage OF=1.2.0 | make down")
+    step(f"the estate's demo took {elapsed():.0f} s")
+    return all(ok for _, _, ok in rows)
+
+
+Row = tuple[str, str, bool]
+"""What was shown, what was seen, and whether it is what should be."""
+
+
+def _found(stack: Stack) -> list[Row]:
+    """Bring two services of different shapes up, on one base."""
+    if not _current_base(stack):
+        _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
+    pages = _begin(stack, "deploy_pages", {"version": "1.0.0"})
+    for version in ("1.0.0", "1.1.0"):
+        _succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
+    _succeed(Follower(stack.api, "deploy_pages", pages).follow())
+    return [_runs(stack, "webapp", "1.1.0"), _runs(stack, "pages", "1.0.0")]
+
+
+def _new_base(stack: Stack) -> list[Row]:
+    """Rebuild the base; both services are rebaked on it and rolled, started by its event alone."""
+    old = _current_base(stack)
+    stack.api.wait_for_dag(FOLLOWING)
+    stack.api.unpause(FOLLOWING)
+    earlier = stack.api.runs(FOLLOWING)
+    for service in SERVICES:
+        stack.api.unpause(f"deploy_{service}")
+    _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE, "force_bake": True}))
+    new = _current_base(stack)
+    run_id = _appears(lambda: next((run for run in stack.api.runs(FOLLOWING) if run not in earlier), ""))
+    step(f"{FOLLOWING}, started by the event of {BASE}")
+    _succeed(Follower(stack.api, FOLLOWING, run_id).follow())
+    services = status.collect(stack)["services"]
+    rows: list[Row] = [("the base is rebuilt", f"{old} → {new}", old != new)]
+    for name in SERVICES:
+        base = services[name]["base"]
+        rows.append((f"{name} follows the new base", f"on {base['base_ami']}", base["base_ami"] == new))
+    rows.append(_reported(stack, REBAKE))
+    return rows
+
+
+def _retire(stack: Stack) -> list[Row]:
+    """Release once more, so that there are more images than are kept; then retire in three runs what is too old."""
+    _succeed(follow.run(stack.api, "deploy_webapp", {"version": "1.2.0"}))
+    before = _images(stack)
+    _succeed(follow.run(stack.api, "retire_images", {}))
+    dry = _images(stack)
+    for _ in range(3):  # An image goes one step a run: deprecated, disabled, deregistered.
+        _succeed(follow.run(stack.api, "retire_images", {"dry_run": False}))
+    gone = sorted(before.keys() - _images(stack).keys())
+    told = ", ".join(f"{ami_id} ({before[ami_id]})" for ami_id in gone) or "none"
+    return [
+        ("a dry run retires nothing", f"{len(dry)} of {len(before)} images are there", dry == before),
+        ("old images are retired", told, bool(gone)),
+        _reported(stack, RETIRE_IMAGES),
+    ]
+
+
+def _drift(stack: Stack) -> list[Row]:
+    """Change by hand what Terraform declares, and open port 22; a look finds and repairs both, the next finds none."""
+    elbv2, ec2 = stack.cloud.client("elbv2"), stack.cloud.client("ec2")
+    (fleet,) = [
+        group
+        for group in elbv2.describe_target_groups()["TargetGroups"]
+        if group["TargetGroupName"].startswith("webapp-")
+    ]
+    delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "77"}
+    elbv2.modify_target_group_attributes(TargetGroupArn=fleet["TargetGroupArn"], Attributes=[delay])
+    named = [{"Name": "group-name", "Values": [f"webapp-{ENVIRONMENT}-instance"]}]
+    (group,) = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[ssh])
+    step("by hand: a deregistration delay of 77 s, and port 22 open to the world")
+
+    found, repaired = _look(stack)
+    left, _ = _look(stack)
+    made = [one for one in found if one.endswith(("/deregistration_delay", "/tcp 22 from 0.0.0.0/0"))]
+    return [
+        ("drift made by hand is found", ", ".join(made) or "none", len(made) == 2),
+        ("and repaired", ", ".join(repaired) or "nothing", not left & set(made)),
+        _reported(stack, DRIFT),
+    ]
+
+
+def _look(stack: Stack) -> tuple[set[str], list[str]]:
+    """Return the ids of what a look for drift found, and what was repaired."""
+    outcome = _succeed(follow.run(stack.api, "detect_drift", {}))
+    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "report_drift")
+    report = _object(stack, told["report"])
+    rows: list[list[Any]] = next((part["rows"] for part in report["tables"] if part["title"] == "Findings"), [])
+    return {row[0] for row in rows}, [row[0] for row in rows if "repaired" in row]
+
+
+def _revoke(stack: Stack) -> list[Row]:
+    """Revoke an image; deploying it is refused, with the reason."""
+    bad, version = next(
+        (ami_id, version)
+        for ami_id, version in sorted(_images(stack).items())
+        if version.startswith("webapp ") and ami_id not in _needed(stack)
+    )
+    reason = "its TLS library leaks memory"
+    done = revoke.run(stack, bad, reason, undo=False)
+    outcome = follow.run(stack.api, "deploy_webapp", {"version": version.split()[1], "ami_id": bad})
+    failed = [task for task in stack.api.tasks(outcome.dag_id, outcome.run_id) if task.state == "failed"]
+    message = error_of(stack.api.log(outcome.dag_id, outcome.run_id, failed[0])) if failed else "it was deployed"
+    return [
+        ("an image is revoked", bad, done),
+        ("and refused", message, outcome.state == "failed" and reason in message),
+    ]
+
+
+def _needed(stack: Stack) -> set[str]:
+    """Return the image that the sample service runs: revoking it would be another story."""
+    return {status.collect(stack)["services"]["webapp"]["current"]}
+
+
+def _begin(stack: Stack, dag_id: str, conf: dict[str, Any]) -> str:
+    """Start a run that goes on beside others, and return its id."""
+    stack.api.wait_for_dag(dag_id)
+    stack.api.unpause(dag_id)
+    step(f"{dag_id} {' '.join(f'{key}={value}' for key, value in conf.items())}, beside the next")
+    return stack.api.trigger(dag_id, conf)
+
+
+def _appears(look: Callable[[], str]) -> str:
+    deadline = time.monotonic() + APPEAR_SECONDS
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise StackError(f"no run of {FOLLOWING} began within {APPEAR_SECONDS} s of the base's event")
+        time.sleep(0.5)
+    return found
+
+
+def _succeed(outcome: Outcome) -> Outcome:
+    if outcome.state != "success":
+        raise StackError(f"{outcome.dag_id} failed; its log is in Airflow's UI, and everything is still up: make down")
+    return outcome
+
+
+def _current_base(stack: Stack) -> str:
+    found = stack.cloud.client("ssm").get_parameters(Names=[f"/rebake/bases/{BASE}/current"])["Parameters"]
+    return str(found[0]["Value"]) if found else ""
+
+
+def _runs(stack: Stack, service: str, version: str) -> Row:
+    """Return a row on what a service runs, which should be a version alone."""
+    found = status.collect(stack)["services"][service]
+    told = f"{found['url']}: " + ", ".join(f"{count} of {name}" for name, count in found["versions"].items())
+    return f"{service} runs", told, set(found["versions"]) == {version}
+
+
+def _images(stack: Stack) -> dict[str, str]:
+    """Return what each image of ours is of, such as `webapp 1.0.0`, by id."""
+    answer = stack.cloud.client("ec2").describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
+    labels = {image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])} for image in answer}
+    return {
+        ami_id: f"{found['rebake:service']} {found['rebake:version']}"
+        for ami_id, found in labels.items()
+        if "rebake:kind" in found
+    }
+
+
+def _reported(stack: Stack, kind: str) -> Row:
+    """Return a row on the newest report of a kind."""
+    found = stack.cloud.client("s3").list_objects_v2(Bucket=_bucket(), Prefix=f"reports/{kind}/").get("Contents", [])
+    newest = max((one["Key"] for one in found if one["Key"].endswith(".json")), default="")
+    title = _object(stack, newest)["title"] if newest else "there is none"
+    return f"a report of it: {kind}", title, bool(newest)
+
+
+def _object(stack: Stack, key: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(stack.cloud.client("s3").get_object(Bucket=_bucket(), Key=key)["Body"].read())
+    return loaded
+
+
+def _bucket() -> str:
+    return config.load_environment(ENVIRONMENT).bucket
