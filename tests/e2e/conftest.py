@@ -1,6 +1,6 @@
 """One stack for all end-to-end tests: an embedded cloud and an Airflow of their own, beside the clone's.
 
-Its configuration is a copy of the project's, with the services of `services/` added: each is wrong in a way of its own.
+Its configuration is a copy of the project's, with the services of `services/` and the base families of `bases/` added.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from stack.layout import Layout
 from stack.load import Load
 from stack.up import Stack
 
-SERVICES = Path(__file__).with_name("services")
+FOLDERS = ("services", "bases")
+"""Beside this file: each of their files is wrong in a way of its own."""
 
 
 @pytest.fixture(scope="package")
@@ -31,7 +32,8 @@ def stack(project: Path) -> Iterator[Stack]:
     shutil.rmtree(layout.state, ignore_errors=True)
     config = layout.state / "config"
     shutil.copytree(project / "config", config)
-    shutil.copytree(SERVICES, config / "services", dirs_exist_ok=True)
+    for name in FOLDERS:
+        shutil.copytree(Path(__file__).with_name(name), config / name, dirs_exist_ok=True)
     os.environ["REBAKE_CONFIG"] = str(config)
     yield up.up(layout)
     up.down(layout)

@@ -45,7 +45,7 @@ LINES = (
 
 def told(*lines: str) -> str:
     """Return lines as Run Command hands them on."""
-    return base64.b64encode(gzip.compress("\n".join(lines).encode() + b"\n")).decode()
+    return base64.b64encode(gzip.compress("\n".join(lines).encode() + b"\n", mtime=0)).decode()
 
 
 def instead(begin: str, *lines: str) -> tuple[str, ...]:

@@ -33,12 +33,17 @@ class BasesHook(AwsBaseHook):
         return client
 
     def read(self, bucket: str, key: str) -> str | None:
-        """Return an object's text; none if there is none (S3, GetObject)."""
+        """Return an object's text; none if there is none (S3, GetObject).
+
+        Raises:
+            ConfigError: the bucket does not exist.
+        """
         try:
             return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
                 return None
+            _explain(error, bucket)
             raise
 
     def write(self, bucket: str, key: str, text: str, content_type: str = "application/json") -> bool:
@@ -50,12 +55,9 @@ class BasesHook(AwsBaseHook):
         try:
             self.s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=content_type, IfNoneMatch="*")
         except ClientError as error:
-            if error_code(error) == "NoSuchBucket":
-                raise ConfigError(
-                    f"bucket {bucket!r} does not exist: make it, or correct `bucket` in the environment's file"
-                ) from error
             if error_code(error) in _TAKEN:
                 return False
+            _explain(error, bucket)
             raise
         return True
 
@@ -67,3 +69,10 @@ class BasesHook(AwsBaseHook):
             text = self.read(bucket, key)
             if text is not None:
                 yield BaseRecord.model_validate_json(text)
+
+
+def _explain(error: ClientError, bucket: str) -> None:
+    if error_code(error) == "NoSuchBucket":
+        raise ConfigError(
+            f"bucket {bucket!r} does not exist: make it, or correct `bucket` in the environment's file"
+        ) from error
