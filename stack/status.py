@@ -73,7 +73,10 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
         if not groups["AutoScalingGroups"]:
             return {"url": None}
         group = groups["AutoScalingGroups"][0]
-        url = f"http://{_address(stack, group)}:{service.fleet.listener_port}/"
+        address = _address(stack, group)
+        if not address:
+            return {"url": None}
+        url = f"http://{address}:{service.fleet.listener_port}/"
         instances = _instances(stack, group)
         return {
             "url": url,
@@ -89,9 +92,13 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def _address(stack: Stack, group: dict[str, Any]) -> str:
+    """Return the address of the group's load balancer; empty while it has none."""
     elbv2 = stack.cloud.client("elbv2")
     target_groups = elbv2.describe_target_groups(TargetGroupArns=group["TargetGroupARNs"])["TargetGroups"]
-    balancers = elbv2.describe_load_balancers(LoadBalancerArns=target_groups[0]["LoadBalancerArns"])["LoadBalancers"]
+    arns = target_groups[0]["LoadBalancerArns"]
+    if not arns:
+        return ""  # it is just being provisioned; asked for none, AWS would tell of all
+    balancers = elbv2.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
     return str(balancers[0]["DNSName"])
 
 

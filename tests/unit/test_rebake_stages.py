@@ -179,8 +179,10 @@ def test_a_retry_finds_the_deployment_that_it_has_started_and_starts_no_second_o
     assert deferred.value.trigger.serialize()[1]["run_ids"] == [RUN]
 
 
-def test_a_service_that_only_bakes_is_not_deployed() -> None:
-    assert config.load_service("webapp").on_new_base == "bake"
+def test_a_service_that_only_bakes_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    baking = config.load_service("webapp").model_copy(update={"on_new_base": "bake"})
+    monkeypatch.setattr(config, "load_service", lambda *_: baking)
+
     with pytest.raises(AirflowSkipException, match="webapp waits for its next deployment"):
         _deploy("webapp").execute(_task())
 
@@ -253,7 +255,7 @@ def test_the_report_tells_of_every_service(aws: Any) -> None:
     told = json.loads(aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     assert told["title"] == "New base debian-12: 1 failed, 1 not needed, 1 invalid"
     assert told["tables"][0]["rows"] == [
-        ["webapp", "bake", "failed", "1.1.0", "", "bake: no such file"],
+        ["webapp", "deploy", "failed", "1.1.0", "", "bake: no such file"],
         ["pages", "deploy", "not needed", "", "", "pages was never released"],
         ["typo", "", "invalid", "", "", "x"],
     ]

@@ -179,6 +179,16 @@ def test_status_tells_for_the_current_release_whether_its_base_is_outdated(stack
     assert "  base image       ami-0ba5e  outdated for 0 minutes: debian-12 is at ami-0new" in told
 
 
+def test_a_service_that_is_just_being_provisioned_is_not_told_with_the_address_of_another(stack: Any) -> None:
+    ec2, elbv2 = stack.cloud.client("ec2"), stack.cloud.client("elbv2")
+    network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    elbv2.create_load_balancer(Name="of-another-service", Subnets=[subnet])
+    targets = elbv2.create_target_group(Name="pages-local", Protocol="HTTP", Port=8081, VpcId=network)["TargetGroups"]
+
+    assert status._address(stack, {"TargetGroupARNs": [targets[0]["TargetGroupArn"]]}) == ""
+
+
 def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stack: Any) -> None:
     gone = record(5, service="gone", release_id="gone-20261123T183005-1.5.0")
 
