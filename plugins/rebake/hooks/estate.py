@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -48,6 +49,20 @@ class EstateHook(AwsBaseHook):
         client: EC2Client = self.conn
         return client
 
+    # A client takes as long to make as some hundred calls, so each is made once.
+
+    @cached_property
+    def _images(self) -> ImageHook:
+        return ImageHook(**self._connection)
+
+    @cached_property
+    def _autoscaling(self) -> AutoScalingHook:
+        return AutoScalingHook(**self._connection)
+
+    @cached_property
+    def _registry(self) -> RegistryHook:
+        return RegistryHook(**self._connection)
+
     @property
     def _connection(self) -> dict[str, Any]:
         return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name}
@@ -60,13 +75,14 @@ class EstateHook(AwsBaseHook):
 
         What uses images is read after the images, so that an image that begins to be used meanwhile is seen in use.
         """
-        images = ImageHook(**self._connection).own()
-        autoscaling = AutoScalingHook(**self._connection)
-        groups = autoscaling.groups()
+        images = self._images.own()
+        groups = self._autoscaling.groups()
         return Estate(
             images=tuple(images),
-            channels=tuple(RegistryHook(**self._connection).everything()),
-            fleets=tuple(_fleet(group, autoscaling.active_refresh(group["AutoScalingGroupName"])) for group in groups),
+            channels=tuple(self._registry.everything()),
+            fleets=tuple(
+                _fleet(group, self._autoscaling.active_refresh(group["AutoScalingGroupName"])) for group in groups
+            ),
             templates=tuple(self.templates()),
             instances=tuple(self.instances(_members(groups))),
         )
@@ -82,11 +98,11 @@ class EstateHook(AwsBaseHook):
             ami_ids: the images, 1 to 200.
             names: whose channels and refreshes, such as `/rebake/webapp`.
         """
-        images = ImageHook(**self._connection).own(ami_ids)
+        images = self._images.own(ami_ids)
         fleets, members = self._fleets_again(estate, {name.rsplit("/", 1)[-1] for name in names})
         return Estate(
             images=tuple(images),
-            channels=tuple(RegistryHook(**self._connection).at_names(names)),
+            channels=tuple(self._registry.at_names(names)),
             fleets=fleets,
             templates=tuple(self._templates_again(estate)),
             instances=tuple(self.instances(members, ami_ids=ami_ids)),
@@ -103,14 +119,13 @@ class EstateHook(AwsBaseHook):
         )
 
     def _fleets_again(self, estate: Estate, services: Collection[str]) -> tuple[tuple[Fleet, ...], dict[str, Any]]:
-        autoscaling = AutoScalingHook(**self._connection)
         before = {fleet.group_name: fleet for fleet in estate.fleets}
-        groups = autoscaling.groups()
+        groups = self._autoscaling.groups()
         fleets = []
         for group in groups:
             fleet = _fleet(group, None)
             if fleet.service in services or fleet.group_name not in before:
-                fleet = _fleet(group, autoscaling.active_refresh(fleet.group_name))
+                fleet = _fleet(group, self._autoscaling.active_refresh(fleet.group_name))
             else:
                 fleet = replace(fleet, refreshes_active=before[fleet.group_name].refreshes_active)
             fleets.append(fleet)
