@@ -22,6 +22,7 @@ class Retirement(Strict):
     disable_after_days: float = Field(60, ge=0, description="Age in days from which it cannot be launched any more.")
     deregister_after_days: float = Field(90, ge=0, description="Age in days from which it and its snapshots go.")
     keep_template_versions: int = Field(10, ge=1, description="Newest launch template versions that always stay.")
+    young_minutes: float = Field(60, ge=0, description="Younger images stay, whatever the ages above say.")
     at_most: int = Field(100, ge=1, description="Images that one run changes; the rest waits for the next.")
     without_fleet: frozenset[Name] = Field(
         frozenset(), description="Services whose fleet was taken down on purpose, so that none is missed."
@@ -58,9 +59,7 @@ class Drift(Strict):
 
     max_instance_age_days: float = Field(90, gt=0, description="Age in days from which an instance is too old.")
     concurrent_plans: int = Field(4, ge=1, le=32, description="Fleets that Terraform plans at the same time.")
-    approval_minutes: float = Field(
-        45, gt=0, description="Minutes for which a repair waits for approval."
-    )
+    approval_minutes: float = Field(45, gt=0, description="Minutes for which a repair waits for approval.")
     remediate: Remedies = Remedies()
 
 

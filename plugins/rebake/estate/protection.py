@@ -13,8 +13,6 @@ from typing import Final
 from rebake import tags
 from rebake.estate.inventory import Estate, Fleet, Image, Template
 
-YOUNG: Final = timedelta(hours=1)
-"""Younger than that an image may still be on its way from its bake to a channel."""
 SKEW: Final = timedelta(minutes=5)
 """By which AWS lets two clocks differ."""
 RETIRABLE_STATES: Final = frozenset({"available", "disabled"})
@@ -30,6 +28,7 @@ class Situation:
         environment: the one whose images are retired.
         account: the account that these images belong to.
         now: the time, UTC.
+        young: younger than that an image may still be on its way from its bake to a channel.
         promoted: when a base image last became its family's current one.
         held: images of releases in progress, with the release.
         without_fleet: services whose fleet was taken down on purpose.
@@ -39,6 +38,7 @@ class Situation:
     environment: str
     account: str
     now: datetime
+    young: timedelta = timedelta(hours=1)
     promoted: Mapping[str, datetime] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
     without_fleet: frozenset[str] = frozenset()
@@ -70,17 +70,17 @@ def foreign(image: Image, situation: Situation) -> str:
     return ""
 
 
-def unready(image: Image, now: datetime) -> str:
+def unready(image: Image, situation: Situation) -> str:
     """Return why an image is not to be judged yet; empty if it is."""
     if image.state not in RETIRABLE_STATES:
         return f"its state is {image.state or '(unknown)'}"
     try:
-        age = now - image.created_at
+        age = situation.now - image.created_at
     except ValueError:
         return f"when it was made is not understood: {image.created!r}"
     if age < -SKEW:
         return f"it was made in the future, at {image.created}: clocks differ"
-    if age < YOUNG:
+    if age < situation.young:
         return f"it was made {max(age, timedelta(0)).total_seconds() / 60:.0f} minutes ago"
     return ""
 
@@ -109,7 +109,7 @@ def orphans(snapshots: Iterable[Snapshot], estate: Estate, situation: Situation)
     used = {snapshot for image in estate.images for snapshot in image.snapshots}
     for snapshot in snapshots:
         ours = snapshot.tags.get(tags.ENVIRONMENT) == situation.environment
-        if ours and snapshot.id not in used and situation.now - snapshot.started > YOUNG:
+        if ours and snapshot.id not in used and situation.now - snapshot.started > situation.young:
             yield snapshot
 
 

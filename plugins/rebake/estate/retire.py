@@ -94,7 +94,7 @@ def protected(image: Image, used: Mapping[str, str], situation: Situation) -> st
     """
     return (
         protection.foreign(image, situation)
-        or protection.unready(image, situation.now)
+        or protection.unready(image, situation)
         or used.get(image.id, "")
         or _held(image, situation)
         or protection.shared(image)

@@ -1,0 +1,282 @@
+"""The stage `retire_images`: take the step that is due for each image, and say what was done and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rebake import config, tags
+from rebake.connection import EnvironmentConnection
+from rebake.estate import protection, retire
+from rebake.estate.outdated import promotions
+from rebake.estate.protection import Situation
+from rebake.estate.pruning import prunings
+from rebake.estate.retire import Decision, Plan, Step
+from rebake.estate.retire_report import Outcome, Result, of_image, of_snapshot, of_version, report
+from rebake.exceptions import ConfigError, EstateError
+from rebake.hooks.estate import EstateHook
+from rebake.hooks.registry import RegistryHook, service_name
+from rebake.hooks.releases import ReleasesHook
+from rebake.hooks.reports import ReportsHook
+from rebake.hooks.retirement import RetirementHook
+from rebake.recipe import base_name
+from rebake.tooling import reachable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from rebake.estate.inventory import Estate, Image
+
+BATCH: Final = 25
+"""Images between two looks at what is in use; at a few calls each, a look is seconds old when it counts."""
+
+_ANSWERS: Final = {"true": True, "false": False}
+
+
+class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook]):
+    """Deprecate, disable and deregister what `rebake.estate.retire` finds due; return the report's object key.
+
+    Safe to repeat: each try looks at everything anew, and a step that was taken is not due again.
+
+    Args:
+        dry: whether to change nothing, `true` or `false`; what the environment's policy says if empty (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = RetirementHook
+    template_fields: Sequence[str] = aws_template_fields("dry")
+
+    def __init__(self, *, dry: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dry = dry
+
+    def execute(self, context: Context) -> str:
+        """Return the object key of the report.
+
+        Raises:
+            ConfigError: `dry` is neither true nor false.
+            EstateError: what is in use could not be seen whole, and nothing was changed; or AWS refused a change.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        dry_run = self._is_dry()
+        with reachable(self.hook):
+            run = _Run(self.hook, self.connection, self.environment, dry_run=dry_run)
+            run.go()
+        told = report(
+            run.plan,
+            run.situation,
+            region=self.environment.region,
+            dry_run=dry_run,
+            images=run.images,
+            versions=run.versions,
+            snapshots=run.snapshots,
+            gaps=run.gaps,
+        )
+        key = ReportsHook(**self.connection).write(self.environment.bucket, told)
+        self.log.info("%s\n\nwrote s3://%s/%s", told.to_text(), self.environment.bucket, key)
+        if run.gaps:
+            raise EstateError(f"stopped, because what is in use could not be seen whole: {'; '.join(run.gaps)}")
+        if failed := run.failed:
+            raise EstateError(f"AWS refused {len(failed)} changes, the first: {failed[0].thing}: {failed[0].why}")
+        return key
+
+    def _is_dry(self) -> bool:
+        asked = str(self.dry).strip().lower()
+        if not asked:
+            return self.environment.policy.retirement.dry_run
+        if asked not in _ANSWERS:
+            raise ConfigError(f"dry_run is {self.dry!r}; it must be true, false, or empty for what the policy says")
+        return _ANSWERS[asked]
+
+
+class _Run:
+    """One run: looks, plans, looks again before each batch, and changes.
+
+    Attributes:
+        gaps: why it changed nothing, or did not go on.
+    """
+
+    def __init__(
+        self, hook: RetirementHook, connection: dict[str, Any], environment: config.Environment, *, dry_run: bool
+    ) -> None:
+        self.hook = hook
+        self.connection = connection
+        self.environment = environment
+        self.policy = environment.policy.retirement
+        self.dry_run = dry_run
+        self.estate_hook = EstateHook(**connection)
+        self.images: list[Result] = []
+        self.versions: list[Result] = []
+        self.snapshots: list[Result] = []
+        self.estate: Estate = self.estate_hook.read()
+        self.situation = self._situation()
+        self.plan: Plan = retire.plan(self.estate, self.situation, self.policy)
+        self.gaps = list(self.plan.gaps)
+
+    @property
+    def failed(self) -> list[Result]:
+        """What AWS refused."""
+        every = [*self.images, *self.versions, *self.snapshots]
+        return [result for result in every if result.outcome is Outcome.FAILED]
+
+    def go(self) -> None:
+        """Do all of it, unless what is in use cannot be seen whole."""
+        steps: tuple[Callable[[], None], ...] = (self._prune_templates, self._retire_images, self._delete_orphans)
+        for step in steps:
+            if not self.gaps:
+                step()
+
+    def _situation(self) -> Situation:
+        registry = RegistryHook(**self.connection)
+        families = {one.name for one in self.estate.channels if one.name.startswith(base_name(""))}
+        promoted = {
+            promotion.ami_id: promotion.at
+            for name in sorted(families)
+            for promotion in promotions(registry.ssm, name.removeprefix(base_name("")))
+        }
+        return Situation(
+            environment=self.environment.name,
+            account=self.hook.account_id,
+            now=_now(),
+            young=timedelta(minutes=self.policy.young_minutes),
+            promoted=promoted,
+            held=self._held(),
+            without_fleet=self.policy.without_fleet,
+            declared=frozenset(config.service_names()),
+        )
+
+    def _held(self) -> dict[str, str]:
+        records = ReleasesHook(**self.connection).in_progress(self.environment.bucket)
+        return {record["ami_id"]: record["release_id"] for record in records if record["ami_id"]}
+
+    def _retire_images(self) -> None:
+        due = self.plan.due
+        now, later = due[: self.policy.at_most], due[self.policy.at_most :]
+        for start in range(0, len(now), BATCH):
+            batch = now[start : start + BATCH]
+            if self.gaps:
+                later = now[start:] + later
+                break
+            self.images += self._retire_batch(batch)
+        self.images += [of_image(one, Outcome.WAITS) for one in later]
+
+    def _retire_batch(self, batch: Sequence[Decision]) -> Iterator[Result]:
+        names = {_registry_name(one.image) for one in batch}
+        fresh = self.estate_hook.look_again(self.estate, [one.image.id for one in batch], names)
+        if self._lost_fleets(fresh):
+            yield from (of_image(one, Outcome.KEPT, "what is in use could not be seen whole") for one in batch)
+            return
+        situation = replace(self.situation, now=_now(), held=self._held())
+        used = protection.in_use(fresh)
+        for one in batch:
+            now = fresh.images_by_id.get(one.image.id)
+            try:
+                why = (
+                    _changed(one.image, now) or retire.protected(one.image, used, situation) or self._shared(one.image)
+                )
+                yield of_image(one, Outcome.KEPT, why) if why else self._take(one)
+            except (ClientError, BotoCoreError) as error:
+                yield of_image(one, Outcome.FAILED, str(error))
+
+    def _take(self, decision: Decision) -> Result:
+        image = decision.image
+        if self.dry_run:
+            return of_image(decision, Outcome.DRY)
+        if decision.step is Step.DEPRECATE:
+            at = self.hook.deprecate(image, _now())
+            return of_image(decision, Outcome.DONE, f"{decision.reason}; deprecated from {at:%Y-%m-%d %H:%M} UTC")
+        if decision.step is Step.DISABLE:
+            self.hook.disable(image)
+            return of_image(decision, Outcome.DONE)
+        left = self.hook.deregister(image)
+        if left:
+            return of_image(decision, Outcome.LEFT, f"the image is gone; its snapshots are in use: {', '.join(left)}")
+        return of_image(decision, Outcome.DONE, f"{decision.reason}; with {len(image.snapshots)} snapshots")
+
+    def _shared(self, image: Image) -> str:
+        accounts = self.hook.shared_with(image)
+        return f"it is shared with {', '.join(accounts)}" if accounts else ""
+
+    def _lost_fleets(self, fresh: Estate) -> bool:
+        """Return whether a fleet that was there is not seen any more, and remember it as a gap."""
+        seen = {fleet.group_name for fleet in fresh.our_fleets}
+        lost = [fleet.group_name for fleet in self.estate.our_fleets if fleet.group_name not in seen]
+        self.gaps += [f"group {name} was seen at first, and not immediately before a change" for name in lost]
+        return bool(lost)
+
+    def _prune_templates(self) -> None:
+        due = {one.template.id: set(one.numbers) for one in self.plan.prunings if one.numbers}
+        if not due:
+            return
+        services = {self.estate.templates_by_id[template_id].tags.get(tags.SERVICE, "") for template_id in due}
+        fresh = self.estate_hook.look_again_at_templates(self.estate, services)
+        if self._lost_fleets(fresh):
+            return
+        for one in prunings(fresh, self.environment.name, self.policy.keep_template_versions):
+            wanted = due.get(one.template.id, set())
+            self.versions += self._prune(one.template.id, sorted(wanted & set(one.numbers)))
+            self.versions += [
+                self._version(one.template.id, number, Outcome.KEPT, one.kept.get(number, "it is used meanwhile"))
+                for number in sorted(wanted - set(one.numbers))
+            ]
+
+    def _prune(self, template_id: str, numbers: list[int]) -> Iterator[Result]:
+        if not numbers:
+            return
+        why = f"nothing uses it, and {self.policy.keep_template_versions} newer ones stay"
+        refused: dict[int, str] = {}
+        try:
+            refused = {} if self.dry_run else self.hook.delete_versions(template_id, numbers)
+        except (ClientError, BotoCoreError) as error:
+            refused = dict.fromkeys(numbers, str(error))
+        done = Outcome.DRY if self.dry_run else Outcome.DONE
+        for number in numbers:
+            outcome = Outcome.FAILED if number in refused else done
+            yield self._version(template_id, number, outcome, refused.get(number, why))
+
+    def _version(self, template_id: str, number: int, outcome: Outcome, why: str) -> Result:
+        template = self.estate.templates_by_id[template_id]
+        return of_version(template.name, template_id, number, template.tags.get(tags.SERVICE, ""), outcome, why)
+
+    def _delete_orphans(self) -> None:
+        found = list(protection.orphans(self.hook.snapshots(), self.estate, self.situation))
+        for snapshot in found[: self.policy.at_most]:
+            try:
+                self.snapshots.append(self._delete_orphan(snapshot))
+            except (ClientError, BotoCoreError) as error:
+                self.snapshots.append(of_snapshot(snapshot, Outcome.FAILED, str(error)))
+        self.snapshots += [of_snapshot(one, Outcome.WAITS, _ORPHAN) for one in found[self.policy.at_most :]]
+
+    def _delete_orphan(self, snapshot: protection.Snapshot) -> Result:
+        if self.hook.snapshot_shares(snapshot.id):
+            return of_snapshot(snapshot, Outcome.KEPT, "it is shared")
+        if self.dry_run:
+            return of_snapshot(snapshot, Outcome.DRY, _ORPHAN)
+        if self.hook.delete_snapshot(snapshot.id):
+            return of_snapshot(snapshot, Outcome.DONE, _ORPHAN)
+        return of_snapshot(snapshot, Outcome.LEFT, "it is in use")
+
+
+_ORPHAN: Final = "its image is gone"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _registry_name(image: Image) -> str:
+    subject = image.tags[tags.SERVICE]
+    return base_name(subject) if image.tags[tags.KIND] == tags.KIND_BASE_IMAGE else service_name(subject)
+
+
+def _changed(before: Image, now: Image | None) -> str:
+    """Return what happened to an image since it was planned for; empty if nothing did."""
+    if now is None:
+        return "it is gone"
+    return "" if now == before else "it was changed meanwhile: its tags, its state or its deprecation"
