@@ -6,8 +6,6 @@ It runs every Python file below plugins/ under its bare name, unless `.airflowig
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from airflow.plugins_manager import AirflowPlugin
 
 from rebake import pool
@@ -17,4 +15,4 @@ class RebakePlugin(AirflowPlugin):
     """Makes Rebake show in the list of plugins, and its pool; operators, sensors and triggers need no registration."""
 
     name = "rebake"
-    listeners: ClassVar[list[object]] = [pool]
+    listeners = [pool]  # noqa: RUF012 Airflow declares it as a list
