@@ -22,6 +22,7 @@ COMMIT ?=
 BUILD_ID ?=
 AMI_ID ?=
 FORCE_BAKE ?=
+ONLY ?=
 TO ?=
 OF ?=
 AMI ?=
@@ -122,8 +123,8 @@ prove: tools ## bring every promise about rollouts about under load, and write d
 	@$(PY) -m prove $(CASES) $(if $(KEEP),--keep)
 
 .PHONY: bench
-bench: tools ## measure, and write benchmarks/results.md
-	@$(PY) -m benchmarks.run
+bench: tools ## measure, and write benchmarks/results.md (ONLY=demo or ONLY=estate for a part)
+	@$(PY) -m benchmarks.run $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: lock
 lock: tools ## compile requirements.lock anew

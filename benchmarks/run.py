@@ -1,118 +1,58 @@
-"""Measure a clean clone: `make demo` cold, what it takes of memory, and `make demo` again, warm.
+"""Measure, and write `benchmarks/results.md`: `python -m benchmarks.run [--only PART]`.
 
-The clone is of the last commit, has no caches, and is removed afterwards; Debian packages that are installed already
-stay, so that a bare machine takes longer by their installation. Writes `benchmarks/results.md`.
+Each part of the page is written by the module of its name; with one part only, the others stay as they are.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import platform
+import re
 import subprocess
 import sys
-import time
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from benchmarks import memory
-from stack.console import step, table
-from stack.layout import Layout
+from benchmarks import demo, estate
+from stack.console import step
 
-RESULTS = Path(__file__).with_name("results.md")
-GOALS = {"cold": 360, "warm": 150, "second": 90, "bake": 20, "memory": 3 * 2**30}
+RESULTS: Final = Path(__file__).with_name("results.md")
+PARTS: Final[dict[str, Callable[[], str]]] = {"demo": demo.run, "estate": estate.run}
+HEAD: Final = "# Measured\n\nBy `make bench`, one run each. How is said at the top of each module in `benchmarks/`.\n"
 
 
 def main() -> int:
-    """Run all of it; return 1 if a demo failed, else 0."""
-    project = Layout.here().project
-    clone = project / ".rebake" / "bench"
-    if (clone / "Makefile").exists():
-        subprocess.run(["make", "clean"], cwd=clone, check=True)
-    subprocess.run(["rm", "-rf", str(clone)], check=True)
-    subprocess.run(["git", "clone", "--quiet", str(project), str(clone)], check=True)
-    try:
-        cold, cold_seconds = _demo(clone, "cold")
-        taken = memory.by_service(Layout(clone.resolve()))
-        subprocess.run(["make", "down"], cwd=clone, check=True)
-        warm, warm_seconds = _demo(clone, "warm")
-    except subprocess.CalledProcessError as error:
-        print(f"error: {' '.join(error.cmd)} ended with {error.returncode}", file=sys.stderr)
-        return 1
-    finally:
-        subprocess.run(["make", "clean"], cwd=clone, check=False)
-        subprocess.run(["rm", "-rf", str(clone)], check=False)
-    RESULTS.write_text(render(cold, cold_seconds, warm, warm_seconds, taken))
-    step(f"written: {RESULTS.relative_to(project)}")
+    """Run the parts; return 1 if one failed, else 0."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=sorted(PARTS), help="measure this part only")
+    only = parser.parse_args().only
+    for name in [only] if only else PARTS:
+        try:
+            part = PARTS[name]()
+        except (subprocess.CalledProcessError, TimeoutError) as error:
+            print(f"error: {name}: {error}", file=sys.stderr)
+            return 1
+        before = RESULTS.read_text() if RESULTS.exists() else HEAD
+        RESULTS.write_text(replace(before, name, f"{_where()}\n\n{part}"))
+        step(f"written: {RESULTS.name}, {name}")
     return 0
 
 
-def _demo(clone: Path, name: str) -> tuple[dict[str, Any], float]:
-    step(f"make demo, {name}")
-    began = time.monotonic()
-    subprocess.run(["make", "demo"], cwd=clone, check=True)
-    seconds = time.monotonic() - began
-    figures: dict[str, Any] = json.loads((clone / ".rebake" / "demo" / "result.json").read_text())
-    return figures, seconds
+def replace(page: str, name: str, part: str) -> str:
+    """Return the page with that part in place of the one of the same name, or at the end."""
+    marked = f"<!-- {name} -->\n\n{part.strip()}\n\n<!-- end of {name} -->\n"
+    old = re.compile(rf"<!-- {name} -->\n.*?<!-- end of {name} -->\n", re.DOTALL)
+    return old.sub(lambda _: marked, page) if old.search(page) else f"{page.rstrip()}\n\n{marked}"
 
 
-def render(
-    cold: dict[str, Any], cold_seconds: float, warm: dict[str, Any], warm_seconds: float, taken: Counter[str]
-) -> str:
-    """Return the results as a page."""
-
-    def run(figures: dict[str, Any], number: int) -> float:
-        return float(figures["runs"][number]["seconds"])
-
-    def bake(figures: dict[str, Any]) -> float:
-        return max(float(figures["runs"][number]["stages"]["bake"]) for number in (1, 2))
-
-    rows = [
-        ("make demo, whole", f"{cold_seconds:.0f}", f"{warm_seconds:.0f}", f"{GOALS['cold']} / {GOALS['warm']}"),
-        ("installing", f"{cold['install_seconds']:.0f}", f"{warm['install_seconds']:.0f}", ""),
-        ("bringing the stack up", f"{cold['up_seconds']:.0f}", f"{warm['up_seconds']:.0f}", ""),
-        ("base image", f"{run(cold, 0):.0f}", f"{run(warm, 0):.0f}", ""),
-        ("first deployment", f"{run(cold, 1):.0f}", f"{run(warm, 1):.0f}", ""),
-        ("second deployment, under load", f"{run(cold, 2):.0f}", f"{run(warm, 2):.0f}", f"{GOALS['second']}"),
-        ("application bake, the longer one", f"{bake(cold):.1f}", f"{bake(warm):.1f}", f"{GOALS['bake']}"),
-    ]
-    requests = [
-        (name, *(str(figures["requests"][key]) for figures in (cold, warm)))
-        for name, key in (
-            ("requests sent", "sent"),
-            ("requests failed", "failed"),
-            ("latency, median (ms)", "p50_ms"),
-            ("latency, 99 % (ms)", "p99_ms"),
-            ("latency, longest (ms)", "p100_ms"),
-        )
-    ]
-    mib = [(name, f"{size / 2**20:.0f}") for name, size in taken.most_common()]
-    mib.append(("all", f"{taken.total() / 2**20:.0f}"))
+def _where() -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    return f"""# Measured
-
-By `make bench`, at commit {commit.strip()}, on {os.cpu_count()} cores of a {platform.machine()} machine, one run each.
-How it is measured is said at the top of `benchmarks/run.py`.
-
-## Time (seconds)
-
-```text
-{table(("", "cold", "warm", "goal"), rows)}
-```
-
-## The second deployment's load
-
-```text
-{table(("", "cold", "warm"), requests)}
-```
-
-## Memory after the cold demo (MiB, PSS; the goal is {GOALS["memory"] // 2**20} in all)
-
-```text
-{table(("service", "MiB"), mib)}
-```
-"""
+    return (
+        f"At commit {commit.strip()}, on {os.cpu_count()} cores of a {platform.machine()} machine; "
+        f"its load average at the end was {os.getloadavg()[0]:.1f}."
+    )
 
 
 if __name__ == "__main__":
