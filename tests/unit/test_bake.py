@@ -23,6 +23,7 @@ from rebake.exceptions import (
     RevokedError,
     ToolFailedError,
 )
+from rebake.hooks.image import ImageHook
 from rebake.operators import bake as stage
 from rebake.operators.bake import BakeBaseOperator, BakeOperator, as_bool, as_text
 from rebake.tools import Runner
@@ -170,6 +171,19 @@ def test_a_base_image_is_baked_on_the_vendors_newest(packer: PretendedPacker, cl
     assert ami_id in cloud.images()
     assert packer.built[0]["template"] == "base"
     assert packer.built[0]["source_ami"] == parameter["Value"]
+
+
+def test_a_new_image_and_a_reused_one_are_told_to_demand_imds_v2(
+    packer: PretendedPacker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a reused one, the try that baked it may have been killed before it came to that."""
+    told: list[str] = []
+    monkeypatch.setattr(ImageHook, "demand_imds_v2", lambda _hook, image: told.append(image.id))
+
+    first = Run("manual__1").execute(_app())
+    assert Run("manual__2").execute(_app()) == first
+
+    assert told == [first, first]
 
 
 def test_packer_gets_the_connections_credentials(packer: PretendedPacker) -> None:

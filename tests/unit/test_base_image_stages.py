@@ -12,7 +12,7 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import TaskDeferred
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
 from rebake import tags
@@ -34,7 +34,7 @@ class Cloud:
         self.ec2: Any = boto3.client("ec2", region_name=REGION)
         self.s3: Any = boto3.client("s3", region_name=REGION)
         self.ssm: Any = boto3.client("ssm", region_name=REGION)
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
     def image(self, name: str, imds_support: str = "v2.0") -> str:
         """Return a new image."""
@@ -42,7 +42,8 @@ class Cloud:
         labels = {tags.FINGERPRINT: "f" * 64, tags.BASE_AMI: "ami-0vendor", tags.TEMPLATE_VERSION: "1.1.0"}
         self.ec2.create_tags(Resources=[ami_id], Tags=[{"Key": key, "Value": text} for key, text in labels.items()])
         # moto takes no ImdsSupport from a request, but tells it.
-        ec2_backends[DEFAULT_ACCOUNT_ID][REGION].amis[ami_id].imds_support = imds_support or None
+        kept: Any = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].amis[ami_id]
+        kept.imds_support = imds_support or None
         return ami_id
 
     def promote(self, ami_id: str) -> None:
@@ -109,7 +110,7 @@ def test_the_instance_is_asked_what_it_is_like_besides_the_familys_checks(cloud:
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context())
 
-    checks = {check.name: check for check in deferred.value.trigger.checks}  # type: ignore[attr-defined]
+    checks = {check.name: check for check in deferred.value.trigger.checks}
     assert list(checks) == ["runs a command", INSPECTION]
     assert [check.keeps_output for check in checks.values()] == [False, True]
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 from moto.ec2.models import ec2_backends
 
 from rebake import tags
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
 from rebake.hooks.image import ImageHook
 
@@ -123,3 +126,14 @@ def test_an_image_that_was_not_made_for_the_service_is_refused_by_its_tags(
 
     for part in (image, "was not made by Rebake for webapp", said, "leave ami_id empty to bake"):
         assert part in str(caught.value)
+
+
+def test_an_image_is_told_once_to_demand_imds_v2(hook: ImageHook) -> None:
+    image = Image(id="ami-0123456789abcdef0", name="new", state="available", created="", tags={}, snapshots=())
+
+    with Stubber(hook.ec2) as stubber:
+        expected = {"ImageId": image.id, "ImdsSupport": {"Value": "v2.0"}}
+        stubber.add_response("modify_image_attribute", {}, expected)
+        hook.demand_imds_v2(image)
+        hook.demand_imds_v2(replace(image, imds_support="v2.0"))
+        stubber.assert_no_pending_responses()

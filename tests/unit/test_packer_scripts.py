@@ -253,3 +253,38 @@ def test_a_script_says_what_it_is_for_and_stops_at_the_first_error(script: Path)
     assert lines[0] == "#!/usr/bin/env bash"
     assert lines[1].startswith("# ")
     assert "set -euo pipefail" in lines or script.name in {"packages.sh", "versions.sh"}
+
+
+def test_a_check_names_everything_that_is_not_as_the_step_left_it_and_fails(scripts: Path, tools: Path) -> None:
+    """On this machine nothing was hardened."""
+    (tools / "readlink").write_text("#!/bin/sh\n[ ${1##*/} = cups.socket ] || echo /dev/null\n", encoding="utf-8")
+    (tools / "readlink").chmod(0o755)
+
+    result = run(scripts, "checks/harden-services", tools=tools)
+
+    assert result.returncode == 1
+    assert [line for line in result.stdout.splitlines() if "masked" in line] == ["cups.socket is not masked"]
+    assert "step checks/harden-services failed with exit status 1" in result.stdout
+
+
+def test_the_check_of_services_covers_every_unit_that_the_step_masks() -> None:
+    names = re.compile(r"[\w-]+\.(?:service|socket|timer)")
+    did = (SCRIPTS / "harden-services.sh").read_text(encoding="utf-8")
+    checked = (SCRIPTS / "checks" / "harden-services.sh").read_text(encoding="utf-8")
+
+    assert set(names.findall(did)) == set(names.findall(checked))
+
+
+@pytest.mark.parametrize("found", ["passwordauthentication yes", ""])
+def test_the_check_of_sshd_goes_by_what_sshd_would_use(scripts: Path, tools: Path, found: str) -> None:
+    for name in ("ssh-keygen", "install"):
+        add_tool(tools, name)
+    effective = ["permitrootlogin no", "kbdinteractiveauthentication no", "permitemptypasswords no", found]
+    lines = "\n".join(effective)
+    (tools / "sshd").write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n", encoding="utf-8")
+    (tools / "sshd").chmod(0o755)
+
+    result = run(scripts, "checks/harden-ssh", tools=tools)
+
+    assert result.returncode == 1
+    assert "sshd would not use 'passwordauthentication no'" in result.stdout
