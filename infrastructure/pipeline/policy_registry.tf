@@ -34,6 +34,13 @@ locals {
         Action   = ["s3:GetObject"]
         Resource = ["${local.bucket}/artifacts/*"]
       },
+      {
+        # Records and bills of materials are written and never deleted.
+        Sid      = "BaseRecords"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["${local.bucket}/bases/*", "${local.bucket}/sboms/*"]
+      },
     ]
   }
 }
