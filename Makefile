@@ -28,6 +28,7 @@ OF ?=
 AMI ?=
 REASON ?=
 UNDO ?=
+KIND ?=
 CASES ?=
 KEEP ?=
 
@@ -95,6 +96,11 @@ lineage: ## all of a release, OF=<commit | version | release id | ami-... | refr
 status: ## say what runs, per service (FORMAT=json)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) status --format "$(FORMAT)"
+
+.PHONY: report
+report: ## print the newest report on the estate, KIND=<retire-images | leftovers | drift | rebake> (FORMAT=json|html)
+	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
+	@$(STACK) report "$(KIND)" --format "$(FORMAT)"
 
 # All that was given on make's command line, so that a misspelt name is told and not ignored.
 given = $(foreach name,$(sort $(.VARIABLES)),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))

@@ -10,7 +10,7 @@ import re
 import sys
 
 from rebake import config
-from stack import demo, demo_estate, fault, follow, lineage, osimage, revoke, status, up
+from stack import demo, demo_estate, fault, follow, lineage, osimage, report, revoke, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
 from stack.errors import InputError, StackError
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--format", choices=("text", "json"), default="text")
     made = verb("status", _status, "say what runs")
     made.add_argument("--format", choices=("text", "json"), default="text")
+    made = verb("report", _report, "print the newest report on the estate")
+    made.add_argument("kind", help="what about")
+    made.add_argument("--format", choices=report.FORMATS, default="text")
     made = verb("fault", _fault, "make the embedded cloud fail on demand")
     made.add_argument("settings", nargs="*", help="KIND=… and its settings, LIST=1, or CLEAR=1", metavar="NAME=value")
     made = verb("logs", _logs, "print the end of the logs")
@@ -184,6 +187,11 @@ def _lineage(layout: Layout, options: argparse.Namespace) -> int:
 def _status(layout: Layout, options: argparse.Namespace) -> int:
     found = status.collect(up.connect(layout))
     print(json.dumps(found, indent=2) if options.format == "json" else status.render(found))
+    return 0
+
+
+def _report(layout: Layout, options: argparse.Namespace) -> int:
+    print(report.run(up.connect(layout), options.kind, options.format))
     return 0
 
 

@@ -125,7 +125,13 @@ def test_a_copy_is_told_from_an_image_that_was_baked(answer: dict[str, str], cop
                     }
                 ]
             },
-            {"Owners": ["self"], "IncludeDeprecated": True, "IncludeDisabled": True, "MaxResults": 1000},
+            {
+                "Owners": ["self"],
+                "IncludeDeprecated": True,
+                "IncludeDisabled": True,
+                "Filters": [],
+                "MaxResults": 1000,
+            },
         )
         (image,) = hook.own()
 

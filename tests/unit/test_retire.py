@@ -55,6 +55,15 @@ def test_an_image_whose_deprecation_lies_ahead_is_left_to_whoever_set_it() -> No
     assert step(replace(ahead, state="disabled")) is Step.KEEP
 
 
+def test_ages_of_nothing_take_a_step_with_each_run() -> None:
+    """As in an environment for demonstrations: EC2 takes a deprecation only for some minutes ahead."""
+    at_once = Retirement(deprecate_after_days=0, disable_after_days=0, deregister_after_days=0, dry_run=False)
+    announced = image(deprecated_at=NOW + retire.NOTICE)
+
+    assert step(announced, at_once) is Step.DISABLE
+    assert step(replace(announced, state="disabled"), at_once) is Step.DEREGISTER
+
+
 def test_the_reason_says_when_the_next_step_comes() -> None:
     kept = decisions(image(days=45, deprecated_at=ago(15)))["ami-old"]
 

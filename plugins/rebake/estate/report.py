@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 RETIRE_IMAGES: Final = "retire-images"
 LEFTOVERS: Final = "leftovers"
@@ -125,6 +128,17 @@ class Report:
 def folder(kind: str) -> str:
     """Return what the object keys of a kind's reports begin with."""
     return f"reports/{kind}/"
+
+
+def latest(s3: S3Client, bucket: str, kind: str) -> dict[str, Any] | None:
+    """Return the newest report of a kind; none if there is none (S3, ListObjectsV2 and GetObject)."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder(kind))
+    keys = (one["Key"] for page in pages for one in page.get("Contents", []))
+    newest = max((key for key in keys if key.endswith(".json")), default=None)
+    if newest is None:
+        return None
+    loaded: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=newest)["Body"].read())
+    return loaded
 
 
 def _told(value: Any) -> str:

@@ -22,6 +22,9 @@ from rebake.estate.protection import Situation
 from rebake.estate.pruning import Pruning, prunings
 from rebake.policy import Retirement
 
+NOTICE: Final = timedelta(minutes=3)
+"""By how much later than it is asked for an image is deprecated: EC2 refuses a time that its own clock has passed."""
+
 
 class Step(StrEnum):
     """What happens to an image."""
@@ -210,4 +213,5 @@ def _by_age(image: Image, since: datetime, policy: Retirement, now: datetime) ->
 
 
 def _due(since: datetime, announced: datetime, policy: Retirement, days: float) -> datetime:
-    return max(since + timedelta(days=days), announced + timedelta(days=days - policy.deprecate_after_days))
+    asked = announced - NOTICE
+    return max(since + timedelta(days=days), asked + timedelta(days=days - policy.deprecate_after_days))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-from rebake.estate.report import folder
+from rebake.estate.report import latest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,16 +42,5 @@ class ReportsHook(AwsBaseHook):
         return f"{report.key}.json"
 
     def latest(self, bucket: str, kind: str) -> dict[str, Any] | None:
-        """Return the newest report of a kind; none if there is none, see `latest`."""
+        """Return the newest report of a kind; none if there is none, see `report.latest`."""
         return latest(self.s3, bucket, kind)
-
-
-def latest(s3: S3Client, bucket: str, kind: str) -> dict[str, Any] | None:
-    """Return the newest report of a kind; none if there is none (S3, ListObjectsV2 and GetObject)."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder(kind))
-    keys = (one["Key"] for page in pages for one in page.get("Contents", []))
-    newest = max((key for key in keys if key.endswith(".json")), default=None)
-    if newest is None:
-        return None
-    loaded: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=newest)["Body"].read())
-    return loaded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -11,14 +11,12 @@ from botocore.exceptions import ClientError
 from rebake import tags
 from rebake.estate.inventory import Image
 from rebake.estate.protection import Snapshot
+from rebake.estate.retire import NOTICE
 from rebake.faults import error_code, persist
 from rebake.hooks.image import PAGE, ImageHook
 
 VERSIONS_PER_CALL: Final = 200
 """Launch template versions that one DeleteLaunchTemplateVersions takes."""
-NOTICE: Final = timedelta(minutes=2)
-"""A deprecation lies so far ahead at least: EC2 refuses a time in the past, and keeps no seconds."""
-
 IN_USE: Final = "InvalidSnapshot.InUse"
 _SNAPSHOT_GONE: Final = "InvalidSnapshot.NotFound"
 _IMAGE_GONE: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"})
@@ -32,7 +30,7 @@ class RetirementHook(ImageHook):
 
     def deprecate(self, image: Image, now: datetime) -> datetime:
         """Announce the end of an image, and return from when it is deprecated (EC2, EnableImageDeprecation)."""
-        at = (now.astimezone(UTC) + NOTICE + timedelta(minutes=1)).replace(second=0, microsecond=0)
+        at = (now.astimezone(UTC) + NOTICE).replace(second=0, microsecond=0)  # EC2 keeps no seconds
         persist(lambda: self.ec2.enable_image_deprecation(ImageId=image.id, DeprecateAt=at))
         return at
 

@@ -114,6 +114,8 @@ class _Run:
         self.images: list[Result] = []
         self.versions: list[Result] = []
         self.snapshots: list[Result] = []
+        # Before the images: the image of a snapshot that is seen now is seen too, unless it is gone.
+        self.tagged = list(hook.snapshots())
         self.estate: Estate = self.estate_hook.read()
         self.situation = self._situation()
         self.plan: Plan = retire.plan(self.estate, self.situation, self.policy)
@@ -245,7 +247,7 @@ class _Run:
         return of_version(template.name, template_id, number, template.tags.get(tags.SERVICE, ""), outcome, why)
 
     def _delete_orphans(self) -> None:
-        found = list(protection.orphans(self.hook.snapshots(), self.estate, self.situation))
+        found = list(protection.orphans(self.tagged, self.estate, self.situation))
         for snapshot in found[: self.policy.at_most]:
             try:
                 self.snapshots.append(self._delete_orphan(snapshot))

@@ -1,0 +1,37 @@
+"""`make report KIND=...`: the newest report on the estate."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rebake import config
+from rebake.estate.report import KINDS, Report, latest
+from stack.errors import InputError, StackError
+from stack.settings import ENVIRONMENT
+from stack.up import Stack
+
+FORMATS: Final = ("text", "json", "html")
+
+
+def run(stack: Stack, kind: str, form: str) -> str:
+    """Return the newest report of a kind as text, JSON or a page.
+
+    Raises:
+        InputError: no kind is called so, or none of its DAG's runs has written a report yet.
+        StackError: the embedded cloud does not answer.
+    """
+    if kind not in KINDS:
+        raise InputError(f"no report {kind!r}: make report KIND={'|'.join(KINDS)}")
+    try:
+        found = latest(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, kind)
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
+    if found is None:
+        raise InputError(f"there is no report {kind} yet: its DAG writes one with each run")
+    if form == "json":
+        return json.dumps(found, indent=2)
+    report = Report.load(found)
+    return report.to_html() if form == "html" else report.to_text()
