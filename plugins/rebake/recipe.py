@@ -124,12 +124,13 @@ class Recipe:
         }
         return {key: value for key, value in every.items() if value}
 
-    def run_tags(self, run: str) -> dict[str, str]:
+    def run_tags(self, environment: str, run: str) -> dict[str, str]:
         """Return the tags of the builder instance and its volumes."""
         return {
             "Name": f"rebake builder {self.subject}",
             tags.KIND: tags.KIND_BUILDER,
             tags.SERVICE: self.subject,
+            tags.ENVIRONMENT: environment,
             tags.DAG_RUN: run,
         }
 
@@ -157,7 +158,7 @@ class Recipe:
             "pipeline_cidrs": list(environment.pipeline_cidrs),
             "instance_profile": environment.builder_instance_profile,
             "image_tags": self.image_tags(name, environment.name, run),
-            "run_tags": self.run_tags(run),
+            "run_tags": self.run_tags(environment.name, run),
         }
         if self.artifact is not None:
             variables["artifact_path"] = str(self.artifact.path)

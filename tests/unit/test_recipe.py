@@ -84,6 +84,7 @@ def test_the_builder_carries_the_run_that_must_remove_it(app: Recipe) -> None:
     given = _variables(app)["run_tags"]
 
     assert given[tags.KIND] == tags.KIND_BUILDER
+    assert given[tags.ENVIRONMENT] == "local"
     assert given[tags.DAG_RUN] == "deploy_webapp/run"
 
 

@@ -77,9 +77,11 @@ def test_the_probe_is_tagged_reachable_for_the_pipeline_only_and_ends_itself(ec2
     assert named[tags.KIND] == tags.KIND_PROBE
     assert named[tags.SERVICE] == "webapp"
     assert named[tags.DAG_RUN] == RUN_TAG
+    assert named[tags.ENVIRONMENT] == "local"
     assert instance["ImageId"] == image
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
     (group,) = _groups(ec2)
+    assert tags.CREATED_AT in {tag["Key"] for tag in group["Tags"]}
     assert [one["GroupId"] for one in instance["SecurityGroups"]] == [group["GroupId"]]
     (rule,) = group["IpPermissions"]
     assert (rule["FromPort"], rule["ToPort"]) == (8080, 8080)

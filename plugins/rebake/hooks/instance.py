@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -74,13 +75,14 @@ class InstanceHook(AwsBaseHook):
         return [str(group["GroupId"]) for group in groups if _tag_of(group, tags.DAG_RUN) == run_tag]
 
     def ensure_probe_group(
-        self, run_tag: str, service: str, vpc_id: str, port: int | None, cidrs: Sequence[str]
+        self, run_tag: str, service: str, environment: str, vpc_id: str, port: int | None, cidrs: Sequence[str]
     ) -> str:
         """Return the security group of the run's probe, made if it is missing.
 
         Args:
             run_tag: value of `rebake:dag-run`.
             service: value of `rebake:service`.
+            environment: value of `rebake:environment`.
             vpc_id: where to make it; empty for the default VPC.
             port: the one port that is opened; none for a base image, which serves nothing.
             cidrs: from where the port is opened.
@@ -88,10 +90,13 @@ class InstanceHook(AwsBaseHook):
         group_id = next(iter(self.find_probe_groups(run_tag)), "")
         if not group_id:
             placement: dict[str, Any] = {"VpcId": vpc_id} if vpc_id else {}
+            made: Any = {"Key": tags.CREATED_AT, "Value": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
             group_id = self.ec2.create_security_group(
                 GroupName=f"rebake-probe-{_digest(run_tag)[:16]}",
                 Description="Temporary instance that tests an image: removed with it",
-                TagSpecifications=[{"ResourceType": "security-group", "Tags": _tags(run_tag, service)}],
+                TagSpecifications=[
+                    {"ResourceType": "security-group", "Tags": [made, *_tags(run_tag, service, environment)]}
+                ],
                 **placement,
             )["GroupId"]
         if port is not None:
@@ -121,6 +126,7 @@ class InstanceHook(AwsBaseHook):
         self,
         run_tag: str,
         service: str,
+        environment: str,
         *,
         ami_id: str,
         instance_type: str,
@@ -135,6 +141,7 @@ class InstanceHook(AwsBaseHook):
         Args:
             run_tag: value of `rebake:dag-run`.
             service: value of `rebake:service`.
+            environment: value of `rebake:environment`.
             ami_id: the image under test.
             instance_type: such as `t3.micro`.
             group_id: the only security group.
@@ -166,9 +173,12 @@ class InstanceHook(AwsBaseHook):
                 TagSpecifications=[
                     {
                         "ResourceType": "instance",
-                        "Tags": [{"Key": "Name", "Value": f"rebake probe {service}"}, *_tags(run_tag, service)],
+                        "Tags": [
+                            {"Key": "Name", "Value": f"rebake probe {service}"},
+                            *_tags(run_tag, service, environment),
+                        ],
                     },
-                    {"ResourceType": "volume", "Tags": _tags(run_tag, service)},
+                    {"ResourceType": "volume", "Tags": _tags(run_tag, service, environment)},
                 ],
                 **optional,
             )
@@ -243,8 +253,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _tags(run_tag: str, service: str) -> list[Any]:
-    named = {tags.KIND: tags.KIND_PROBE, tags.SERVICE: service, tags.DAG_RUN: run_tag}
+def _tags(run_tag: str, service: str, environment: str) -> list[Any]:
+    named = {
+        tags.KIND: tags.KIND_PROBE,
+        tags.SERVICE: service,
+        tags.ENVIRONMENT: environment,
+        tags.DAG_RUN: run_tag,
+    }
     return [{"Key": key, "Value": value} for key, value in named.items()]
 
 

@@ -117,6 +117,7 @@ class LaunchProbeOperator(_ProbeStage):
         group_id = self.hook.ensure_probe_group(
             run,
             name,
+            environment.name,
             environment.network.vpc_id,
             service.fleet.port if service else None,
             environment.pipeline_cidrs,
@@ -124,6 +125,7 @@ class LaunchProbeOperator(_ProbeStage):
         return self.hook.launch_probe(
             run,
             name,
+            environment.name,
             ami_id=self.ami_id,
             instance_type=service.fleet.instance_type if service else base.instance_type,  # type: ignore[union-attr]
             group_id=group_id,
