@@ -140,6 +140,8 @@ def decode(output: str) -> Facts:
         rows[kind].append(fields)
     if "end" not in rows:
         raise ImageError(f"what the instance told of itself has no end: {text[-200:]!r}")
+    if not rows["package"]:
+        raise ImageError("the instance could not tell its packages: an image has some")
     return _facts(rows)
 
 

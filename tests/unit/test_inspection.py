@@ -95,6 +95,12 @@ def test_output_of_something_else_is_no_answer(output: str) -> None:
         decode(output)
 
 
+def test_no_package_at_all_is_no_answer() -> None:
+    """It would pass for an image that has none of what must be absent."""
+    with pytest.raises(ImageError, match="could not tell its packages"):
+        decode(told(*(line for line in LINES if not line.startswith("package"))))
+
+
 def test_an_answer_without_its_end_is_no_answer() -> None:
     with pytest.raises(ImageError, match="has no end"):
         decode(told(*LINES[:-1]))

@@ -84,6 +84,13 @@ def test_an_instance_that_is_as_declared_passes_every_assertion() -> None:
             id="more ports are open",
         ),
         pytest.param(
+            ("port\tunknown\t*\tunknown\tss is not installed", *LINES),
+            "ports",
+            "only 22/tcp, 68/udp",
+            "also unknown/unknown (ss is not installed)",
+            id="nobody knows which ports are open",
+        ),
+        pytest.param(
             instead("sysctl", "sysctl\tnet.ipv4.ip_forward\t1"),
             "sysctls net.ipv4.ip_forward",
             "0",
