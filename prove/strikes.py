@@ -23,6 +23,8 @@ HELD_SECONDS: Final = 4
 """How long the embedded cloud holds the call in which a stage is struck. The call is carried out after that, though
 whoever made it may be gone by then: as in AWS, where the answer is lost and not the effect."""
 CUT_SECONDS: Final = 10
+PATIENCE: Final = 180
+"""Seconds for which Airflow may not answer."""
 _IDLE_WORKER: Final = "LocalExecutor: <idle>"
 """In the title of such a process."""
 _BUSY: Final = frozenset({"queued", "running", "deferred"})
@@ -155,11 +157,21 @@ class Striker:
         self._tries: set[str] = set()
 
     def follow(self, dag_id: str, run_id: str, tell: Callable[[str], None]) -> str:
-        """Strike until the run ends; return its state."""
-        api, began = self._stack.api, time.monotonic()
+        """Strike until the run ends; return its state.
+
+        Raises:
+            StackError: Airflow does not answer for minutes.
+        """
+        api, began, heard = self._stack.api, time.monotonic(), time.monotonic()
         while True:
-            state = api.run_state(dag_id, run_id)
-            for task in api.tasks(dag_id, run_id):
+            try:
+                state, tasks = api.run_state(dag_id, run_id), api.tasks(dag_id, run_id)
+                heard = time.monotonic()
+            except StackError:  # it has just been started, or has much to do
+                if time.monotonic() - heard > PATIENCE:
+                    raise
+                continue
+            for task in tasks:
                 if self._is_due(task) and self._is_time(self._moments[task.name], task):
                     self.struck[task.name].append(time.monotonic() - began)
                     self._tries.add(task.id)
