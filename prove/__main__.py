@@ -17,6 +17,7 @@ from prove.cases import CASES
 from prove.scene import SERVICE, Scene, artifacts
 from stack import follow, up
 from stack.console import elapsed, step
+from stack.engine import Engine
 from stack.errors import InputError, StackError
 from stack.layout import Layout
 from stack.up import Stack
@@ -74,8 +75,12 @@ def _run_all(layout: Layout, cases: Sequence[Case], *, keep: bool) -> list[bool]
 
 @contextlib.contextmanager
 def _own_stack(layout: Layout, *, keep: bool) -> Iterator[Stack]:
-    """Bring up a stack beside the clone's own, with a copy of the configuration, and take it down at the end."""
-    config = layout.state / "config"
+    """Bring up a stack beside the clone's own, with a copy of the configuration, and take it down at the end.
+
+    The container engine is shared with the clone's own stack: it is stopped only if it was not running before.
+    """
+    engine, config = Engine(layout), layout.state / "config"
+    was_running = engine.answers()
     if not keep or not config.is_dir():
         up.down(layout)
         shutil.rmtree(layout.state, ignore_errors=True)
@@ -84,13 +89,14 @@ def _own_stack(layout: Layout, *, keep: bool) -> Iterator[Stack]:
     folder = artifacts(layout).relative_to(layout.project)
     path.write_text(re.sub(r"^artifact: build/", f"artifact: {folder}/", path.read_text(), flags=re.MULTILINE))
     os.environ["REBAKE_CONFIG"] = str(config)
-    stack = up.up(layout)
     try:
-        yield stack
+        yield up.up(layout)
     finally:
         if not keep:
             up.down(layout)
             shutil.rmtree(layout.state, ignore_errors=True)
+            if not was_running:
+                engine.stop()
 
 
 def _prepare(stack: Stack) -> None:

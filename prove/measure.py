@@ -37,8 +37,7 @@ def run(case: Case, scene: Scene, figures: Path) -> Result:
         figures: The folder for what the document shows.
     """
     step(f"{case.name}: {case.title}")
-    scene.clear_faults()
-    scene.wait("fleet at rest", scene.is_settled, 180)
+    scene.settle()
     at = dt.datetime.now(dt.UTC)
     url = f"{scene.service()['url']}version"
     load = Load(url, scene.rate, report=figures / f"{case.name}.csv", label=version_of).start()

@@ -214,6 +214,15 @@ class Scene:
         self.stack.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=size)
         self.wait(f"{size} healthy instances", lambda: self.is_settled(size), 180)
 
+    def settle(self) -> None:
+        """End what a case that died has left: its faults, its size of the fleet, its runs."""
+        self.clear_faults()
+        autoscaling = self.stack.cloud.client("autoscaling")
+        (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
+        if group["DesiredCapacity"] != SIZE:
+            autoscaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=SIZE)
+        self.wait("fleet at rest", self.is_settled, 600)
+
     def is_settled(self, size: int = SIZE) -> bool:
         """Return whether nobody changes the service, and all of its instances are healthy and of one version."""
         service = self.service()

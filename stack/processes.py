@@ -97,7 +97,7 @@ class Process:
             alone: Leave its children be, as the kernel does that runs out of memory.
         """
         pid = self.pid
-        while pid and (left := [member for member in ([pid] if alone else _session(pid)) if not _ended(member)]):
+        while pid and (left := [member for member in ([pid] if alone else session(pid)) if not _ended(member)]):
             for member in left:
                 kill(member, signal.SIGKILL)
             time.sleep(0.05)
@@ -107,7 +107,7 @@ class Process:
         deadline = time.monotonic() + seconds
         while pid := self.pid:
             if time.monotonic() > deadline:
-                for member in _session(pid):
+                for member in session(pid):
                     kill(member, signal.SIGKILL)
                 deadline = float("inf")
             time.sleep(0.05)
@@ -181,7 +181,8 @@ def _ended(pid: int) -> bool:
     return not fields or fields[0] in {"Z", "X"}
 
 
-def _session(leader: int) -> list[int]:
+def session(leader: int) -> list[int]:
+    """Return the processes of a session, whether or not the one that began it still runs."""
     return [pid for pid in _pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
 
 

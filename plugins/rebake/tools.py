@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rebake.exceptions import ToolFailedError, ToolMissingError, ToolStoppedError
+from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
 from rebake.process import Log, Program, Result, Silence
 from rebake.workspace import Workspace
 
@@ -30,6 +30,9 @@ KEPT_LINES: Final = 500
 
 SHOWN_LINES: Final = 30
 """How many of them an error shows."""
+
+_UNREACHED: Final = re.compile(r"RequestError: send request failed|request send failed", re.IGNORECASE)
+"""What AWS's libraries for Go say, versions 1 and 2, when nothing answered at all."""
 
 _VERSION_NUMBER: Final = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)")
 
@@ -186,6 +189,7 @@ class Runner:
 
         Raises:
             ToolFailedError: it failed; the message says why.
+            CloudUnreachableError: it failed because AWS did not answer; another try may reach it.
             ToolStoppedError: it was stopped, see `stop`.
         """
         name = f"{self.found.tool.title} ({' '.join(arguments[:1])})"
@@ -206,7 +210,10 @@ class Runner:
         if result.stopped:
             raise ToolStoppedError(f"{name} was stopped with its task; it cleaned up and ended with {result.status}")
         if result.status not in accept:
-            raise ToolFailedError(f"{name} failed with status {result.status}. {self.explain(result.output)}")
+            why = self.explain(result.output)
+            if _UNREACHED.search(why):
+                raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
+            raise ToolFailedError(f"{name} failed with status {result.status}. {why}")
         return result
 
     def explain(self, output: str) -> str:

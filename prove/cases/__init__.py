@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from prove.case import Case
-from prove.cases import alarm, good, rollbacks, throttled, turns, unhealthy
+from prove.cases import airflow_killed, alarm, good, kills, rollbacks, throttled, turns, unhealthy
 
 CASES: Final[tuple[Case, ...]] = (
     *good.CASES,
@@ -14,4 +14,6 @@ CASES: Final[tuple[Case, ...]] = (
     *unhealthy.CASES,
     *turns.CASES,
     *throttled.CASES,
+    *airflow_killed.CASES,
+    *kills.CASES,
 )

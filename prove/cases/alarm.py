@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prove.case import Case, Findings
@@ -14,9 +16,16 @@ HALF_WAY: Final = 33
 """Percent of the refresh: one instance of three is replaced."""
 
 
-def _alarm(scene: Scene) -> Findings:
-    before = scene.service()
+@contextlib.contextmanager
+def alarm(scene: Scene) -> Iterator[Callable[[str, str], None]]:
+    """Give the service's rollouts an alarm that is quiet; yield what sets its state, with a reason."""
     cloudwatch = scene.stack.cloud.client("cloudwatch")
+
+    def set_state(state: str, reason: str) -> None:
+        cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason=reason)
+        if state == "ALARM":
+            scene.note("fault", f"alarm {ALARM} goes off: {reason}")
+
     cloudwatch.put_metric_alarm(
         AlarmName=ALARM,
         Namespace="webapp",
@@ -27,16 +36,21 @@ def _alarm(scene: Scene) -> Findings:
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
     )
-    cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="OK", StateReason="quiet")
+    set_state("OK", "quiet")
     try:
         with scene.service_file(rollout={"alarms": [ALARM]}):
-            run = scene.trigger("deploy_webapp", version=scene.other_version())
-            scene.wait_for_progress(run, HALF_WAY)
-            cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="errors")
-            scene.note("fault", f"alarm {ALARM} goes off")
-            scene.follow(run)
+            yield set_state
     finally:
         cloudwatch.delete_alarms(AlarmNames=[ALARM])
+
+
+def _alarm(scene: Scene) -> Findings:
+    before = scene.service()
+    with alarm(scene) as set_state:
+        run = scene.trigger("deploy_webapp", version=scene.other_version())
+        scene.wait_for_progress(run, HALF_WAY)
+        set_state("ALARM", "errors")
+        scene.follow(run)
     checks, facts = check_rolled_back(scene, run, before, Reason.ALARM)
     return Findings(checks, facts)
 

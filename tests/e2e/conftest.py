@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from examples.webapp.build import build
+from prove import strikes
+from prove.strikes import MOMENTS, Striker
 from stack import follow, up
-from stack.follow import Outcome
+from stack.follow import Follower, Outcome
 from stack.layout import Layout
 from stack.load import Load
 from stack.up import Stack
@@ -62,10 +65,15 @@ def first(stack: Stack, base: Outcome, project: Path) -> Outcome:
 
 @pytest.fixture(scope="package")
 def second(stack: Stack, first: Outcome, project: Path) -> tuple[Outcome, Load]:
-    """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile."""
+    """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile; a worker was killed in its bake."""
     build("1.1.0", project / "build")
     url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")
     with Load(f"{url}/version", rate=30) as load:
-        outcome = follow.run(stack.api, "deploy_webapp", {"version": "1.1.0"}, load.line)
+        run_id = stack.api.trigger("deploy_webapp", {"version": "1.1.0"})
+        striker = Striker(stack, strikes.worker(), [moment for moment in MOMENTS if moment.stage == "bake"])
+        with ThreadPoolExecutor(1) as pool:
+            striking = pool.submit(striker.follow, "deploy_webapp", run_id, print)
+            outcome = Follower(stack.api, "deploy_webapp", run_id, load.line).follow()
+            striking.result()
     assert outcome.state == "success"
     return outcome, load

@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from examples.webapp.build import build
-from rebake import tags
 from stack import follow, status
 from stack.api import error_of
 from stack.errors import InputError
 from stack.follow import Outcome
+from stack.leaks import leaks
 from stack.load import Load
-from stack.settings import ACCESS_KEY, REGION
 from stack.up import Stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
@@ -41,32 +39,7 @@ def untouched(stack: Stack, second: tuple[Outcome, Load]) -> Iterator[None]:
     assert load.result.failed == 0, load.result.reasons
     assert after["current"] == before["current"]
     assert after["versions"] == before["versions"]
-    assert _leftovers(stack) == []
-
-
-def _leftovers(stack: Stack) -> list[str]:
-    """Return what a bake or a probe made for a while and that is still there."""
-    ec2 = boto3.client(
-        "ec2",
-        endpoint_url=stack.settings.cloud_url,
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=ACCESS_KEY,
-    )
-    found = []
-    for reservation in ec2.describe_instances()["Reservations"]:
-        for instance in reservation["Instances"]:
-            kind = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}.get(tags.KIND)
-            if kind != tags.KIND_FLEET and instance["State"]["Name"] != "terminated":
-                found.append(instance["InstanceId"])
-    found += [key["KeyName"] for key in ec2.describe_key_pairs()["KeyPairs"]]
-    found += [
-        group["GroupName"]
-        for group in ec2.describe_security_groups()["SecurityGroups"]
-        if group["GroupName"].startswith(("packer_", "rebake-probe"))
-    ]
-    found += [volume["VolumeId"] for volume in ec2.describe_volumes()["Volumes"] if volume["State"] == "available"]
-    return found
+    assert leaks(stack) == []
 
 
 def _failure(stack: Stack, service: str, version: str, **conf: Any) -> tuple[str, str]:
@@ -196,12 +169,6 @@ def test_what_terraform_refuses_is_told_in_its_own_words(stack: Stack, project: 
 
 
 def _candidate(stack: Stack) -> str:
-    ssm = boto3.client(
-        "ssm",
-        endpoint_url=stack.settings.cloud_url,
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=ACCESS_KEY,
-    )
+    ssm = stack.cloud.client("ssm")
     value: str = ssm.get_parameter(Name="/rebake/webapp/candidate")["Parameter"]["Value"]
     return value

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import requests
 
+from rebake import tags
 from stack import status
 from stack.follow import Outcome
+from stack.leaks import leaks
 from stack.load import Load
 from stack.up import Stack
 
@@ -44,6 +46,18 @@ def test_a_rollout_under_load_loses_no_request(second: tuple[Outcome, Load]) -> 
 
     assert load.result.failed == 0, load.result.reasons
     assert load.result.sent > 100
+
+
+def test_a_worker_killed_in_the_bake_costs_a_try_and_nothing_else(stack: Stack, second: tuple[Outcome, Load]) -> None:
+    outcome, _ = second
+    fingerprint = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake", "fingerprint")
+    images = stack.cloud.client("ec2").describe_images(
+        Owners=["self"], Filters=[{"Name": f"tag:{tags.FINGERPRINT}", "Values": [fingerprint]}]
+    )["Images"]
+
+    assert {task.name: task.try_number for task in stack.api.tasks(outcome.dag_id, outcome.run_id)}["bake"] == 2
+    assert len(images) == 1
+    assert leaks(stack) == []
 
 
 def test_clients_see_the_old_version_and_then_the_new_one(second: tuple[Outcome, Load]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rebake import tools
-from rebake.exceptions import ToolFailedError, ToolMissingError, ToolStoppedError
+from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
 from rebake.process import Silence
 from rebake.tools import PACKER, TERRAFORM, Runner, find
 from rebake.workspace import Workspace
@@ -134,6 +134,18 @@ def test_a_failure_carries_status_and_the_end_of_the_output(runner: Callable[...
         runner("echo something broke; exit 3").run("build", "x")
 
     assert str(caught.value) == "Packer (build) failed with status 3. The end of its output:\nsomething broke"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error: RequestError: send request failed caused by: Post http://127.0.0.1:1/: connect: connection refused",
+        "Error: operation error S3: PutObject, https response error StatusCode: 0, request send failed, Put http://…",
+    ],
+)
+def test_a_tool_that_did_not_reach_aws_may_be_tried_again(runner: Callable[..., Runner], said: str) -> None:
+    with pytest.raises(CloudUnreachableError, match=r"did not reach AWS"):
+        runner(f"echo '{said}'; exit 1").run("build")
 
 
 def test_an_accepted_status_is_no_failure(runner: Callable[..., Runner]) -> None:

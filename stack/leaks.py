@@ -1,0 +1,79 @@
+"""What a run should have removed and did not: in the cloud, and on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rebake import tags
+from rebake.config import load_environment
+from stack import processes
+from stack.settings import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stack.up import Stack
+
+TEMPORARY_GROUPS: Final = ("packer_", "rebake-probe")
+"""What the names of the security groups begin with that a bake or a probe makes for a while."""
+_TOOLS: Final = re.compile(rb"guardian\.py|/(packer|terraform|tofu)[^/]*$")
+
+
+def leaks(stack: Stack) -> list[str]:
+    """Return what a bake, a probe or an apply made for a while and that is still there; call it when no run is."""
+    ec2 = stack.cloud.client("ec2")
+    return [*_in_ec2(ec2), *_on_disks(ec2), *_locks(stack), *_workspaces(stack), *_programs(stack)]
+
+
+def _in_ec2(ec2: Any) -> Iterator[str]:
+    for reservation in _all(ec2, "describe_instances", "Reservations"):
+        for instance in reservation["Instances"]:
+            if _tag(instance, tags.KIND) != tags.KIND_FLEET and instance["State"]["Name"] != "terminated":
+                yield f"instance {instance['InstanceId']}"
+    for key in ec2.describe_key_pairs()["KeyPairs"]:
+        yield f"key pair {key['KeyName']}"
+    for group in _all(ec2, "describe_security_groups", "SecurityGroups"):
+        if group["GroupName"].startswith(TEMPORARY_GROUPS):
+            yield f"security group {group['GroupName']}"
+
+
+def _on_disks(ec2: Any) -> Iterator[str]:
+    for volume in _all(ec2, "describe_volumes", "Volumes"):
+        if volume["State"] == "available":
+            yield f"volume {volume['VolumeId']}"
+    for image in _all(ec2, "describe_images", "Images", Owners=["self"]):
+        if not _tag(image, tags.FINGERPRINT):
+            yield f"unfinished image {image['ImageId']} ({image.get('Name', '')})"
+
+
+def _all(client: Any, call: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator(call).paginate(**arguments):
+        yield from page.get(key, [])
+
+
+def _tag(resource: dict[str, Any], key: str) -> str:
+    return next((str(tag["Value"]) for tag in resource.get("Tags", []) if tag["Key"] == key), "")
+
+
+def _locks(stack: Stack) -> Iterator[str]:
+    bucket = load_environment(ENVIRONMENT).bucket
+    for found in _all(stack.cloud.client("s3"), "list_objects_v2", "Contents", Bucket=bucket):
+        if found["Key"].endswith(".tflock"):
+            yield f"state lock {found['Key']}"
+
+
+def _workspaces(stack: Stack) -> Iterator[str]:
+    for path in sorted((stack.layout.state / "work").glob("*")):
+        yield f"workspace {path.name}"
+
+
+def _programs(stack: Stack) -> Iterator[str]:
+    for pid in processes.marked(stack.layout.clone_id):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
+        if any(_TOOLS.search(word) for word in line[:4]):
+            yield f"process {pid} ({b' '.join(line[:4]).decode(errors='replace')})"
