@@ -14,7 +14,7 @@ from botocore.config import Config
 from stack.errors import StackError
 from stack.layout import Layout
 from stack.processes import Process, stop
-from stack.settings import ACCESS_KEY, REGION, Settings
+from stack.settings import PERSONS_KEY, REGION, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,7 +70,7 @@ class Cloud:
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
-    def client(self, service: str, access_key: str = ACCESS_KEY) -> Any:
+    def client(self, service: str, access_key: str = PERSONS_KEY) -> Any:
         """Return a boto3 client of an AWS service, answered by the embedded cloud; its request log tells the key."""
         return boto3.client(  # type: ignore[call-overload]
             service,

@@ -18,7 +18,9 @@ from stack.layout import Layout
 ENVIRONMENT = "local"
 REGION: Final = "eu-west-1"
 ACCESS_KEY: Final = "AKIAEMBEDDEDCLOUD"
-"""Any will do. Airflow masks a connection's password wherever a log has it: this one is in no name of ours."""
+"""The pipeline's; any will do. Airflow masks a connection's password wherever a log has it: no name of ours has it."""
+PERSONS_KEY: Final = "AKIAAPERSON"
+"""Of whoever asks on the command line, so that the cloud's request log tells the pipeline's own requests."""
 
 
 @dataclass

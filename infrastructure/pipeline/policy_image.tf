@@ -89,6 +89,7 @@ locals {
           "ec2:DeleteSnapshot",
           "ec2:DeleteTags",
           "ec2:DeregisterImage",
+          "ec2:DisableImage",
           "ec2:EnableImageDeprecation",
           "ec2:ModifyImageAttribute",
         ]

@@ -41,6 +41,12 @@ locals {
         Action   = ["s3:GetObject", "s3:PutObject"]
         Resource = ["${local.bucket}/bases/*", "${local.bucket}/sboms/*"]
       },
+      {
+        Sid      = "Reports"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["${local.bucket}/reports/*"]
+      },
     ]
   }
 }

@@ -92,6 +92,21 @@ def test_an_image_is_removed_with_its_snapshots(ec2: Any, hook: ImageHook) -> No
     assert not left & set(image.snapshots)
 
 
+def test_an_image_without_tags_is_tagged_as_a_builders_before_it_is_removed(ec2: Any, hook: ImageHook) -> None:
+    """The pipeline's policy lets it end only what carries its tag."""
+    image = hook.describe(_image(ec2, "left", kind="", service="", fingerprint=""))
+    asked: list[tuple[str, dict[str, Any]]] = []
+    hook.ec2.meta.events.register(
+        "before-parameter-build.ec2", lambda params, model, **_: asked.append((model.name, params))
+    )
+
+    hook.remove(image)
+
+    names = [name for name, _ in asked]
+    assert names == ["CreateTags", "DeregisterImage", *["DeleteSnapshot"] * len(image.snapshots)]
+    assert asked[0][1]["Resources"] == [image.id, *image.snapshots]
+
+
 def test_an_image_that_is_gone_is_named_with_what_it_was_needed_for(hook: ImageHook) -> None:
     with pytest.raises(ImageError, match="base image of webapp: image 'ami-00000000000000000' does not exist"):
         hook.available("ami-00000000000000000", "base image of webapp")

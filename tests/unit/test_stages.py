@@ -43,7 +43,8 @@ def _arguments(stage: type[Any]) -> dict[str, str]:
     names = {
         name
         for base in stage.__mro__
-        if base.__module__.startswith("rebake.") and "__init__" in vars(base)
+        # Airflow gives an operator without a constructor a wrapped copy of the one that it inherits.
+        if getattr(vars(base).get("__init__"), "__module__", "").startswith("rebake.")
         for name, parameter in inspect.signature(vars(base)["__init__"]).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }

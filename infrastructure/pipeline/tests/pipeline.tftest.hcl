@@ -138,11 +138,36 @@ run "instances_and_images_are_changed_only_under_our_tag" {
         contains(keys(try(statement.Condition.StringEquals, {})), "aws:ResourceTag/rebake:kind")
         if length(setintersection(statement.Action, [
           "ec2:DeleteLaunchTemplate", "ec2:DeleteSecurityGroup", "ec2:DeleteSnapshot", "ec2:DeleteVolume",
-          "ec2:DeregisterImage", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances",
+          "ec2:DeregisterImage", "ec2:DisableImage", "ec2:EnableImageDeprecation", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances",
         ])) > 0
       ]
     ]))
     error_message = "What the pipeline did not make, it must not be able to end."
+  }
+}
+
+run "key_pairs_are_made_and_deleted_only_under_packers_names" {
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_policy.pipeline : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in statement.Resource : endswith(resource, ":key-pair/packer_*")
+        ] if length(setintersection(statement.Action, ["ec2:CreateKeyPair", "ec2:DeleteKeyPair"])) > 0
+      ]
+    ]))
+    error_message = "Key pairs cannot always have tags, so their names must say whose they are."
+  }
+}
+
+run "reports_on_the_estate_can_be_written_and_not_deleted" {
+  assert {
+    condition = toset(flatten([
+      for policy in aws_iam_policy.pipeline : [
+        for statement in jsondecode(policy.policy).Statement : statement.Action
+        if contains(statement.Resource, "arn:aws:s3:::example-rebake/reports/*")
+      ]
+    ])) == toset(["s3:GetObject", "s3:PutObject"])
+    error_message = "The estate's DAGs write reports and read the one before."
   }
 }
 

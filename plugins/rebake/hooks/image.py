@@ -137,7 +137,15 @@ class ImageHook(AwsBaseHook):
             self.ec2.modify_image_attribute(ImageId=image.id, ImdsSupport={"Value": IMDS_V2})
 
     def remove(self, image: Image) -> None:
-        """Deregister an image and delete its snapshots (EC2, DeregisterImage and DeleteSnapshot)."""
+        """Deregister an image and delete its snapshots (EC2, CreateTags, DeregisterImage and DeleteSnapshot).
+
+        One that Packer has not tagged yet is tagged first: the pipeline may end only what carries its tag, and what is
+        left of a removal that broke off is found by it.
+        """
+        if tags.KIND not in image.tags:
+            self.ec2.create_tags(
+                Resources=[image.id, *image.snapshots], Tags=[{"Key": tags.KIND, "Value": tags.KIND_BUILDER}]
+            )
         self.ec2.deregister_image(ImageId=image.id)
         for snapshot in image.snapshots:
             try:
