@@ -6,11 +6,14 @@ Days pass by moving the pipeline's clock; the cloud's stands still.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rebake import config, tags
 from rebake.estate.report import RETIRE_IMAGES
@@ -135,7 +138,12 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(records: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(records: Server, monkeypatch: pytest.MonkeyPatch, project: Path, tmp_path: Path) -> Iterator[Cloud]:
+    # The environment `local` with the policy that holds where nothing is said.
+    shutil.copytree(project / "config", tmp_path / "config")
+    file = tmp_path / "config" / "environments" / "local.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "policy": {}}))
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
     connection = {
         "conn_type": "aws",
         "login": "AKIATEST",
@@ -161,23 +169,21 @@ def whys(report: dict[str, Any], title: str = "Images that end") -> dict[str, st
 
 def test_an_image_that_nothing_needs_ends_step_by_step_with_its_snapshots(cloud: Cloud) -> None:
     old = cloud.image("old")
-    states = [cloud.state(old)]
+    states = {}
 
-    for days in (29, 31, 32, 62, 63, 92, 120):
+    for days in (29, 31, 32, 62, 63, 92):
         cloud.after(days)
         cloud.run()
-        states.append(cloud.state(old))
+        states[days] = cloud.state(old)
 
-    assert states == [
-        "available",
-        "available",
-        "available, deprecated",
-        "available, deprecated",
-        "disabled, deprecated",
-        "disabled, deprecated",
-        "gone",
-        "gone",
-    ]
+    assert states == {
+        29: "available",
+        31: "available, deprecated",
+        32: "available, deprecated",
+        62: "disabled, deprecated",
+        63: "disabled, deprecated",
+        92: "gone",
+    }
     assert cloud.state(cloud.running) == "available"
     assert len(cloud.snapshots()) == 1
 

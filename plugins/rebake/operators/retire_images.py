@@ -111,6 +111,7 @@ class _Run:
         self.policy = environment.policy.retirement
         self.dry_run = dry_run
         self.estate_hook = EstateHook(**connection)
+        self.releases = ReleasesHook(**connection)
         self.images: list[Result] = []
         self.versions: list[Result] = []
         self.snapshots: list[Result] = []
@@ -154,7 +155,7 @@ class _Run:
         )
 
     def _held(self) -> dict[str, str]:
-        records = ReleasesHook(**self.connection).in_progress(self.environment.bucket)
+        records = self.releases.in_progress(self.environment.bucket)
         return {record["ami_id"]: record["release_id"] for record in records if record["ami_id"]}
 
     def _retire_images(self) -> None:
