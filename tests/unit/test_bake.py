@@ -25,7 +25,8 @@ from rebake.exceptions import (
 )
 from rebake.hooks.image import ImageHook
 from rebake.operators import bake as stage
-from rebake.operators.bake import BakeBaseOperator, BakeOperator, as_bool, as_text
+from rebake.operators.bake import BakeBaseOperator, BakeOperator
+from rebake.rendered import as_bool, as_text
 from rebake.tools import Runner
 
 VENDORS_IMAGE = "ami-0123456789abcdef0"

@@ -19,6 +19,7 @@ from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.revocation import ReleaseStage
+from rebake.rendered import as_bool, as_text
 from rebake.tooling import Access, ToolStage, reachable, run_tag, workspace_key
 from rebake.workspace import Workspace, workspace
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 NOTES: Final = "packer"
 """Key in the task's state store, which outlives a killed try, of what Packer said that it made."""
-
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_FALSE: Final = frozenset({"false", "0", "no", "off", "none", ""})
 
 
 class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator[ImageHook]):
@@ -268,26 +266,6 @@ class BakeBaseOperator(_BakeStage):
             base_ami=source,
             install_agents=self.environment.install_agents,
         )
-
-
-def as_text(value: object) -> str:
-    """Return a rendered template field as text: a parameter without a value is `None`, or renders as "None"."""
-    text = "" if value is None else str(value).strip()
-    return "" if text == "None" else text
-
-
-def as_bool(value: object, name: str) -> bool:
-    """Return a rendered template field as a boolean.
-
-    Raises:
-        ConfigError: it is neither a boolean nor the name of one.
-    """
-    text = as_text(value).lower()
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ConfigError(f"{name} is {value!r}; it must be true or false")
 
 
 def _notes(context: Context) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from rebake.hooks.estate import EstateHook
 from rebake.hooks.registry import CURRENT
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
+from rebake.rendered import as_bool
 from rebake.tooling import reachable
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         """Return what `rebake.estate.revocation.told` makes lines of.
 
         Raises:
-            ConfigError: the id is no image's, or the reason is missing or too long.
+            ConfigError: the id is no image's, the reason is missing or too long, or `undo` is no boolean.
             ImageError: the image is not ours, or only what it was baked on is revoked.
             CloudUnreachableError: the AWS API does not answer.
         """
-        undo = str(self.undo).strip().lower() == "true"
+        undo = as_bool(self.undo, "undo")
         ami_id, reason = revocation.checked(self.ami, self.reason, undo=undo)
         with reachable(self.hook):
             estate = EstateHook(**self.connection).read()
