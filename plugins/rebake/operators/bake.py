@@ -14,7 +14,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import artifact, config, packer, recipe, tags
 from rebake.connection import EnvironmentConnection
-from rebake.exceptions import ConfigError, ImageError, ToolFailedError
+from rebake.exceptions import ImageError, ToolFailedError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
