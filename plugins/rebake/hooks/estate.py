@@ -37,23 +37,24 @@ class EstateHook(AwsBaseHook):
     """Thick wrapper around `boto3.client("ec2")`: reads, and changes nothing.
 
     The number of calls grows with the pages of AWS's answers and with the groups, never with the images or instances.
+
+    Args:
+        images: a hook whose client of EC2 is used too, if there is one: each takes 30 MiB.
+        *args: those of `AwsBaseHook`.
+        **kwargs: those of `AwsBaseHook`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, images: ImageHook | None = None, **kwargs: Any) -> None:
         kwargs["client_type"] = "ec2"
         super().__init__(*args, **kwargs)
+        self._images = images or ImageHook(**self._connection)
 
     @property
     def ec2(self) -> EC2Client:
         """The typed client."""
-        client: EC2Client = self.conn
-        return client
+        return self._images.ec2
 
     # A client takes as long to make as some hundred calls, so each is made once.
-
-    @cached_property
-    def _images(self) -> ImageHook:
-        return ImageHook(**self._connection)
 
     @cached_property
     def _autoscaling(self) -> AutoScalingHook:

@@ -110,7 +110,7 @@ class _Run:
         self.environment = environment
         self.policy = environment.policy.retirement
         self.dry_run = dry_run
-        self.estate_hook = EstateHook(**connection)
+        self.estate_hook = EstateHook(images=hook, **connection)
         self.releases = ReleasesHook(**connection)
         self.images: list[Result] = []
         self.versions: list[Result] = []
