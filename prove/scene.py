@@ -250,6 +250,11 @@ class Scene:
         """Make the embedded cloud fail, as `make fault` does; the faults of a case end with it."""
         self.note("fault", "fault: " + fault.run(self.stack.cloud, settings).partition(":")[0])
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults, and how often each has fired."""
+        found: list[dict[str, Any]] = requests.get(f"{self._admin}/faults", timeout=30).json()
+        return found
+
     def clear_faults(self) -> None:
         """End all faults."""
         fault.run(self.stack.cloud, {"CLEAR": "1"})
@@ -270,8 +275,7 @@ class Scene:
 
     def calls(self, since: float, until: float) -> list[dict[str, Any]]:
         """Return the API requests of the pipeline between two moments, from the embedded cloud's log."""
-        url = f"{self.stack.settings.cloud_url}/_localcloud/requests?since={since}"
-        entries: list[dict[str, Any]] = requests.get(url, timeout=30).json()
+        entries: list[dict[str, Any]] = requests.get(f"{self._admin}/requests?since={since}", timeout=30).json()
         return [one for one in entries if one["time"] <= until and one["principal"] == ACCESS_KEY]
 
     # What earlier cases measured
@@ -286,6 +290,10 @@ class Scene:
         if result is None or figure not in result.findings.figures:
             raise StackError(f"nothing is known of {figure} yet: run the case {case} before this one")
         return result.findings.figures[figure]
+
+    @property
+    def _admin(self) -> str:
+        return f"{self.stack.settings.cloud_url}/_localcloud"
 
     def _require(self, run: Run) -> None:
         if (state := self.state(run)) in RUN_ENDS:
