@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import requests
-import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 
 from examples.webapp.build import NAME, build
 from prove.case import Result
+from prove.levers import changed, wait
 from rebake import config, release, tags
 from stack import fault, status
 from stack.api import RUN_ENDS
@@ -32,8 +31,6 @@ RATE: Final = 200
 """Requests a second throughout each case."""
 SIZE: Final = 3
 """Instances that the fleet has, unless a case says otherwise."""
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,7 @@ class Scene:
             tasks = self.stack.api.tasks(run.dag_id, run.run_id)
             return any(one.name == task and one.state == "running" for one in tasks)
 
-        self.wait(f"{task} at work", is_running, seconds)
+        wait(f"{task} at work", is_running, seconds)
 
     def wait_for_progress(self, run: Run, percentage: int, seconds: float = 600) -> str:
         """Wait until the refresh of a run has come so far; return its id.
@@ -206,13 +203,13 @@ class Scene:
             is_ours = newest and newest["InstanceRefreshId"] == self.handed_on(run, "start_refresh")
             return str(newest["InstanceRefreshId"]) if is_ours and newest["PercentageComplete"] >= percentage else ""
 
-        return self.wait(f"{percentage} % of the refresh", has_come, seconds)
+        return wait(f"{percentage} % of the refresh", has_come, seconds)
 
     def scale(self, size: int) -> None:
         """Bring the fleet to so many instances, and wait until all are healthy."""
         self.note("run", f"fleet set to {size} instances")
         self.stack.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=size)
-        self.wait(f"{size} healthy instances", lambda: self.is_settled(size), 180)
+        wait(f"{size} healthy instances", lambda: self.is_settled(size), 180)
 
     def settle(self) -> None:
         """End what a case that died has left: its faults, its size of the fleet, its runs."""
@@ -221,7 +218,7 @@ class Scene:
         (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
         if group["DesiredCapacity"] != SIZE:
             autoscaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=SIZE)
-        self.wait("fleet at rest", self.is_settled, 600)
+        wait("fleet at rest", self.is_settled, 600)
 
     def is_settled(self, size: int = SIZE) -> bool:
         """Return whether nobody changes the service, and all of its instances are healthy and of one version."""
@@ -229,49 +226,28 @@ class Scene:
         healths = [one["health"] for one in service["instances"]]
         return not service["turn"] and healths == ["healthy"] * size and len(service["versions"]) == 1
 
-    def wait(self, what: str, ask: Callable[[], Answer], seconds: float) -> Answer:
-        """Ask every half second until the answer is true; return it.
-
-        Raises:
-            StackError: it is not within `seconds`.
-        """
-        deadline = time.monotonic() + seconds
-        while True:
-            with contextlib.suppress(BotoCoreError, ClientError):
-                if answer := ask():
-                    return answer
-            if time.monotonic() > deadline:
-                raise StackError(f"no {what} within {seconds:.0f} s")
-            time.sleep(0.5)
-
     # Levers
 
     def fault(self, **settings: str) -> None:
         """Make the embedded cloud fail, as `make fault` does; the faults of a case end with it."""
         self.note("fault", "fault: " + fault.run(self.stack.cloud, settings).partition(":")[0])
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults, and how often each has fired."""
+        found: list[dict[str, Any]] = requests.get(f"{self._admin}/faults", timeout=30).json()
+        return found
+
     def clear_faults(self) -> None:
         """End all faults."""
         fault.run(self.stack.cloud, {"CLEAR": "1"})
 
-    @contextlib.contextmanager
-    def service_file(self, **sections: Mapping[str, Any]) -> Iterator[None]:
+    def service_file(self, **sections: Mapping[str, Any]) -> AbstractContextManager[None]:
         """Change sections of the service's file, in this stack's own copy; it is as before afterwards."""
-        path = Path(self.stack.layout.state / "config" / "services" / f"{SERVICE}.yaml")
-        before = path.read_text()
-        changed = yaml.safe_load(before)
-        for name, section in sections.items():
-            changed[name] = {**changed.get(name, {}), **section}
-        path.write_text(yaml.safe_dump(changed, sort_keys=False))
-        try:
-            yield
-        finally:
-            path.write_text(before)
+        return changed(self.stack.layout.state / "config" / "services" / f"{SERVICE}.yaml", sections)
 
     def calls(self, since: float, until: float) -> list[dict[str, Any]]:
         """Return the API requests of the pipeline between two moments, from the embedded cloud's log."""
-        url = f"{self.stack.settings.cloud_url}/_localcloud/requests?since={since}"
-        entries: list[dict[str, Any]] = requests.get(url, timeout=30).json()
+        entries: list[dict[str, Any]] = requests.get(f"{self._admin}/requests?since={since}", timeout=30).json()
         return [one for one in entries if one["time"] <= until and one["principal"] == ACCESS_KEY]
 
     # What earlier cases measured
@@ -286,6 +262,10 @@ class Scene:
         if result is None or figure not in result.findings.figures:
             raise StackError(f"nothing is known of {figure} yet: run the case {case} before this one")
         return result.findings.figures[figure]
+
+    @property
+    def _admin(self) -> str:
+        return f"{self.stack.settings.cloud_url}/_localcloud"
 
     def _require(self, run: Run) -> None:
         if (state := self.state(run)) in RUN_ENDS:

@@ -142,7 +142,7 @@ def _requests(axes: Axes, seconds: Sequence[Second]) -> None:
     labels = [*(f"answered by {version}" for version in versions), f"failed: {sum(failed)}"]
     axes.stackplot(when, *counts, failed, colors=colours, labels=labels, step="post")
     axes.set_ylabel("requests a second")
-    axes.set_ylim(0, 250)
+    axes.set_ylim(0, 1.25 * max((one.failed + sum(one.answers.values()) for one in seconds), default=1))
     axes.legend(loc="lower left", ncols=4, fontsize=8, framealpha=0.9)
 
 

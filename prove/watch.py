@@ -18,6 +18,7 @@ from stack.cloud import Cloud
 WATCHER_KEY = "AKIAWATCHESONLYXXXXX"
 """The watcher's access key id: its requests are told from the pipeline's by it."""
 PAUSE = 1.0
+TURNING = frozenset({"RollbackInProgress", "Cancelling"})
 FORWARD = frozenset({"Pending", "InProgress", "Baking"})
 
 
@@ -116,7 +117,8 @@ def moments_of(looks: Sequence[Look], began: float) -> list[Moment]:
                 found.append(Moment(at, "refresh", f"refresh {refresh.id[:8]} {refresh.status}"))
             elif refresh.status != before.status:
                 kind = "refresh" if refresh.status in FORWARD else "end" if refresh.status == "Successful" else "back"
-                found.append(Moment(at, kind, f"refresh {refresh.status}"))
+                turned = f" at {refresh.percentage} %" if kind == "back" and refresh.status in TURNING else ""
+                found.append(Moment(at, kind, f"refresh {refresh.status}{turned}"))
             elif refresh.percentage != before.percentage:
                 found.append(Moment(at, "step", f"{refresh.percentage} %"))
     return found

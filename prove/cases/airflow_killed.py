@@ -8,6 +8,7 @@ from typing import Final
 from prove.case import Case, Check, Findings
 from prove.cases.alarm import ALARM, alarm
 from prove.cases.unhealthy import check_rolled_back
+from prove.levers import wait
 from prove.scene import SERVICE, Scene
 from rebake.refresh import ACTIVE_STATES, Reason
 
@@ -27,7 +28,7 @@ def _airflow_killed(scene: Scene) -> Findings:
             process.kill()
         # AWS itself gives up an image that is never healthy after an hour; an alarm is what makes it minutes.
         set_state("ALARM", "too few healthy hosts")
-        alone = scene.wait("end of the refresh", lambda: _ended(scene), 300)
+        alone = wait("end of the refresh", lambda: _ended(scene), 300)
         is_down = not any(process.pid for process in airflow.processes.values())
         scene.note("run", "Airflow started again")
         airflow.start()

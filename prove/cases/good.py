@@ -52,13 +52,14 @@ def calls_of(scene: Scene, run: Run) -> list[dict[str, Any]]:
 
 def ids(record: dict[str, Any]) -> dict[str, str]:
     """Return the ids of a release, by what they are."""
-    refresh = record["refresh"] or {}
+    refresh, instances = record["refresh"] or {}, record["instances"]
+    before = f"{', '.join(instances['before'])} → " if instances["before"] else "stay: "
     return {
         "release": record["release_id"],
-        "outcome": record["outcome"] + (f" ({record['reason']})" if record["reason"] else ""),
+        "outcome": record["outcome"],
         "image": str(record["ami_id"]),
         "refresh": f"{refresh.get('id') or 'none'} {refresh.get('status') or ''}".strip(),
-        "instances": f"{', '.join(record['instances']['before'])} → {', '.join(record['instances']['after'])}",
+        "instances": before + ", ".join(instances["after"]),
     }
 
 

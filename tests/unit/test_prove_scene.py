@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from prove.levers import wait
 from prove.scene import Scene
 from stack.errors import StackError
 
@@ -52,7 +53,7 @@ def test_a_figure_of_a_case_that_never_ran_is_asked_for_by_name(scene: Scene) ->
         scene.measured("good-3", "calls")
 
 
-def test_a_wait_ends_with_the_answer_or_names_what_did_not_come(scene: Scene) -> None:
-    assert scene.wait("seven", lambda: 7, 1) == 7
+def test_a_wait_ends_with_the_answer_or_names_what_did_not_come() -> None:
+    assert wait("seven", lambda: 7, 1) == 7
     with pytest.raises(StackError, match="no miracle within 0 s"):
-        scene.wait("miracle", lambda: "", 0)
+        wait("miracle", lambda: "", 0)

@@ -46,7 +46,7 @@ def test_a_refresh_is_told_when_it_starts_steps_forward_and_changes_its_status()
         Moment(1, "refresh", "refresh 01234567 Pending"),
         Moment(2, "refresh", "refresh InProgress"),
         Moment(3, "step", "33 %"),
-        Moment(5, "back", "refresh RollbackInProgress"),
+        Moment(5, "back", "refresh RollbackInProgress at 33 %"),
     ]
 
 
