@@ -117,7 +117,8 @@ def latest_first(keys: Collection[str]) -> list[str]:
     finals = {key for key in keys if not key.endswith(".progress.json")}
     going_on = {key for key in keys if key.endswith(".progress.json")}
     open_ones = {key for key in going_on if key.replace(".progress.json", ".json") not in finals}
-    return sorted(finals | open_ones, reverse=True)
+    # The second record of a run, `...-2`, is the later one: so the ending must not take part.
+    return sorted(finals | open_ones, key=lambda key: key.removesuffix(".json"), reverse=True)
 
 
 def records(s3: S3Client, bucket: str, service: str) -> Iterator[dict[str, Any]]:

@@ -143,6 +143,12 @@ def test_records_are_read_newest_first_and_one_in_progress_until_there_is_a_fina
     assert release.latest_first(keys) == [f"{folder}a-3.json", f"{folder}a-2.progress.json", f"{folder}a-1.json"]
 
 
+def test_the_record_that_a_cleared_run_leaves_comes_before_that_of_its_failure() -> None:
+    failed, cleared = (f"releases/webapp/webapp-20261123T183012-1.0.0{ending}.json" for ending in ("", "-2"))
+
+    assert release.latest_first([failed, cleared]) == [cleared, failed]
+
+
 OUTCOMES = {
     "in_progress": {},
     "failed": {"finished_at": "2026-11-23T18:40:00+00:00", "reason": "artifact", "explanation": "no such file"},
