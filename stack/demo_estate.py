@@ -14,7 +14,7 @@ from rebake.estate.report import DRIFT, REBAKE, RETIRE_IMAGES
 from stack import follow, revoke, status, up
 from stack.airflow import USER
 from stack.api import error_of
-from stack.console import detail, elapsed, step, table
+from stack.console import detail, elapsed, step
 from stack.errors import StackError
 from stack.follow import Follower, Outcome
 from stack.layout import Layout
@@ -23,6 +23,9 @@ from stack.up import Stack
 
 BASE = "debian-12"
 SERVICES = ("webapp", "pages")
+FIRST = ("1.0.0", "1.1.0")
+LATER = ("1.2.0", "1.3.0")
+"""Versions of the sample service, before and after the new base."""
 FOLLOWING = "rebake_on_new_base"
 APPEAR_SECONDS = 60
 """How long the scheduler may take to start what an event starts."""
@@ -37,16 +40,17 @@ def run(layout: Layout) -> bool:
     Raises:
         StackError: something does not start, or a run fails that should not.
     """
-    for version in ("1.0.0", "1.1.0", "1.2.0"):
+    for version in (*FIRST, *LATER):
         build_webapp(version, layout.project / "build")
     build_pages("1.0.0", layout.project / "build")
     stack = up.up(layout)
     stages = (_found, _new_base, _retire, _drift, _revoke)
     rows = [row for stage in stages for row in stage(stack)]
     print(f"\n{status.render(status.collect(stack))}\n")
-    print(table(("what", "seen", "came out"), [(what, seen, "well" if ok else "WRONG") for what, seen, ok in rows]))
+    for what, seen, ok in rows:
+        detail(f"{'ok' if ok else 'WRONG':<7} {what:<28} {seen}")
     detail(f"Airflow            {stack.settings.airflow_url}  user {USER}, password {stack.settings.admin_password}")
-    detail("go on with         make status | make report KIND=drift | make lineage OF=1.2.0 | make down")
+    detail("go on with         make status | make report KIND=drift | make lineage OF=1.3.0 | make down")
     step(f"the estate's demo took {elapsed():.0f} s")
     return all(ok for _, _, ok in rows)
 
@@ -60,10 +64,10 @@ def _found(stack: Stack) -> list[Row]:
     if not _current_base(stack):
         _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
     pages = _begin(stack, "deploy_pages", {"version": "1.0.0"})
-    for version in ("1.0.0", "1.1.0"):
+    for version in FIRST:
         _succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
     _succeed(Follower(stack.api, "deploy_pages", pages).follow())
-    return [_runs(stack, "webapp", "1.1.0"), _runs(stack, "pages", "1.0.0")]
+    return [_runs(stack, "webapp", FIRST[-1]), _runs(stack, "pages", "1.0.0")]
 
 
 def _new_base(stack: Stack) -> list[Row]:
@@ -89,8 +93,12 @@ def _new_base(stack: Stack) -> list[Row]:
 
 
 def _retire(stack: Stack) -> list[Row]:
-    """Release once more, so that there are more images than are kept; then retire in three runs what is too old."""
-    _succeed(follow.run(stack.api, "deploy_webapp", {"version": "1.2.0"}))
+    """Release on, until there are more images than are kept; then retire in three runs what is too old.
+
+    The first image stays in any case: Terraform leaves `$Default` at the template's first version.
+    """
+    for version in LATER:
+        _succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
     before = _images(stack)
     _succeed(follow.run(stack.api, "retire_images", {}))
     dry = _images(stack)
