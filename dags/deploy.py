@@ -59,15 +59,13 @@ Every task may be cleared and run again: it finds what the try before has left.
 
 from __future__ import annotations
 
-import logging
 import os
-from typing import Any, NoReturn
+from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, XComArg, task
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, XComArg
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
-from rebake.exceptions import ConfigError
+from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY
 from rebake.hooks.registry import service_name
 from rebake.operators.bake import BakeOperator
 from rebake.operators.conclude import ConcludeOperator
@@ -80,8 +78,7 @@ from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.operators.test_image import test_image_group
 from rebake.release import asset_uri
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
-
-log = logging.getLogger(__name__)
+from rebake.service_dags import for_each_service
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 
@@ -225,33 +222,5 @@ def deploy(service: config.Service) -> DAG:
     return dag
 
 
-def explain(name: str, error: ConfigError) -> DAG:
-    """Return a DAG in the place of one whose service file is wrong: it says so, and fails if it is run.
-
-    A DAG file that raised instead would take the other services' DAGs with it.
-    """
-    message = str(error)
-    with DAG(
-        dag_id=f"deploy_{name}",
-        description=f"The file of service {name} is wrong: correct it",
-        doc_md=f"# The file of service {name} is wrong\n\n```\n{message}\n```\n{__doc__}",
-        schedule=None,
-        max_active_runs=1,
-        tags=[TAG_DEPLOY, TAG_INVALID],
-        default_args=DEFAULT_ARGS,
-    ) as dag:
-
-        @task
-        def service_file_is_valid() -> NoReturn:
-            raise ConfigError(message)
-
-        service_file_is_valid()
-    return dag
-
-
-for name in config.service_names():
-    try:
-        globals()[f"deploy_{name}"] = deploy(config.read_service(name))
-    except ConfigError as error:
-        log.warning("no deployment of %s is possible: %s", name, error)
-        globals()[f"deploy_{name}"] = explain(name, error)
+for dag in for_each_service("deploy", deploy, __doc__):
+    globals()[dag.dag_id] = dag

@@ -42,15 +42,13 @@ since is superseded.
 
 from __future__ import annotations
 
-import logging
 import os
-from typing import Any, NoReturn
+from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, XComArg, task
+from airflow.sdk import DAG, Asset, BaseOperator, Param, XComArg
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
-from rebake.exceptions import ConfigError
+from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.conclude import ConcludeOperator
 from rebake.operators.record_release import RecordReleaseOperator
@@ -59,9 +57,8 @@ from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.release import asset_uri
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
+from rebake.service_dags import for_each_service
 from rebake.turn import Kind
-
-log = logging.getLogger(__name__)
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 
@@ -155,30 +152,5 @@ def rollback(service: config.Service) -> DAG:
     return dag
 
 
-def explain(name: str, error: ConfigError) -> DAG:
-    """Return a DAG in the place of one whose service file is wrong: it says so, and fails if it is run."""
-    message = str(error)
-    with DAG(
-        dag_id=f"rollback_{name}",
-        description=f"The file of service {name} is wrong: correct it",
-        doc_md=f"# The file of service {name} is wrong\n\n```\n{message}\n```\n{__doc__}",
-        schedule=None,
-        max_active_runs=1,
-        tags=[TAG_DEPLOY, TAG_INVALID],
-        default_args=DEFAULT_ARGS,
-    ) as dag:
-
-        @task
-        def service_file_is_valid() -> NoReturn:
-            raise ConfigError(message)
-
-        service_file_is_valid()
-    return dag
-
-
-for name in config.service_names():
-    try:
-        globals()[f"rollback_{name}"] = rollback(config.read_service(name))
-    except ConfigError as error:
-        log.warning("no rollback of %s is possible: %s", name, error)
-        globals()[f"rollback_{name}"] = explain(name, error)
+for dag in for_each_service("rollback", rollback, __doc__):
+    globals()[dag.dag_id] = dag

@@ -163,6 +163,7 @@ def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(broken: ModuleTy
     dag = broken.deploy_shop
 
     assert TAG_INVALID in dag.tags
+    assert dag.fileloc == broken.deploy_webapp.fileloc
     assert "shop.yaml: fleet.mini_size: Extra inputs are not permitted" in dag.doc_md
     (task,) = dag.tasks
     with pytest.raises(ConfigError, match=r"fleet\.mini_size"):
