@@ -22,7 +22,8 @@ gone, and only when there are any.
 
 ## When this DAG runs
 
-At 23 minutes past every hour, and by hand. A fresh install does not run the hour that has begun.
+At 23 minutes past every hour, and by hand. It is paused when Airflow sees it for the first time, and unpausing it does
+not run the hour that has begun.
 
 ## Race conditions
 
@@ -117,6 +118,7 @@ with DAG(
     schedule=HOURLY,
     catchup=False,
     max_active_runs=1,
+    is_paused_upon_creation=True,
     tags=[TAG_ESTATE],
     default_args=DEFAULT_ARGS,
 ) as dag:

@@ -27,8 +27,9 @@ names the pool: restart the scheduler.
 ## When this DAG runs
 
 When `rebuild_base_image` has promoted a base, by the event of the asset `rebake://bases/<family>`; and by hand for the
-family that `base` names, or for all of them. While the DAG is paused Airflow keeps no events for it: run it by hand
-afterwards. The releases that it makes are recorded as asked for by `new base <image>`.
+family that `base` names, or for all of them. It is paused when Airflow sees it for the first time: nothing follows a
+base until somebody wants it to. While it is paused Airflow keeps no events for it: run it by hand afterwards. The
+releases that it makes are recorded as asked for by `new base <image>`.
 
 ## Race conditions
 
@@ -104,6 +105,7 @@ with DAG(
     schedule=AssetAny(*(Asset(base_asset_uri(family)) for family in config.base_names())),
     catchup=False,
     max_active_runs=1,
+    is_paused_upon_creation=True,
     dagrun_timeout=LONGEST,
     tags=[TAG_ESTATE],
     default_args=DEFAULT_ARGS,
