@@ -386,6 +386,15 @@ def test_a_given_image_of_the_version_is_deployed_without_a_bake(packer: Pretend
     assert len(packer.built) == 1
 
 
+def test_a_reused_image_is_released_for_the_commit_that_was_asked_for(packer: PretendedPacker) -> None:
+    Run("manual__1").execute(_app(commit="", build_id="7"))
+    run = Run("manual__2")
+    run.execute(_app(commit="def", build_id=""))
+
+    assert run.pushed["reused"] is True
+    assert (run.pushed["commit"], run.pushed["build_id"]) == ("def", "7")
+
+
 def test_a_given_image_of_another_version_is_refused(packer: PretendedPacker, home: Path) -> None:
     first = Run("manual__1").execute(_app())
 

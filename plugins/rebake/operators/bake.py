@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +45,8 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
     """
 
     aws_hook_class = ImageHook
+    commit: str = ""
+    build_id: str = ""
 
     def __init__(self, *, force: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -71,7 +73,9 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
             # After the bake, because Packer 1.6 cannot; also where an earlier try was killed between the two.
             self.hook.demand_imds_v2(image)
         self.log.info("%s %s (%s)", "reusing" if reused else "baked", image.id, image.name)
-        _push(context, image, reused=reused)
+        # Of a reused image the commit may be another, whose bytes are the same: the release is of the one asked for.
+        asked = {"commit": as_text(self.commit), "build_id": as_text(self.build_id)}
+        _push(context, image, asked, reused=reused)
         return image.id
 
     def _image(self, context: Context) -> tuple[Image, bool]:
@@ -273,7 +277,7 @@ def _notes(context: Context) -> dict[str, list[str]]:
     return {str(kind): list(map(str, names)) for kind, names in stored.items()} if isinstance(stored, dict) else {}  # type: ignore[arg-type]
 
 
-def _push(context: Context, image: Image, *, reused: bool) -> None:
+def _push(context: Context, image: Image, asked: Mapping[str, str], *, reused: bool) -> None:
     ti = context["ti"]
     ti.xcom_push(key="reused", value=reused)
     for key, tag in (
@@ -284,4 +288,4 @@ def _push(context: Context, image: Image, *, reused: bool) -> None:
         ("build_id", tags.BUILD_ID),
         ("template_version", tags.TEMPLATE_VERSION),
     ):
-        ti.xcom_push(key=key, value=image.tags.get(tag, ""))
+        ti.xcom_push(key=key, value=asked.get(key) or image.tags.get(tag, ""))
