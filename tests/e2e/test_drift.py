@@ -82,11 +82,15 @@ def _look(stack: Stack, *, approve: bool) -> tuple[Outcome, set[str]]:
 
 
 def _approve(api: Api, run_id: str) -> None:
-    """Answer as the form in the UI does, as soon as the question is there."""
+    """Answer as the form in the UI does, some seconds after the question is there.
+
+    One that comes before the scheduler has heard of the pause makes it take the task for lost, and ask anew.
+    """
     deadline = time.monotonic() + 300
     while not any(task.name == "approve" and task.state == "awaiting_input" for task in api.tasks(DAG, run_id)):
         assert time.monotonic() < deadline, "nobody was asked"
         time.sleep(0.5)
+    time.sleep(5)
     path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     answer = api._call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
     assert answer.ok, answer.text

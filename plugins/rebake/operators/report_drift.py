@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.connection import EnvironmentConnection
 from rebake.estate import drift_report
@@ -115,6 +116,7 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     """
 
     aws_hook_class = ReportsHook
+    template_fields: Sequence[str] = aws_template_fields("report_task", "repair_tasks")
 
     def __init__(self, *, report_task: str, repair_tasks: dict[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -38,7 +38,7 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     """
 
     aws_hook_class = ReportsHook
-    template_fields: Sequence[str] = aws_template_fields()
+    template_fields: Sequence[str] = aws_template_fields("found_by", "group")
 
     def __init__(self, *, found_by: str, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-
 from rebake.exceptions import RolloutFailedError
 from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -34,7 +32,7 @@ class StopRefreshOperator(RolloutWait, TakeTurnOperator):
         **kwargs: those of `TakeTurnOperator`.
     """
 
-    template_fields: Sequence[str] = aws_template_fields("service", "kind", "auto_scaling_group_name", "ami_id")
+    template_fields: Sequence[str] = (*TakeTurnOperator.template_fields, "auto_scaling_group_name", "ami_id")
 
     def __init__(self, *, auto_scaling_group_name: str, ami_id: str, kind: str = Kind.ROLLBACK, **kwargs: Any) -> None:
         super().__init__(kind=kind, **kwargs)
