@@ -12,6 +12,8 @@ from localcloud.exceptions import LocalCloudError
 
 POOL = ipaddress.IPv4Network("10.64.0.0/10")
 PREFIX_LENGTH = 24
+PODMANS = ipaddress.IPv4Network("10.88.0.0/16")
+"""Of Podman's default network: it is refused to others even while Podman does not list it."""
 
 
 def host_routes(table: str | None = None) -> list[ipaddress.IPv4Network]:
@@ -38,7 +40,7 @@ def choose(name: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4N
     Raises:
         LocalCloudError: every such network overlaps a taken one.
     """
-    taken = list(taken)
+    taken = [PODMANS, *taken]
     count = 2 ** (PREFIX_LENGTH - POOL.prefixlen)
     first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     for step in range(count):

@@ -94,6 +94,8 @@ def backend_settings(service: str, environment: Environment, endpoint: str) -> d
         "bucket": environment.bucket,
         "key": f"terraform/{service}-{environment.name}.tfstate",
         "region": environment.region,
+        # The backend's own 5 are soon used up where requests are throttled, and a lock that is not released stays.
+        "max_retries": 10,
     }
     if endpoint:
         settings |= _SKIPPED_CHECKS | {

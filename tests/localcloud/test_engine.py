@@ -38,6 +38,10 @@ def test_a_host_that_routes_every_network_gets_a_clear_error() -> None:
         network.choose("a1b2c3d4", [network.POOL])
 
 
+def test_the_network_that_podman_keeps_for_itself_is_avoided() -> None:
+    assert not network.choose("7d13df20", []).overlaps(ipaddress.IPv4Network("10.88.0.0/16"))
+
+
 def test_host_routes_leave_the_default_route_out() -> None:
     assert network.host_routes(ROUTES) == [ipaddress.IPv4Network("192.0.2.0/24")]
 
