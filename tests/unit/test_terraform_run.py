@@ -181,7 +181,12 @@ def test_a_missing_terraform_is_named(apply: Callable[..., Any], monkeypatch: py
 def test_the_backend_is_one_object_a_service_and_environment() -> None:
     settings = terraform.backend_settings("webapp", load_environment("local"), "")
 
-    assert settings == {"bucket": "rebake-local", "key": "terraform/webapp-local.tfstate", "region": "eu-west-1"}
+    assert settings == {
+        "bucket": "rebake-local",
+        "key": "terraform/webapp-local.tfstate",
+        "region": "eu-west-1",
+        "max_retries": 10,
+    }
 
 
 def test_the_backend_in_the_embedded_cloud_asks_it_alone() -> None:
