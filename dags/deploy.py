@@ -60,12 +60,11 @@ Every task may be cleared and run again: it finds what the try before has left.
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, XComArg
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY
+from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
 from rebake.hooks.registry import service_name
 from rebake.operators.bake import BakeOperator
 from rebake.operators.conclude import ConcludeOperator
@@ -81,11 +80,6 @@ from rebake.sensors.instance_refresh import InstanceRefreshSensor
 from rebake.service_dags import for_each_service
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
-
-
-def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
-    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
-    return XComArg(operator, key=key)
 
 
 def xcom_if_any(operator: BaseOperator, key: str = "return_value") -> str:

@@ -46,12 +46,12 @@ first.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from airflow.sdk import DAG, Asset, AssetAny, BaseOperator, Param, XComArg, task_group
+from airflow.sdk import DAG, Asset, AssetAny, Param, task_group
 
 from rebake import config
-from rebake.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE
+from rebake.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, xcom
 from rebake.operators.bake import BakeOperator
 from rebake.operators.choose_version import ChooseVersionOperator
 from rebake.operators.deploy_follower import DeployFollowerOperator
@@ -64,11 +64,6 @@ GROUP: Final = "rebake"
 
 LONGEST: Final = timedelta(days=5)
 """A rollout may take two days, and so may the one that it waits for."""
-
-
-def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
-    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
-    return XComArg(operator, key=key)
 
 
 @task_group(group_id=GROUP)

@@ -43,12 +43,11 @@ since is superseded.
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, XComArg
+from airflow.sdk import DAG, Asset, Param
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY
+from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.conclude import ConcludeOperator
 from rebake.operators.record_release import RecordReleaseOperator
@@ -61,11 +60,6 @@ from rebake.service_dags import for_each_service
 from rebake.turn import Kind
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
-
-
-def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
-    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
-    return XComArg(operator, key=key)
 
 
 def rollback(service: config.Service) -> DAG:

@@ -41,14 +41,14 @@ def run(layout: Layout, rate: float) -> bool:
         build(version, layout.project / "build")
     stack = up.up(layout)
     up_seconds = elapsed() - installed
-    base = _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
-    first = _succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[0]}))
+    base = succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
+    first = succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[0]}))
     url = _handed_on(stack, first, "terraform_apply", "url").rstrip("/")
     _expect(url, VERSIONS[0])
     step(f"{url}/version answers {VERSIONS[0]}; from now on {rate:g} requests a second")
     load = Load(f"{url}/version", rate, report=layout.state / "demo" / "load.csv", label=version_of).start()
     try:
-        second = _succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[1]}, load.line))
+        second = succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[1]}, load.line))
         time.sleep(TAIL_SECONDS)
     finally:
         result = load.stop()
@@ -63,7 +63,12 @@ def version_of(answer: str) -> str:
     return str(json.loads(answer)["version"])
 
 
-def _succeed(outcome: Outcome) -> Outcome:
+def succeed(outcome: Outcome) -> Outcome:
+    """Return the outcome of a run that a demo cannot go on without.
+
+    Raises:
+        StackError: it failed.
+    """
     if outcome.state != "success":
         raise StackError(
             f"{outcome.dag_id} failed; its log is in Airflow's UI, and everything is still up: `make down`"

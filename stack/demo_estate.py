@@ -15,8 +15,9 @@ from stack import follow, revoke, status, up
 from stack.airflow import USER
 from stack.api import error_of
 from stack.console import detail, elapsed, step
+from stack.demo import succeed
 from stack.errors import StackError
-from stack.follow import Follower, Outcome
+from stack.follow import Follower
 from stack.layout import Layout
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
@@ -62,11 +63,11 @@ Row = tuple[str, str, bool]
 def _found(stack: Stack) -> list[Row]:
     """Bring two services of different shapes up, on one base."""
     if not _current_base(stack):
-        _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
+        succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
     pages = _begin(stack, "deploy_pages", {"version": "1.0.0"})
     for version in FIRST:
-        _succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
-    _succeed(Follower(stack.api, "deploy_pages", pages).follow())
+        succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
+    succeed(Follower(stack.api, "deploy_pages", pages).follow())
     return [_runs(stack, "webapp", FIRST[-1]), _runs(stack, "pages", "1.0.0")]
 
 
@@ -78,11 +79,11 @@ def _new_base(stack: Stack) -> list[Row]:
     earlier = stack.api.runs(FOLLOWING)
     for service in SERVICES:
         stack.api.unpause(f"deploy_{service}")
-    _succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE, "force_bake": True}))
+    succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE, "force_bake": True}))
     new = _current_base(stack)
     run_id = _appears(lambda: next((run for run in stack.api.runs(FOLLOWING) if run not in earlier), ""))
     step(f"{FOLLOWING}, started by the event of {BASE}")
-    _succeed(Follower(stack.api, FOLLOWING, run_id).follow())
+    succeed(Follower(stack.api, FOLLOWING, run_id).follow())
     services = status.collect(stack)["services"]
     rows: list[Row] = [("the base is rebuilt", f"{old} → {new}", old != new)]
     for name in SERVICES:
@@ -98,12 +99,12 @@ def _retire(stack: Stack) -> list[Row]:
     The first image stays in any case: Terraform leaves `$Default` at the template's first version.
     """
     for version in LATER:
-        _succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
+        succeed(follow.run(stack.api, "deploy_webapp", {"version": version}))
     before = _images(stack)
-    _succeed(follow.run(stack.api, "retire_images", {}))
+    succeed(follow.run(stack.api, "retire_images", {}))
     dry = _images(stack)
     for _ in range(3):  # An image goes one step a run: deprecated, disabled, deregistered.
-        _succeed(follow.run(stack.api, "retire_images", {"dry_run": False}))
+        succeed(follow.run(stack.api, "retire_images", {"dry_run": False}))
     gone = sorted(before.keys() - _images(stack).keys())
     told = ", ".join(f"{ami_id} ({before[ami_id]})" for ami_id in gone) or "none"
     return [
@@ -141,7 +142,7 @@ def _drift(stack: Stack) -> list[Row]:
 
 def _look(stack: Stack) -> tuple[set[str], list[str]]:
     """Return the ids of what a look for drift found, and what was repaired."""
-    outcome = _succeed(follow.run(stack.api, "detect_drift", {}))
+    outcome = succeed(follow.run(stack.api, "detect_drift", {}))
     told = stack.api.xcom(outcome.dag_id, outcome.run_id, "report_drift")
     report = _object(stack, told["report"])
     rows: list[list[Any]] = next((part["rows"] for part in report["tables"] if part["title"] == "Findings"), [])
@@ -186,12 +187,6 @@ def _appears(look: Callable[[], str]) -> str:
             raise StackError(f"no run of {FOLLOWING} began within {APPEAR_SECONDS} s of the base's event")
         time.sleep(0.5)
     return found
-
-
-def _succeed(outcome: Outcome) -> Outcome:
-    if outcome.state != "success":
-        raise StackError(f"{outcome.dag_id} failed; its log is in Airflow's UI, and everything is still up: make down")
-    return outcome
 
 
 def _current_base(stack: Stack) -> str:

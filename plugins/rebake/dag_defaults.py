@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule, XComArg
 
 from rebake.exceptions import (
     ArtifactError,
@@ -98,3 +98,8 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
     "retry_policy": RETRY_POLICY,
     "on_failure_callback": [log_failure, leave_word],
 }
+
+
+def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
+    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    return XComArg(operator, key=key)
