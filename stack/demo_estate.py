@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 from examples.pages.build import build as build_pages
 from examples.webapp.build import build as build_webapp
-from rebake import config
-from rebake.estate.report import DRIFT, REBAKE, RETIRE_IMAGES
+from rebake import config, tags
+from rebake.estate.drift_report import FINDINGS
+from rebake.estate.report import DRIFT, REBAKE, RETIRE_IMAGES, latest
 from stack import follow, revoke, status, up
 from stack.airflow import USER
 from stack.api import error_of
@@ -142,10 +142,9 @@ def _drift(stack: Stack) -> list[Row]:
 
 def _look(stack: Stack) -> tuple[set[str], list[str]]:
     """Return the ids of what a look for drift found, and what was repaired."""
-    outcome = succeed(follow.run(stack.api, "detect_drift", {}))
-    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "report_drift")
-    report = _object(stack, told["report"])
-    rows: list[list[Any]] = next((part["rows"] for part in report["tables"] if part["title"] == "Findings"), [])
+    succeed(follow.run(stack.api, "detect_drift", {}))
+    tables = _report(stack, DRIFT)["tables"]
+    rows: list[list[Any]] = next((part["rows"] for part in tables if part["title"] == FINDINGS), [])
     return {row[0] for row in rows}, [row[0] for row in rows if "repaired" in row]
 
 
@@ -206,24 +205,15 @@ def _images(stack: Stack) -> dict[str, str]:
     answer = stack.cloud.client("ec2").describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
     labels = {image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])} for image in answer}
     return {
-        ami_id: f"{found['rebake:service']} {found['rebake:version']}"
-        for ami_id, found in labels.items()
-        if "rebake:kind" in found
+        ami_id: f"{found[tags.SERVICE]} {found[tags.VERSION]}" for ami_id, found in labels.items() if tags.KIND in found
     }
 
 
 def _reported(stack: Stack, kind: str) -> Row:
     """Return a row on the newest report of a kind."""
-    found = stack.cloud.client("s3").list_objects_v2(Bucket=_bucket(), Prefix=f"reports/{kind}/").get("Contents", [])
-    newest = max((one["Key"] for one in found if one["Key"].endswith(".json")), default="")
-    title = _object(stack, newest)["title"] if newest else "there is none"
-    return f"a report of it: {kind}", title, bool(newest)
+    found = _report(stack, kind)
+    return f"a report of it: {kind}", found["title"] if found else "there is none", bool(found)
 
 
-def _object(stack: Stack, key: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(stack.cloud.client("s3").get_object(Bucket=_bucket(), Key=key)["Body"].read())
-    return loaded
-
-
-def _bucket() -> str:
-    return config.load_environment(ENVIRONMENT).bucket
+def _report(stack: Stack, kind: str) -> dict[str, Any]:
+    return latest(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, kind) or {}
