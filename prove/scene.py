@@ -141,7 +141,7 @@ class Scene:
     def new_version(self, broken: str = "") -> str:
         """Build the artifact of a version that was never baked, broken on purpose if asked for; return the version."""
         images = self.stack.cloud.client("ec2").describe_images(Owners=["self"])["Images"]
-        labels = [{tag["Key"]: tag["Value"] for tag in image.get("Tags", [])} for image in images]
+        labels = [tags.read(image) for image in images]
         baked = [one.get(tags.VERSION, "") for one in labels if one.get(tags.SERVICE) == SERVICE]
         version = f"1.{1 + max((int(one.split('.')[1]) for one in baked), default=-1)}.0"
         build(version, artifacts(self.stack.layout), broken)

@@ -92,7 +92,7 @@ class Watcher:
             return
         for reservation in self._ec2.describe_instances(InstanceIds=ids)["Reservations"]:
             for one in reservation["Instances"]:
-                labels = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+                labels = tags.read(one)
                 self.versions[one["InstanceId"]] = labels.get(tags.VERSION, "")
 
 

@@ -203,7 +203,7 @@ def _runs(stack: Stack, service: str, version: str) -> Row:
 def _images(stack: Stack) -> dict[str, str]:
     """Return what each image of ours is of, such as `webapp 1.0.0`, by id."""
     answer = stack.cloud.client("ec2").describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
-    labels = {image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])} for image in answer}
+    labels = {image["ImageId"]: tags.read(image) for image in answer}
     return {
         ami_id: f"{found[tags.SERVICE]} {found[tags.VERSION]}" for ami_id, found in labels.items() if tags.KIND in found
     }

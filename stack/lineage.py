@@ -71,7 +71,7 @@ def _image_of(stack: Stack, instance_id: str) -> str:
         return ""
     for reservation in answer["Reservations"]:
         for instance in reservation["Instances"]:
-            labels = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+            labels = tags.read(instance)
             return str(labels.get(tags.AMI) or instance["ImageId"])
     return ""
 

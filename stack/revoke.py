@@ -63,8 +63,4 @@ def _images(stack: Stack) -> dict[str, tuple[str, dict[str, str]]]:
         .get_paginator("describe_images")
         .paginate(Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "tag-key", "Values": [tags.KIND]}])
     )
-    return {
-        image["ImageId"]: (image["State"], {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])})
-        for page in pages
-        for image in page["Images"]
-    }
+    return {image["ImageId"]: (image["State"], tags.read(image)) for page in pages for image in page["Images"]}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
 
 KIND: Final = "rebake:kind"
 """What the resource is: one of the KIND_* values below. Only resources with this tag are ours."""
@@ -44,6 +46,14 @@ KIND_FLEET: Final = "fleet"
 
 IMAGE_KINDS: Final = frozenset({KIND_BASE_IMAGE, KIND_APP_IMAGE})
 """An image of ours has one of these kinds. Packer writes its tags last: without them a bake was not finished."""
+
+
+def read(resource: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a resource as AWS describes it: a list of Key and Value, or none at all.
+
+    An image, its snapshots and its instances carry the same texts, thousands of times in an estate: each is kept once.
+    """
+    return {sys.intern(tag["Key"]): sys.intern(tag["Value"]) for tag in resource.get("Tags") or []}
 
 
 def dag_run_tag(dag_id: str, run_id: str) -> str:

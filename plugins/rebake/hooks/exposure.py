@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
+from rebake import tags
 from rebake.estate.posture import ALL_PROTOCOLS, Opening, SecurityGroup
 from rebake.faults import error_code
 
@@ -62,7 +63,7 @@ def _group(group: Mapping[str, Any]) -> SecurityGroup:
     return SecurityGroup(
         id=group["GroupId"],
         name=group["GroupName"],
-        tags={tag["Key"]: tag["Value"] for tag in group.get("Tags", [])},
+        tags=tags.read(group),
         openings=tuple(opening for rule in group["IpPermissions"] for opening in _openings(rule)),
     )
 

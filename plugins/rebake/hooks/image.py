@@ -172,7 +172,7 @@ def _image(answer: dict[str, Any]) -> Image:
         name=answer.get("Name", ""),
         state=answer.get("State", ""),
         created=answer.get("CreationDate", ""),
-        tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])},
+        tags=tags.read(answer),
         snapshots=tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")),
         owner=answer.get("OwnerId", ""),
         deprecated_at=datetime.fromisoformat(deprecated) if deprecated else None,

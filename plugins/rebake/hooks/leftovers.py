@@ -112,7 +112,7 @@ class LeftoversHook(AwsBaseHook):
     def _instances(self, which: Filters) -> Iterator[Temporary]:
         states = [state for state in LIVE_STATES if state not in _ENDING]
         for one in self._described([*_tagged(), {"Name": "instance-state-name", "Values": states}, *which]):
-            labels = _tags(one)
+            labels = tags.read(one)
             yield Temporary(Kind.INSTANCE, one["InstanceId"], labels.get("Name", ""), labels, one["LaunchTime"])
 
     def _volumes(self, which: Filters) -> Iterator[Temporary]:
@@ -121,7 +121,7 @@ class LeftoversHook(AwsBaseHook):
         )
         for page in pages:
             for one in page["Volumes"]:
-                labels = _tags(one)
+                labels = tags.read(one)
                 yield Temporary(Kind.VOLUME, one["VolumeId"], labels.get("Name", ""), labels, one["CreateTime"])
 
     def _groups(self, which: Filters) -> Iterator[Temporary]:
@@ -130,7 +130,7 @@ class LeftoversHook(AwsBaseHook):
         found: list[dict[str, Any]] = [dict(one) for page in pages for one in page["SecurityGroups"]]
         users = self._users("instance.group-id", [str(one["GroupId"]) for one in found], _groups_of)
         for one in found:
-            labels, name = _tags(one), str(one["GroupName"])
+            labels, name = tags.read(one), str(one["GroupName"])
             yield Temporary(
                 Kind.SECURITY_GROUP,
                 one["GroupId"],
@@ -148,7 +148,7 @@ class LeftoversHook(AwsBaseHook):
         ]
         users = self._users("key-name", [str(one["KeyName"]) for one in found], lambda one: [one.get("KeyName", "")])
         for one in found:
-            labels, name = _tags(one), str(one["KeyName"])
+            labels, name = tags.read(one), str(one["KeyName"])
             made = one.get("CreateTime") or made_at(name, labels)
             yield Temporary(Kind.KEY_PAIR, one["KeyPairId"], name, labels, made, users=users[name])
 
@@ -176,7 +176,7 @@ class LeftoversHook(AwsBaseHook):
                 for snapshot in (disk.get("Ebs", {}).get("SnapshotId", "") for disk in image["BlockDeviceMappings"]):
                     users[snapshot] += (image["ImageId"],)
         for one in found:
-            labels, snapshot_id = _tags(one), str(one["SnapshotId"])
+            labels, snapshot_id = tags.read(one), str(one["SnapshotId"])
             yield Temporary(
                 Kind.SNAPSHOT,
                 snapshot_id,
@@ -269,7 +269,3 @@ def _slices(values: Sequence[str]) -> Iterator[list[str]]:
 
 def _groups_of(instance: dict[str, Any]) -> list[str]:
     return [group["GroupId"] for group in instance.get("SecurityGroups", [])]
-
-
-def _tags(resource: Any) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}

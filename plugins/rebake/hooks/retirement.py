@@ -70,8 +70,7 @@ class RetirementHook(ImageHook):
         )
         for page in pages:
             for one in page["Snapshots"]:
-                labels = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
-                yield Snapshot(one["SnapshotId"], labels, one["StartTime"])
+                yield Snapshot(one["SnapshotId"], tags.read(one), one["StartTime"])
 
     def shared_with(self, image: Image) -> list[str]:
         """Return who else may launch an image or read its snapshots: accounts, organisations, `all`.

@@ -71,7 +71,7 @@ class LookAtEstateOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
             look = drift.look(seen, services, busy={}, **options)
             # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
             doubted = {one.service for one in look.findings if one.kind is Kind.IMAGE}
-            busy = {name: why for name in sorted(doubted) if (why := changed_by(self, name, began))}
+            busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
             look = drift.look(seen, services, busy=busy, **options)
         ti = context["ti"]
         ti.xcom_push(key=FINDINGS, value=[one.dump() for one in look.findings])
@@ -85,6 +85,9 @@ class LookAtEstateOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
         lanes = policy.drift.concurrent_plans
         parts = [[asdict(one) for one in look.deployed[lane::lanes]] for lane in range(lanes)]
         return [part for part in parts if part]
+
+    def _busy(self, service: str, began: datetime) -> str:
+        return changed_by(self.hook, self.environment.bucket, service, began)
 
 
 class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
@@ -130,7 +133,7 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
 
     def _busy(self, service: str, began: datetime) -> str:
         with reachable(self.turns):
-            return changed_by(self, service, began)
+            return changed_by(self.turns, self.environment.bucket, service, began)
 
     def _plan(self, tool: FleetTool, fleet: Deployed) -> list[Finding]:
         try:
@@ -143,17 +146,17 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
             return [Finding(Kind.INFRASTRUCTURE, "plan-failed", fleet.service, state, found=str(error)[: plan.LONGEST])]
 
 
-def changed_by(stage: Any, service: str, since: datetime) -> str:
+def changed_by(hook: TurnsHook, bucket: str, service: str, since: datetime) -> str:
     """Return which run is changing a service, or has since then; empty if none.
 
     Args:
-        stage: an operator with `environment` and `connection`.
+        hook: whose client is used.
+        bucket: the environment's.
         service: the service.
         since: UTC.
     """
-    hook = TurnsHook(**stage.connection)
     try:
-        last = persist(lambda: turn.read(hook.s3, stage.environment.bucket, service))
+        last = persist(lambda: turn.read(hook.s3, bucket, service))
     except ClientError as error:
         return f"whether a run is changing it cannot be told: {error}"
     if last is None:
