@@ -196,7 +196,7 @@ column on a machine that does nothing else.
 
 ## API calls of the upkeep, by action
 
-Pages of 1,000 images and instances, of 200 launch templates, of 100 groups and of 10 parameters; one call for each
+Pages of 1,000 images, of 250 instances, of 200 launch templates, of 100 groups and of 10 parameters; one call for each
 fleet's refreshes and launch template versions, and for each change. None for each image.
 
 {actions}
