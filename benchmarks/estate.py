@@ -88,6 +88,8 @@ def _cloud(size: Size) -> Iterator[tuple[str, int]]:
     with subprocess.Popen(command, cwd=Layout.here().project, stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().strip() if process.stdout else ""
+            if not url:
+                raise RuntimeError(f"the embedded cloud did not start (status {process.wait(60)}): see above why")
             make_groups(size, url)
             _wait_for_instances(size, url)
             yield url, process.pid

@@ -198,8 +198,9 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     # moto reads its settings when it is imported, so nothing of it is imported before this.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
-    from localcloud import autoscaling, ec2, elbv2, faults, ssm
+    from localcloud import answers, autoscaling, ec2, elbv2, faults, ssm
 
+    answers.install()
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
     return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]

@@ -149,7 +149,7 @@ def test_instances_are_read_in_every_state_but_terminated(ec2: Any) -> None:
 
 
 def test_more_instances_than_one_page_are_all_read(ec2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rebake.hooks.estate.PAGE", 5)
+    monkeypatch.setattr("rebake.hooks.estate._INSTANCES_PAGE", 5)
     launched = {launch(ec2) for _ in range(12)}
 
     assert {one.id for one in read().instances} == launched
