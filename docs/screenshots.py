@@ -1,4 +1,4 @@
-"""Take the pictures of the tour: `PYTHONPATH=plugins:. .venv/bin/python docs/screenshots.py`, after `make demo`.
+"""Take the pictures of the tour: `PYTHONPATH=plugins:. .venv/bin/python docs/screenshots.py`, after `make demo-estate`.
 
 Needs Chromium (Debian's package `chromium`).
 """
@@ -11,27 +11,32 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from stack import lineage, up
+from rebake.estate.report import DRIFT, RETIRE_IMAGES
+from stack import lineage, report, up
 from stack.airflow import USER
 from stack.layout import Layout
 from stack.up import Stack
 
 IMAGES = Path(__file__).with_name("images")
 DAG = "deploy_webapp"
+FOLLOWING = "rebake_on_new_base"
+REPORTS = (DRIFT, RETIRE_IMAGES)
 
 
 def pages(stack: Stack) -> dict[str, str]:
     """Return the page of each picture, by the picture's name."""
     deployments = [record for record in lineage.read(stack, ["webapp"]) if record["dag_run"].startswith(DAG)]
     newest = max(deployments, key=lambda record: str(record["release_id"]))
-    run = f"{stack.settings.airflow_url}/dags/{DAG}/runs/{newest['dag_run'].partition('/')[2]}"
+    airflow = stack.settings.airflow_url
+    run = f"{airflow}/dags/{DAG}/runs/{newest['dag_run'].partition('/')[2]}"
+    followed = max(stack.api.runs(FOLLOWING))
     return {
-        "dags": f"{stack.settings.airflow_url}/dags",
-        "grid": f"{stack.settings.airflow_url}/dags/{DAG}",
+        "dags": f"{airflow}/dags",
+        "grid": f"{airflow}/dags/{DAG}",
         "run": run,
         "bake-log": f"{run}/tasks/bake",
         "refresh-log": f"{run}/tasks/wait_for_refresh",
-        "base": f"{stack.settings.airflow_url}/dags/rebuild_base_image",
+        "rebake": f"{airflow}/dags/{FOLLOWING}/runs/{followed}",
     }
 
 
@@ -67,6 +72,9 @@ def main() -> int:
         page.get_by_role("button", name="Trigger").first.click()
         page.wait_for_timeout(2500)
         page.screenshot(path=IMAGES / "trigger.png")
+        for kind in REPORTS:
+            page.set_content(report.run(stack, kind, "html"))
+            page.screenshot(path=IMAGES / f"report-{kind}.png")
         browser.close()
     return 0
 

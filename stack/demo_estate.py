@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from examples.pages.build import build as build_pages
@@ -16,7 +14,6 @@ from stack.airflow import USER
 from stack.api import error_of
 from stack.console import detail, elapsed, step
 from stack.demo import succeed
-from stack.errors import StackError
 from stack.follow import Follower
 from stack.layout import Layout
 from stack.settings import ENVIRONMENT
@@ -28,8 +25,6 @@ FIRST = ("1.0.0", "1.1.0")
 LATER = ("1.2.0", "1.3.0")
 """Versions of the sample service, before and after the new base."""
 FOLLOWING = "rebake_on_new_base"
-APPEAR_SECONDS = 60
-"""How long the scheduler may take to start what an event starts."""
 
 
 def run(layout: Layout) -> bool:
@@ -81,7 +76,7 @@ def _new_base(stack: Stack) -> list[Row]:
         stack.api.unpause(f"deploy_{service}")
     succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE, "force_bake": True}))
     new = _current_base(stack)
-    run_id = _appears(lambda: next((run for run in stack.api.runs(FOLLOWING) if run not in earlier), ""))
+    run_id = follow.started_since(stack.api, FOLLOWING, earlier)
     step(f"{FOLLOWING}, started by the event of {BASE}")
     succeed(Follower(stack.api, FOLLOWING, run_id).follow())
     services = status.collect(stack)["services"]
@@ -177,15 +172,6 @@ def _begin(stack: Stack, dag_id: str, conf: dict[str, Any]) -> str:
     stack.api.unpause(dag_id)
     step(f"{dag_id} {' '.join(f'{key}={value}' for key, value in conf.items())}, beside the next")
     return stack.api.trigger(dag_id, conf)
-
-
-def _appears(look: Callable[[], str]) -> str:
-    deadline = time.monotonic() + APPEAR_SECONDS
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise StackError(f"no run of {FOLLOWING} began within {APPEAR_SECONDS} s of the base's event")
-        time.sleep(0.5)
-    return found
 
 
 def _current_base(stack: Stack) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from rebake import config
 from rebake.exceptions import ConfigError
 from stack.api import RUN_ENDS, Api, Task, error_of
 from stack.console import detail, step
-from stack.errors import InputError
+from stack.errors import InputError, StackError
 from stack.settings import ENVIRONMENT
 
 QUIET = frozenset({"none", "scheduled", "queued", "removed", "upstream_failed"})
@@ -83,6 +83,26 @@ class Follower:
 
     def _seconds(self, task: Task) -> float:
         return (task.end - self._starts[task.name]).total_seconds() if task.end else 0.0
+
+
+def started_since(api: Api, dag_id: str, earlier: Sequence[str], seconds: float = 60) -> str:
+    """Wait for a run that something else starts, such as an asset's event, and return its id.
+
+    Args:
+        api: Airflow.
+        dag_id: The run's DAG.
+        earlier: The ids of the runs that there were before.
+        seconds: How long the scheduler may take.
+
+    Raises:
+        StackError: no run began.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := [run for run in api.runs(dag_id) if run not in earlier]):
+        if time.monotonic() > deadline:
+            raise StackError(f"no run of {dag_id} began within {seconds:.0f} s")
+        time.sleep(0.5)
+    return found[0]
 
 
 def check(service: str, version: str) -> None:
