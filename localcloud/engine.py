@@ -7,12 +7,9 @@ the label `rebake.localcloud=NAME`, by which `clean_up` finds it again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import ipaddress
 import itertools
 import socket
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,12 +22,10 @@ from docker.types import IPAMConfig, IPAMPool
 
 from localcloud import network
 from localcloud.exceptions import EngineError, ImageInUseError, LocalCloudError
+from localcloud.files import archive_of
 
 LABEL = "rebake.localcloud"
 INSTANCE_LABEL = "rebake.instance"
-
-PRIVATE = "/var/lib/localcloud/"
-"""Where user data lies in an instance, which may hold secrets."""
 
 STOP_SECONDS = 20
 """How long an instance may take to shut down before it is cut off; systemd itself needs well under one."""
@@ -117,7 +112,7 @@ class Engine:
                 self.network_name,
                 driver="bridge",
                 ipam=IPAMConfig(pool_configs=[pool]),
-                options={"com.docker.network.bridge.name": _interface_name(self.name)},
+                options={"com.docker.network.bridge.name": network.interface_name(self.name)},
                 labels={LABEL: self.name},
             )
         self._use(subnet)
@@ -132,7 +127,7 @@ class Engine:
             details = self._api.inspect_network(name)
         except NotFound as error:
             raise EngineError(f"the engine has no network {name!r}: create it first or leave --network out") from error
-        subnets = _subnets(details)
+        subnets = network.subnets_of(details)
         if not subnets:
             raise EngineError(f"the network {name!r} has no IPv4 subnet: give it one or leave --network out")
         self.network_name = name
@@ -144,7 +139,7 @@ class Engine:
 
     def _engine_subnets(self) -> list[ipaddress.IPv4Network]:
         with _translated("cannot list the engine's networks"):
-            return [subnet for details in self._api.networks() for subnet in _subnets(details)]
+            return [subnet for details in self._api.networks() for subnet in network.subnets_of(details)]
 
     # Containers
 
@@ -160,7 +155,7 @@ class Engine:
             image: Reference or id of the engine's image.
             address: Its address in the instances' network.
             hostname: Its host name.
-            files: Contents by absolute path, put into it before its first boot; what lies in PRIVATE is for root alone.
+            files: Contents by absolute path, put into it before its first boot; what lies in `files.PRIVATE` is root's.
 
         Raises:
             EngineError: the image does not exist, or the engine refuses.
@@ -185,7 +180,7 @@ class Engine:
                 host_config=self._api.create_host_config(**options),
                 networking_config=self._api.create_networking_config({self.network_name: endpoint}),  # type: ignore[arg-type] # the stubs err
             )
-            self._api.put_archive(name, "/", _tar(files))
+            self._api.put_archive(name, "/", archive_of(files))
 
     def start(self, instance_id: str) -> None:
         """Boot the instance's container; nothing happens to one that runs."""
@@ -377,28 +372,6 @@ def list_images(api: docker.APIClient, filters: Mapping[str, Any]) -> list[dict[
             if "image not known" not in _reason(error):
                 raise
     return list(api.images(filters=dict(filters)))
-
-
-def _interface_name(name: str) -> str:
-    """A bridge's name, within the kernel's 15 characters and unlike that of any other cloud."""
-    return f"rb-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-
-
-def _subnets(details: Mapping[str, Any]) -> list[ipaddress.IPv4Network]:
-    pools = (details.get("IPAM") or {}).get("Config") or []
-    subnets = (ipaddress.ip_network(pool["Subnet"]) for pool in pools if pool.get("Subnet"))
-    return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network)]
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, content in files.items():
-            member = tarfile.TarInfo(path.lstrip("/"))
-            member.size = len(content)
-            member.mode = 0o600 if path.startswith(PRIVATE) else 0o644
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def _reason(error: Exception) -> str:

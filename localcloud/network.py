@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from localcloud.exceptions import LocalCloudError
 
@@ -49,6 +50,18 @@ def choose(name: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4N
         if not any(candidate.overlaps(other) for other in taken):
             return candidate
     raise LocalCloudError(f"every network in {POOL} is routed by this host: name a free one with --network-cidr")
+
+
+def interface_name(cloud: str) -> str:
+    """Return a bridge's name, within the kernel's 15 characters and unlike that of any other cloud."""
+    return f"rb-{hashlib.sha256(cloud.encode()).hexdigest()[:12]}"
+
+
+def subnets_of(details: Mapping[str, Any]) -> list[ipaddress.IPv4Network]:
+    """Return the IPv4 subnets of a network, of which the engine has told all it knows (NetworkInspect)."""
+    pools = (details.get("IPAM") or {}).get("Config") or []
+    subnets = (ipaddress.ip_network(pool["Subnet"]) for pool in pools if pool.get("Subnet"))
+    return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network)]
 
 
 class Addresses:
