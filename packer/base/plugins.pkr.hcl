@@ -1,13 +1,1 @@
-# Packer 1.7 and later install builders as plugins (`packer init`); earlier ones carry them and refuse this block,
-# so this file is left out for them.
-packer {
-  required_version = ">= 1.7.0"
-
-  required_plugins {
-    amazon = {
-      source = "github.com/hashicorp/amazon"
-      # 1.3.x only: from 1.8.0 on the builder uses another AWS SDK, whose polling, retries and endpoints differ.
-      version = "~> 1.3.0"
-    }
-  }
-}
+../plugins.pkr.hcl

@@ -48,9 +48,9 @@ def _variables(what: Recipe) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["app", "base"])
 def test_a_template_gets_exactly_its_variables(kind: str, request: pytest.FixtureRequest, project: Path) -> None:
-    declared = re.findall(
-        r'^variable "(\w+)"', (project / f"packer/{kind}/variables.pkr.hcl").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    files = sorted((project / "packer" / kind).glob("*.pkr.hcl"))
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    declared = re.findall(r'^variable "(\w+)"', text, re.MULTILINE)
 
     assert {*_variables(request.getfixturevalue(kind)), "manifest_path"} == set(declared)
 
