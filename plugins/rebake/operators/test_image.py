@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that an instance may take to terminate."""
+CLEAN_UP: Final[dict[str, Any]] = {
+    "retries": 6,
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=2),
+}
+"""How often the removal is tried: for some minutes. Nothing waits for it, and what it leaves costs money."""
 LEAST_PROBE: Final = 30
 """Seconds that the checks have at least, should the triggerer begin late."""
 
@@ -279,7 +285,7 @@ def test_image_group(
         launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)  # type: ignore[arg-type]
         instance_id: Any = launch.output
         probe = probe_operator(task_id="probe", instance_id=instance_id, version=version, **subject)  # type: ignore[arg-type]
-        terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **subject)
+        terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **subject, **CLEAN_UP)
         # A teardown runs however the probe ended, as long as the instance was launched.
         launch >> probe >> terminate.as_teardown(setups=launch)
     return group, probe.output
