@@ -150,7 +150,7 @@ async def _application(handler: Callable[[web.Request], Any]) -> AsyncIterator[i
 
 
 def _probe_over_http(
-    answers: Iterator[tuple[int, str]], check: Check, seconds: float = 30, least: float = 0
+    answers: Iterator[tuple[int, str]], check: Check, seconds: float = 30, least: float = 0, poll_seconds: float = 0.01
 ) -> dict[str, Any]:
     async def answer(_: web.Request) -> web.Response:
         status, text = next(answers)
@@ -158,7 +158,8 @@ def _probe_over_http(
 
     async def run() -> Any:
         async with _application(answer) as port:
-            trigger = _trigger(check, port=port, seconds=seconds, poll_seconds=0.01, kind=_BlindTrigger, least=least)
+            options: dict[str, Any] = {"seconds": seconds, "least": least, "poll_seconds": poll_seconds}
+            trigger = _trigger(check, port=port, kind=_BlindTrigger, **options)
             return await _first(trigger)
 
     payload: dict[str, Any] = asyncio.run(run())
@@ -190,7 +191,8 @@ def test_an_application_that_answers_wrongly_is_quoted(
     clients([_instances(**RUNNING)])
     check = Check("GET /version", path="/version", contains='"1.2.3"')
 
-    event = _probe_over_http(iter([answer] * 1000), check, seconds=0.2)
+    # The next look would come after the deadline, so there is one, however slow the machine.
+    event = _probe_over_http(iter([answer]), check, poll_seconds=60)
 
     assert not event["ok"]
     assert told in event["message"]
@@ -291,6 +293,6 @@ def test_an_instance_that_never_runs_is_told_with_its_state(clients: Callable[..
     clients([("describe_instances", "InvalidInstanceID.NotFound"), _instances(State={"Name": "pending"})])
 
     # Two looks fit before the deadline.
-    event = asyncio.run(_first(_trigger(Check("GET /", path="/"), seconds=0.3, poll_seconds=0.2, least=0.3)))
+    event = asyncio.run(_first(_trigger(Check("GET /", path="/"), seconds=1.5, poll_seconds=0.8, least=1.5)))
 
     assert event["message"] == "temporary instance i-1 did not run before the deadline: its state is pending"
