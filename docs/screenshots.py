@@ -11,7 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from rebake.estate.report import DRIFT, RETIRE_IMAGES
+from rebake.estate.report import REBAKE, RETIRE_IMAGES
+from rebake.release import SUCCESSFUL
 from stack import lineage, report, up
 from stack.airflow import USER
 from stack.layout import Layout
@@ -20,12 +21,16 @@ from stack.up import Stack
 IMAGES = Path(__file__).with_name("images")
 DAG = "deploy_webapp"
 FOLLOWING = "rebake_on_new_base"
-REPORTS = (DRIFT, RETIRE_IMAGES)
+REPORTS = (REBAKE, RETIRE_IMAGES)
 
 
 def pages(stack: Stack) -> dict[str, str]:
     """Return the page of each picture, by the picture's name."""
-    deployments = [record for record in lineage.read(stack, ["webapp"]) if record["dag_run"].startswith(DAG)]
+    deployments = [
+        record
+        for record in lineage.read(stack, ["webapp"])
+        if record["dag_run"].startswith(DAG) and record["outcome"] == SUCCESSFUL
+    ]
     newest = max(deployments, key=lambda record: str(record["release_id"]))
     airflow = stack.settings.airflow_url
     run = f"{airflow}/dags/{DAG}/runs/{newest['dag_run'].partition('/')[2]}"
