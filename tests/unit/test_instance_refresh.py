@@ -191,6 +191,17 @@ def test_progress_is_logged_when_it_changes_and_only_then(script: Script, monkey
     ]
 
 
+def test_the_countdown_of_a_bake_time_is_one_line_of_progress(script: Script) -> None:
+    reason = "Waiting for bake time to finish before continuing. There are {} seconds left."
+    counted = [refresh_is(refresh("Baking", percentage=100, StatusReason=reason.format(left))) for left in (3, 2, 1)]
+    script([*counted, refresh_is(refresh("Successful", percentage=100))])
+
+    first, last = run_trigger(refresh_trigger())["progress"]
+
+    assert first.endswith("There are 3 seconds left.")
+    assert "Successful" in last
+
+
 def test_every_reason_is_reached_by_a_test_of_the_wait() -> None:
     """Some by their state, which names them."""
     files = Path(__file__).parent.glob("test_instance_refresh*.py")

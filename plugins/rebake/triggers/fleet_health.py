@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from rebake.triggers.base import DeadlineTrigger
 
 PROGRESS_LINES: Final = 200
 """How many of the last lines that a trigger logged go with its event: Airflow keeps that in its database."""
+_COUNTDOWN: Final = re.compile(r"\d+ seconds? left")
 _Result = TypeVar("_Result")
 
 
@@ -35,10 +37,14 @@ class FleetTrigger(DeadlineTrigger, abc.ABC):
         self._progress: deque[str] = deque(maxlen=PROGRESS_LINES)
 
     def tell(self, line: str) -> None:
-        """Log `line` if it is not what was logged last: a wait of an hour is not a log of an hour."""
-        if line != self._told:
+        """Log `line` if it says more than what was logged last: a wait of an hour is not a log of an hour.
+
+        AWS's reason counts down the seconds of a bake time, which alone is nothing new.
+        """
+        news = _COUNTDOWN.sub("", line)
+        if news != self._told:
             self.log.info("%s", line)
-            self._told = line
+            self._told = news
             self._progress.append(f"{datetime.now(UTC):%H:%M:%S} {line}")
 
     async def survive(self, call: Awaitable[_Result]) -> tuple[bool, _Result | None]:
