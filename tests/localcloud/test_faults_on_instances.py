@@ -110,6 +110,7 @@ def test_a_service_dies_when_its_time_has_come_and_stays_dead(clean: Server) -> 
     told = clean.command(victim, "systemctl start hello; sleep 0.5; systemctl is-active hello")
 
     assert took >= 2
-    assert told["StandardOutputContent"].strip() == "inactive"
+    # Systemd calls it failed where the kill came first and the stop after it.
+    assert told["StandardOutputContent"].strip() in {"inactive", "failed"}
     assert not serves(address)
     assert clean.instance(victim)["State"]["Name"] == "running"
