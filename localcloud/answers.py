@@ -1,7 +1,7 @@
 """moto's answers, for which it need not think of the names of every attribute anew.
 
 An answer of EC2 has some sixty members an instance, each looked up in moto's objects by several names. moto derives
-the names at each look, which takes more than half of the time of a long answer; they only depend on what is kept here.
+the names at each look, though they only depend on what is kept here: without that a long answer takes a quarter longer.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def leaks(stack: Stack) -> list[str]:
 def _in_ec2(ec2: Any) -> Iterator[str]:
     for reservation in _all(ec2, "describe_instances", "Reservations"):
         for instance in reservation["Instances"]:
-            if _tag(instance, tags.KIND) != tags.KIND_FLEET and instance["State"]["Name"] != "terminated":
+            if tags.read(instance).get(tags.KIND) != tags.KIND_FLEET and instance["State"]["Name"] != "terminated":
                 yield f"instance {instance['InstanceId']}"
     for key in ec2.describe_key_pairs()["KeyPairs"]:
         yield f"key pair {key['KeyName']}"
@@ -44,17 +44,13 @@ def _on_disks(ec2: Any) -> Iterator[str]:
         if volume["State"] == "available":
             yield f"volume {volume['VolumeId']}"
     for image in _all(ec2, "describe_images", "Images", Owners=["self"]):
-        if not _tag(image, tags.FINGERPRINT):
+        if not tags.read(image).get(tags.FINGERPRINT):
             yield f"unfinished image {image['ImageId']} ({image.get('Name', '')})"
 
 
 def _all(client: Any, call: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
     for page in client.get_paginator(call).paginate(**arguments):
         yield from page.get(key, [])
-
-
-def _tag(resource: dict[str, Any], key: str) -> str:
-    return next((str(tag["Value"]) for tag in resource.get("Tags", []) if tag["Key"] == key), "")
 
 
 def _locks(stack: Stack) -> Iterator[str]:

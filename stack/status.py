@@ -114,7 +114,7 @@ def _instances(stack: Stack, group: dict[str, Any]) -> list[dict[str, str]]:
             "instance": item["InstanceId"],
             "state": item["State"]["Name"],
             "health": health.get(item["InstanceId"], "unused"),
-            "version": next((tag["Value"] for tag in item.get("Tags", []) if tag["Key"] == tags.VERSION), ""),
+            "version": tags.read(item).get(tags.VERSION, ""),
             "ami": item["ImageId"],
         }
         for reservation in described

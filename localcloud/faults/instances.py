@@ -102,7 +102,9 @@ class ServiceKiller:
         folder = f"/run/systemd/system/{unit}.d"
         script = (
             f"mkdir -p '{folder}' && printf '%s' '{DROP_IN.decode()}' >'{folder}/fault.conf' && "
-            f"systemctl daemon-reload; systemctl kill --signal=KILL '{unit}'; systemctl stop '{unit}'"
+            f"systemctl daemon-reload; systemctl kill --signal=KILL '{unit}'; systemctl stop '{unit}'; "
+            # Systemd is as often quicker to call it failed as the stop is to end it: it is inactive either way.
+            f"systemctl reset-failed '{unit}'"
         )
         try:
             done = self._cloud.engine.run(instance_id, ["/bin/sh", "-c", script])

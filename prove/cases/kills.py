@@ -82,8 +82,7 @@ def _cleared(scene: Scene) -> Findings:
 def _check_traces(scene: Scene, run: Run) -> list[Check]:
     """Return whether a run that has ended did everything once, and left nothing."""
     images = scene.stack.cloud.client("ec2").describe_images(Owners=["self"])["Images"]
-    digests = [tag["Value"] for one in images for tag in one.get("Tags", []) if tag["Key"] == tags.FINGERPRINT]
-    same = Counter(digests)[scene.record(run)["fingerprint"]]
+    same = Counter(tags.read(one).get(tags.FINGERPRINT) for one in images)[scene.record(run)["fingerprint"]]
     client = scene.stack.cloud.client("autoscaling")
     found = client.describe_instance_refreshes(AutoScalingGroupName=GROUP)["InstanceRefreshes"]
     ends = [one["Status"] for one in reversed(found) if one["StartTime"].timestamp() >= run.asked]

@@ -63,7 +63,7 @@ class InstanceHook(AwsBaseHook):
             dict(instance) for page in pages for group in page["Reservations"] for instance in group["Instances"]
         ]
         # Compared here and not by a filter, because EC2's filters read * and ? in a run id as wildcards.
-        ours = [instance for instance in found if _tag_of(instance, tags.DAG_RUN) == run_tag]
+        ours = [instance for instance in found if tags.read(instance).get(tags.DAG_RUN) == run_tag]
         return sorted(ours, key=lambda instance: str(instance.get("LaunchTime", "")), reverse=True)
 
     def find_probe_groups(self, run_tag: str) -> list[str]:
@@ -72,7 +72,7 @@ class InstanceHook(AwsBaseHook):
             Filters=[{"Name": f"tag:{tags.KIND}", "Values": [tags.KIND_PROBE]}]
         )
         groups: list[dict[str, Any]] = [dict(group) for page in pages for group in page["SecurityGroups"]]
-        return [str(group["GroupId"]) for group in groups if _tag_of(group, tags.DAG_RUN) == run_tag]
+        return [str(group["GroupId"]) for group in groups if tags.read(group).get(tags.DAG_RUN) == run_tag]
 
     def ensure_probe_group(
         self, run_tag: str, service: str, environment: str, vpc_id: str, port: int | None, cidrs: Sequence[str]
@@ -261,7 +261,3 @@ def _tags(run_tag: str, service: str, environment: str) -> list[Any]:
         tags.DAG_RUN: run_tag,
     }
     return [{"Key": key, "Value": value} for key, value in named.items()]
-
-
-def _tag_of(resource: dict[str, Any], key: str) -> str | None:
-    return next((tag["Value"] for tag in resource.get("Tags", []) if tag["Key"] == key), None)
