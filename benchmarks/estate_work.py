@@ -26,9 +26,9 @@ class TaskInstance:
 
 def operators() -> dict[str, Any]:
     """Return the operators by the names of `NAMES`."""
-    from rebake.operators.look_for_drift import LookAtEstateOperator
-    from rebake.operators.reap_leftovers import ReapLeftoversOperator
+    from rebake.operators.reap_orphans import ReapLeftoversOperator
     from rebake.operators.retire_images import RetireImagesOperator
+    from rebake.operators.scan_drift import LookAtEstateOperator
 
     return {
         "retire_images, dry run": RetireImagesOperator(task_id="retire_images", dry="true"),

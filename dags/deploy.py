@@ -64,20 +64,20 @@ import os
 from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
 from rebake.hooks.registry import service_name
+from rebake.operators.acquire_lease import TakeTurnOperator
 from rebake.operators.bake import BakeOperator
-from rebake.operators.conclude import ConcludeOperator
+from rebake.operators.finalize import ConcludeOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.operators.roll_back import RollBackOperator
 from rebake.operators.start_refresh import StartRefreshOperator
-from rebake.operators.take_turn import TakeTurnOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.operators.test_image import test_image_group
-from rebake.release import asset_uri
+from rebake.release.record import asset_uri
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
-from rebake.service_dags import for_each_service
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
+from rebake.stages.service_dags import for_each_service
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 

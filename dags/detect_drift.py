@@ -43,9 +43,7 @@ from typing import Any, Final
 
 from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, TriggerRule, task, task_group
 
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_ESTATE
-from rebake.estate.drift_report import asset_uri
-from rebake.operators.look_for_drift import LookAtEstateOperator, PlanFleetsOperator
+from rebake.estate.drift.report import asset_uri
 from rebake.operators.repair_drift import ApproveRepairsOperator, GiveTurnBackOperator, RepairDriftOperator
 from rebake.operators.report_drift import (
     APPROVE,
@@ -57,6 +55,8 @@ from rebake.operators.report_drift import (
     ReportDriftOperator,
     ReportRepairsOperator,
 )
+from rebake.operators.scan_drift import LookAtEstateOperator, PlanFleetsOperator
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 

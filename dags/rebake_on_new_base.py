@@ -51,14 +51,14 @@ from typing import Final
 from airflow.sdk import DAG, Asset, AssetAny, Param, task_group
 
 from rebake import config
-from rebake.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, xcom
+from rebake.image.recipe import base_asset_uri
 from rebake.operators.bake import BakeOperator
 from rebake.operators.choose_version import ChooseVersionOperator
-from rebake.operators.deploy_follower import DeployFollowerOperator
-from rebake.operators.find_followers import FindFollowersOperator
+from rebake.operators.deploy_dependent import DeployFollowerOperator
+from rebake.operators.find_dependents import FindFollowersOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
 from rebake.operators.test_image import test_image_group
-from rebake.recipe import base_asset_uri
+from rebake.stages.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, xcom
 
 GROUP: Final = "rebake"
 

@@ -47,14 +47,14 @@ from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, Param, tas
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_IMAGE
 from rebake.hooks.registry import CURRENT
+from rebake.image.recipe import base_asset_uri, base_name
 from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.bake import BakeBaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_base import RecordBaseOperator
 from rebake.operators.test_image import test_image_group
-from rebake.recipe import base_asset_uri, base_name
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_IMAGE
 
 DAG_ID: Final = "rebuild_base_image"
 ALL: Final = "*"

@@ -38,8 +38,8 @@ from typing import Final
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_ESTATE, TAG_IMAGE
 from rebake.operators.retire_images import RetireImagesOperator
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE, TAG_IMAGE
 
 DAILY: Final = CronTriggerTimetable(
     "30 4 * * *",

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_ESTATE, TAG_IMAGE
 from rebake.operators.revoke_image import RevokeImageOperator
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE, TAG_IMAGE
 
 with DAG(
     dag_id="revoke_image",

@@ -47,17 +47,17 @@ import os
 from airflow.sdk import DAG, Asset, Param
 
 from rebake import config
-from rebake.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
 from rebake.operators.choose_release import ChooseReleaseOperator
-from rebake.operators.conclude import ConcludeOperator
+from rebake.operators.finalize import ConcludeOperator
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
-from rebake.release import asset_uri
+from rebake.release.lease import Kind
+from rebake.release.record import asset_uri
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
-from rebake.service_dags import for_each_service
-from rebake.turn import Kind
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
+from rebake.stages.service_dags import for_each_service
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 

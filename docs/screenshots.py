@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from rebake.estate.report import REBAKE, RETIRE_IMAGES
-from rebake.release import SUCCESSFUL
+from rebake.release.record import SUCCESSFUL
 from stack import lineage, report, up
 from stack.airflow import USER
 from stack.layout import Layout

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from rebake import pool
+from rebake.stages import pool
 
 
 class RebakePlugin(AirflowPlugin):

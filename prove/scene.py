@@ -14,7 +14,8 @@ import requests
 from examples.webapp.build import NAME, build
 from prove.case import Result
 from prove.levers import changed, wait
-from rebake import config, release, tags
+from rebake import config, tags
+from rebake.release import record as release
 from stack import fault, status
 from stack.api import RUN_ENDS
 from stack.console import detail

@@ -7,7 +7,7 @@ from typing import Any
 from examples.pages.build import build as build_pages
 from examples.webapp.build import build as build_webapp
 from rebake import config, tags
-from rebake.estate.drift_report import FINDINGS
+from rebake.estate.drift.report import FINDINGS
 from rebake.estate.report import DRIFT, REBAKE, RETIRE_IMAGES, latest
 from stack import follow, revoke, status, up
 from stack.airflow import USER

@@ -9,9 +9,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rebake import config, lineage, release, tags
+from rebake import config, tags
 from rebake.estate.outdated import Standing
 from rebake.estate.revocation import Mark
+from rebake.release import lineage
+from rebake.release import record as release
 from stack import revoke
 from stack.bases import Bases
 from stack.errors import InputError, StackError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rebake import config, release, tags
+from rebake import config, tags
 from rebake.estate import revocation
 from rebake.exceptions import ConfigError
+from rebake.release import record as release
 from stack import follow
 from stack.errors import InputError
 from stack.settings import ENVIRONMENT

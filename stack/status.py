@@ -9,9 +9,11 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rebake import config, release, tags, turn
+from rebake import config, tags
 from rebake.estate.outdated import Standing
 from rebake.exceptions import ConfigError
+from rebake.release import lease
+from rebake.release import record as release
 from stack import revoke
 from stack.bases import Bases
 from stack.console import table
@@ -150,7 +152,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
                 base = Bases(stack).standing(record) if name == CURRENT else base
         if all(ids[name] or not image for name, image in images.items()):
             break
-    now = turn.read(s3, bucket, service)
+    now = lease.read(s3, bucket, service)
     return {
         "current": images[CURRENT],
         "base": base.facts | {"told": base.told} if base else None,

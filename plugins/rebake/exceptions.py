@@ -81,7 +81,7 @@ class DeploymentFailedError(RebakeError):
 
 
 class SupersededError(RebakeError):
-    """Raised when another run of the service has taken the turn, see `rebake.turn`.
+    """Raised when another run of the service has taken the turn, see `rebake.release.lease`.
 
     Args:
         message: what happened, and when.

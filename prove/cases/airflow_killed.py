@@ -10,7 +10,7 @@ from prove.cases.alarm import ALARM, alarm
 from prove.cases.unhealthy import check_rolled_back
 from prove.levers import wait
 from prove.scene import SERVICE, Scene
-from rebake.refresh import ACTIVE_STATES, Reason
+from rebake.rollout.refresh import ACTIVE_STATES, Reason
 
 ILL_SECONDS: Final = 15
 """How long an instance of the bad image is there before Airflow dies."""

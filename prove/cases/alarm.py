@@ -9,7 +9,7 @@ from typing import Final
 from prove.case import Case, Findings
 from prove.cases.unhealthy import check_rolled_back
 from prove.scene import Scene
-from rebake.refresh import Reason
+from rebake.rollout.refresh import Reason
 
 ALARM: Final = "webapp-errors"
 HALF_WAY: Final = 33

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from prove.case import Case, Check, Findings
 from prove.scene import SIZE, Run, Scene
-from rebake import lineage, release
+from rebake.release import lineage
+from rebake.release import record as release
 
 LARGE: Final = 6
 

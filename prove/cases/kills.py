@@ -15,7 +15,8 @@ from prove.case import Case, Check, Findings, Table
 from prove.cases.good import check_success
 from prove.scene import GROUP, SERVICE, Run, Scene
 from prove.strikes import MOMENTS, Fault, Striker
-from rebake import release, tags
+from rebake import tags
+from rebake.release import record as release
 from stack.airflow import Airflow
 from stack.leaks import leaks
 

@@ -8,7 +8,7 @@ from prove.case import Case, Check, Findings
 from prove.cases.alarm import HALF_WAY
 from prove.cases.good import check_success, ids
 from prove.scene import SERVICE, Run, Scene
-from rebake import release
+from rebake.release import record as release
 
 
 def check_superseded(scene: Scene, run: Run, by: Run) -> Check:

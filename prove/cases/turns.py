@@ -8,7 +8,7 @@ from prove.case import Case, Check, Findings
 from prove.cases.good import check_success, ids
 from prove.cases.rollbacks import check_superseded
 from prove.scene import SERVICE, Scene
-from rebake import release
+from rebake.release import record as release
 
 
 def _two_at_once(scene: Scene) -> Findings:

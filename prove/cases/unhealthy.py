@@ -9,7 +9,7 @@ from prove.case import Case, Check, Findings
 from prove.cases.good import ids
 from prove.scene import SERVICE, SIZE, Run, Scene
 from rebake import config
-from rebake.refresh import Reason
+from rebake.rollout.refresh import Reason
 from stack.settings import ENVIRONMENT
 
 PROBE_FAILED: Final = "probe_failed"

@@ -10,7 +10,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, RetryAction
 
 from rebake import config, exceptions
-from rebake.dag_defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS, log_failure
+from rebake.stages.dag_defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS, log_failure
 
 HEADINGS = ("## When this DAG runs", "## Race conditions")
 

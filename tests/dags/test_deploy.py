@@ -14,8 +14,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
-from rebake.dag_defaults import TAG_INVALID
 from rebake.exceptions import ConfigError
+from rebake.stages.dag_defaults import TAG_INVALID
 
 STAGES = [
     "bake",

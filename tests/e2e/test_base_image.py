@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from rebake.recipe import base_asset_uri, base_parameter
+from rebake.image.recipe import base_asset_uri, base_parameter
 from stack import follow
 from stack.api import error_of
 from stack.follow import Outcome

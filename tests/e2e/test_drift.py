@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rebake.config import load_environment
-from rebake.estate import drift_report
+from rebake.estate.drift import report as drift_report
 from stack.api import Api
 from stack.follow import Follower, Outcome
 from stack.load import Load

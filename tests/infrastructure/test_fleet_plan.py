@@ -9,7 +9,7 @@ import pytest
 
 from rebake import config
 from rebake.config import Network
-from rebake.terraform import fleet_variables
+from rebake.tools.terraform import fleet_variables
 
 AMI = "ami-0123456789abcdef0"
 CLIENTS = ["198.51.100.0/24"]

@@ -17,7 +17,7 @@ from botocore.retries.standard import RetryContext, ThrottledRetryableChecker, T
 
 from localcloud.faults import Faults
 from localcloud.faults.middleware import FaultyApi
-from rebake.faults import is_transient
+from rebake.aws_errors import is_transient
 from tests.localcloud.fault_support import Api, running_api
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.unit.trigger_support import Script, set_script
+from tests.unit.triggers.trigger_support import Script, set_script
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rebake.faults import error_code
-from rebake.recipe import base_parameter
+from rebake.aws_errors import error_code
+from rebake.image.recipe import base_parameter
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError
-from rebake.release import SUCCESSFUL
+from rebake.release.record import SUCCESSFUL
 
 if TYPE_CHECKING:
     from rebake.estate.inventory import Estate

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
+from rebake.aws_errors import error_code
 from rebake.exceptions import RolloutFailedError
-from rebake.faults import error_code
-from rebake.refresh import Version, active_refresh
+from rebake.rollout.refresh import Version, active_refresh
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
-from rebake import base_record
-from rebake.base_record import BaseRecord
+from rebake.aws_errors import error_code
+from rebake.base import base_record
+from rebake.base.base_record import BaseRecord
 from rebake.exceptions import ConfigError
-from rebake.faults import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

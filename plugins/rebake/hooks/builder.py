@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
-from rebake.faults import error_code
+from rebake.aws_errors import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from rebake.estate.drift import View
+from rebake.estate.drift.drift import View
 from rebake.estate.outdated import promotions
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.exposure import ExposureHook

@@ -24,7 +24,7 @@ from rebake.estate.inventory import (
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.registry import RegistryHook
-from rebake.refresh import leaves_the_group
+from rebake.rollout.refresh import leaves_the_group
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

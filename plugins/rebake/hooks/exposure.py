@@ -9,8 +9,8 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
-from rebake.estate.posture import ALL_PROTOCOLS, Opening, SecurityGroup
-from rebake.faults import error_code
+from rebake.aws_errors import error_code
+from rebake.estate.drift.posture import ALL_PROTOCOLS, Opening, SecurityGroup
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -10,10 +10,10 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
+from rebake.aws_errors import error_code
+from rebake.base.verdict import IMDS_V2
 from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
-from rebake.faults import error_code
-from rebake.verdict import IMDS_V2
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -14,8 +14,8 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
+from rebake.aws_errors import error_code
 from rebake.exceptions import ImageError
-from rebake.faults import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

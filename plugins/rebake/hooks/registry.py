@@ -1,7 +1,7 @@
 """The registry of images: one SSM parameter a channel, such as `/rebake/webapp/current`.
 
 Parameter Store has no conditional write: of two writers the later wins, and neither learns of the other. So whoever
-moves a service's channels has the service's turn (`rebake.turn`), which S3 does hand out conditionally; the channel
+moves a service's channels has the service's turn (`rebake.release.lease`), which S3 does hand out conditionally; the channel
 of a base family is moved by one DAG alone, one run at a time.
 """
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
+from rebake.aws_errors import error_code
 from rebake.estate.inventory import Channel
 from rebake.exceptions import ImageError
-from rebake.faults import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
-from rebake import release
+from rebake.aws_errors import error_code
 from rebake.exceptions import ConfigError
-from rebake.faults import error_code
+from rebake.release import record as release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

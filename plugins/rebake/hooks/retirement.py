@@ -9,10 +9,10 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from rebake import tags
+from rebake.aws_errors import error_code, persist
 from rebake.estate.inventory import Image
-from rebake.estate.protection import Snapshot
-from rebake.estate.retire import NOTICE
-from rebake.faults import error_code, persist
+from rebake.estate.retirement.protection import Snapshot
+from rebake.estate.retirement.retire import NOTICE
 from rebake.hooks.image import PAGE, ImageHook
 
 VERSIONS_PER_CALL: Final = 200
@@ -25,7 +25,7 @@ _IMAGE_GONE: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailab
 class RetirementHook(ImageHook):
     """Thick wrapper around `boto3.client("ec2")` for the last steps of images, snapshots and template versions.
 
-    Every change may be repeated, and is, while AWS only throttles (`rebake.faults.persist`).
+    Every change may be repeated, and is, while AWS only throttles (`rebake.aws_errors.persist`).
     """
 
     def deprecate(self, image: Image, now: datetime) -> datetime:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rebake import config
+from rebake.base.inspection import decode, script
+from rebake.base.verdict import explain, verdicts
 from rebake.exceptions import ProbeFailedError
 from rebake.hooks.image import ImageHook
-from rebake.inspection import decode, script
+from rebake.image.probe import Check
 from rebake.operators.test_image import ProbeOperator
-from rebake.probe import Check
-from rebake.verdict import explain, verdicts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,7 +23,7 @@ class AssertBaseOperator(ProbeOperator):
     """Wait until the temporary instance passes its family's checks, then hold it against the family's assertions.
 
     The report has a verdict on each assertion besides: `"assertions": [{"assertion", "ok", "expected", "found"}]`. What
-    the instance told is handed on under the XCom key `inspection`, see `rebake.inspection.decode`.
+    the instance told is handed on under the XCom key `inspection`, see `rebake.base.inspection.decode`.
 
     Args:
         **kwargs: those of `ProbeOperator`, with `base`.

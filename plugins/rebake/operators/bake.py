@@ -12,22 +12,24 @@ from airflow.providers.amazon.aws.hooks.ssm import SsmHook
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake import artifact, config, packer, recipe, tags
-from rebake.connection import EnvironmentConnection
+from rebake import config, tags
 from rebake.exceptions import ImageError, ToolFailedError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.revocation import ReleaseStage
-from rebake.rendered import as_bool, as_text
-from rebake.tooling import Access, ToolStage, reachable, run_tag, workspace_key
-from rebake.workspace import Workspace, workspace
+from rebake.image import artifact, recipe
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.rendered import as_bool, as_text
+from rebake.stages.tooling import Access, ToolStage, reachable, run_tag, workspace_key
+from rebake.tools import packer
+from rebake.tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from rebake.estate.inventory import Image
-    from rebake.recipe import Recipe
+    from rebake.image.recipe import Recipe
 
 NOTES: Final = "packer"
 """Key in the task's state store, which outlives a killed try, of what Packer said that it made."""

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake import config, rollback, tags, turn
-from rebake.connection import EnvironmentConnection
+from rebake import config, tags
+from rebake.aws_errors import persist
 from rebake.exceptions import ImageError
-from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import ReleaseStage
-from rebake.refresh import leaves_the_group
-from rebake.tooling import reachable
-from rebake.turn import Kind
+from rebake.release import lease, rollback
+from rebake.release.lease import Kind
+from rebake.rollout.refresh import leaves_the_group
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,7 +46,7 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
 
     Args:
         service: name of the service (templated).
-        release: id, version or image of the release; empty for the one before, see `rebake.rollback` (templated).
+        release: id, version or image of the release; empty for the one before, see `rebake.release.rollback` (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -101,7 +102,7 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
 
     def _deployment(self) -> str:
         """Return the deployment that has the service's turn; empty if there is none."""
-        now = turn.read(self.hook.s3, self.environment.bucket, self.service)
+        now = lease.read(self.hook.s3, self.environment.bucket, self.service)
         is_deploying = now is not None and now.kind is Kind.DEPLOY and now.is_open(datetime.now(UTC))
         return now.holder if now is not None and is_deploying else ""
 

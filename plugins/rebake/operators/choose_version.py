@@ -10,14 +10,16 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
-from rebake import config, release, turn
-from rebake.connection import EnvironmentConnection
-from rebake.estate import follow
+from rebake import config
+from rebake.estate import dependents
 from rebake.hooks.registry import CURRENT, RegistryHook
 from rebake.hooks.releases import ReleasesHook
-from rebake.recipe import base_name
-from rebake.tooling import reachable
-from rebake.triggers.turn import until_over
+from rebake.image.recipe import base_name
+from rebake.release import lease
+from rebake.release import record as release
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
+from rebake.triggers.lease import until_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +58,12 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         """
         service = config.load_service(self.service, self.environment)
         with reachable(self.hook):
-            other = turn.read(self.hook.s3, self.environment.bucket, self.service)
+            other = lease.read(self.hook.s3, self.environment.bucket, self.service)
             if other and other.is_open(datetime.now(UTC)):
                 self.log.info("%s is changing %s: waiting for its end", other.holder, self.service)
                 self.defer(**until_over(other, self.service, self.environment, self.connection))
             now, newest = look(self.hook, service, self.environment, self.connection)
-        stay = follow.reason_to_stay(service, now, newest)
+        stay = dependents.reason_to_stay(service, now, newest)
         if now is None or stay:
             context["ti"].xcom_push(key=WORD, value=stay)
             raise AirflowSkipException(stay)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.connection import EnvironmentConnection
+from rebake.hooks.lease import TurnStage
 from rebake.hooks.registry import CANDIDATE, RegistryHook
 from rebake.hooks.revocation import ReleaseStage
-from rebake.hooks.turns import TurnStage
-from rebake.tooling import reachable
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake import base_record, config, sbom, tags
-from rebake.base_record import BaseRecord
-from rebake.connection import EnvironmentConnection
+from rebake import config, tags
+from rebake.base import base_record, sbom
+from rebake.base.base_record import BaseRecord
+from rebake.base.inspection import decode
 from rebake.hooks.bases import BasesHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.registry import CURRENT, RegistryHook
-from rebake.inspection import decode
-from rebake.recipe import base_name
-from rebake.tooling import reachable, run_tag
+from rebake.image.recipe import base_name
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable, run_tag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

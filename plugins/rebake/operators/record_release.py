@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake import release, tags
-from rebake.connection import EnvironmentConnection
+from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
+from rebake.hooks.lease import TurnStage
 from rebake.hooks.registry import RegistryHook, moved, service_name
 from rebake.hooks.releases import ReleasesHook
-from rebake.hooks.turns import TurnStage
-from rebake.refresh import leaves_the_group
-from rebake.run_facts import described, text
-from rebake.tooling import reachable
-from rebake.turn import Kind
+from rebake.release import record as release
+from rebake.release.lease import Kind
+from rebake.rollout.refresh import leaves_the_group
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.run_facts import described, text
+from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +31,7 @@ class RecordReleaseOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Re
 
     The record comes first and the pointers last: `current` never points at a release without a record. A retry
     finds its own record and finishes what is left; nothing moves twice. The arguments are the record's fields,
-    see `release.schema.json`.
+    see `record.schema.json`.
 
     Args:
         service: name of the service (templated).

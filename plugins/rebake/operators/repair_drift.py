@@ -11,24 +11,25 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from rebake import config, tags, turn
-from rebake.connection import EnvironmentConnection
-from rebake.estate import plan, posture
-from rebake.estate.finding import Finding, Kind
-from rebake.faults import persist
+from rebake import config, tags
+from rebake.aws_errors import persist
+from rebake.estate.drift import posture, terraform_plan
+from rebake.estate.drift.finding import Finding, Kind
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
+from rebake.hooks.lease import TurnsHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import CURRENT, RegistryHook, service_name
-from rebake.hooks.turns import TurnsHook
 from rebake.operators.report_drift import OUTCOME
 from rebake.operators.terraform_apply import RETURNED, FleetStage
-from rebake.refresh import Version
-from rebake.rollout import Rollout
-from rebake.tooling import reachable, run_tag
-from rebake.waiting import RolloutWait
+from rebake.release import lease
+from rebake.rollout.refresh import Version
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.rollout import Rollout
+from rebake.stages.tooling import reachable, run_tag
+from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -131,9 +132,9 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
 
     def _take_turn(self, context: Context) -> None:
         rollout = config.load_service(self.service, self.environment).rollout
-        span = timedelta(seconds=rollout.timeout) + turn.SLACK
+        span = timedelta(seconds=rollout.timeout) + lease.SLACK
         bucket = self.environment.bucket
-        taken = turn.take_if_free(self.turns.s3, bucket, self.service, run_tag(context), span)
+        taken = lease.take_if_free(self.turns.s3, bucket, self.service, run_tag(context), span)
         if taken is None:
             raise AirflowSkipException(f"another run is changing {self.service}; the next look tells what is left")
 
@@ -157,7 +158,7 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         expected = {one.seen for one in found if one.kind is Kind.INFRASTRUCTURE}
 
         def review(planned: Mapping[str, Any]) -> None:
-            others = [one for one in plan.findings(self.service, planned) if one.seen not in expected]
+            others = [one for one in terraform_plan.findings(self.service, planned) if one.seen not in expected]
             if others:
                 raise AirflowSkipException(
                     f"the plan would change more than may be repaired: {', '.join(one.id for one in others)}"
@@ -209,4 +210,4 @@ class GiveTurnBackOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
             CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
-            return turn.give_back(self.hook.s3, self.environment.bucket, self.service, run_tag(context))
+            return lease.give_back(self.hook.s3, self.environment.bucket, self.service, run_tag(context))

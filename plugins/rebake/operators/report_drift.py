@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.connection import EnvironmentConnection
-from rebake.estate import drift_report
-from rebake.estate.drift_report import known
-from rebake.estate.finding import Change, Finding, Kind, Unseen
+from rebake.estate.drift import report as drift_report
+from rebake.estate.drift.finding import Change, Finding, Kind, Unseen
+from rebake.estate.drift.report import known
 from rebake.estate.report import DRIFT, Report
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.reports import ReportsHook
-from rebake.operators.look_for_drift import FINDINGS, GROUPS, UNSEEN
-from rebake.tooling import reachable
+from rebake.operators.scan_drift import FINDINGS, GROUPS, UNSEEN
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,16 +11,16 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import config
-from rebake.connection import EnvironmentConnection
-from rebake.dag_defaults import ERROR
-from rebake.estate.follow import STAGES, Course, Stage, course
+from rebake.estate.dependents import STAGES, Course, Stage, course
 from rebake.estate.report import REBAKE, Report, Table
 from rebake.exceptions import ConfigError
 from rebake.hooks.reports import ReportsHook
 from rebake.operators.choose_version import WORD
-from rebake.operators.find_followers import FAMILIES, LEFT_OUT
-from rebake.run_facts import task_states
-from rebake.tooling import reachable, run_tag
+from rebake.operators.find_dependents import FAMILIES, LEFT_OUT
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.dag_defaults import ERROR
+from rebake.stages.run_facts import task_states
+from rebake.stages.tooling import reachable, run_tag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

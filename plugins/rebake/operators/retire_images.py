@@ -12,21 +12,21 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, tags
-from rebake.connection import EnvironmentConnection
-from rebake.estate import protection, retire
 from rebake.estate.outdated import promotions
-from rebake.estate.protection import Situation
-from rebake.estate.pruning import prunings
-from rebake.estate.retire import Decision, Plan, Step
-from rebake.estate.retire_report import Outcome, Result, of_image, of_snapshot, of_version, report
+from rebake.estate.retirement import protection, retire
+from rebake.estate.retirement.protection import Situation
+from rebake.estate.retirement.pruning import prunings
+from rebake.estate.retirement.report import Outcome, Result, of_image, of_snapshot, of_version, report
+from rebake.estate.retirement.retire import Decision, Plan, Step
 from rebake.exceptions import ConfigError, EstateError
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.registry import RegistryHook, service_name
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.reports import ReportsHook
 from rebake.hooks.retirement import RetirementHook
-from rebake.recipe import base_name
-from rebake.tooling import reachable
+from rebake.image.recipe import base_name
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,7 +40,7 @@ _ANSWERS: Final = {"true": True, "false": False}
 
 
 class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook]):
-    """Deprecate, disable and deregister what `rebake.estate.retire` finds due; return the report's object key.
+    """Deprecate, disable and deregister what is due (`rebake.estate.retirement.retire`); return the report's key.
 
     Safe to repeat: each try looks at everything anew, and a step that was taken is not due again.
 

@@ -10,14 +10,14 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import tags
-from rebake.connection import EnvironmentConnection
 from rebake.estate import revocation
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.registry import CURRENT
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
-from rebake.rendered import as_bool
-from rebake.tooling import reachable
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.rendered import as_bool
+from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -10,8 +10,8 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
+from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
-from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
@@ -19,10 +19,10 @@ from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import CURRENT, RegistryHook, service_name
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.terraform_apply import RETURNED, FleetStage
-from rebake.refresh import Reason, Version, active_refresh, wanted_version
-from rebake.rollout import Rollout
-from rebake.tooling import reachable
-from rebake.waiting import RolloutWait
+from rebake.rollout.refresh import Reason, Version, active_refresh, wanted_version
+from rebake.stages.rollout import Rollout
+from rebake.stages.tooling import reachable
+from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

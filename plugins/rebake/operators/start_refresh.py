@@ -10,17 +10,17 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
-from rebake.connection import EnvironmentConnection
+from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
-from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
+from rebake.hooks.lease import TurnStage
 from rebake.hooks.revocation import ReleaseStage
-from rebake.hooks.turns import TurnStage
-from rebake.refresh import Reason, Version, active_refresh
-from rebake.rollout import Rollout
-from rebake.tooling import reachable
-from rebake.waiting import RolloutWait
+from rebake.rollout.refresh import Reason, Version, active_refresh
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.rollout import Rollout
+from rebake.stages.tooling import reachable
+from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

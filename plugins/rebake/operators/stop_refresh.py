@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
-from rebake.faults import persist
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.operators.take_turn import TakeTurnOperator
-from rebake.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
-from rebake.turn import Kind
-from rebake.waiting import RolloutWait
+from rebake.operators.acquire_lease import TakeTurnOperator
+from rebake.release.lease import Kind
+from rebake.rollout.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
+from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

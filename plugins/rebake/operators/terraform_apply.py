@@ -12,14 +12,15 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from botocore.exceptions import ClientError
 
-from rebake import config, terraform
-from rebake.connection import EnvironmentConnection
+from rebake import config
+from rebake.aws_errors import error_code
 from rebake.exceptions import ConfigError, ToolFailedError
-from rebake.faults import error_code
+from rebake.hooks.lease import TurnStage
 from rebake.hooks.network import NetworkHook
-from rebake.hooks.turns import TurnStage
-from rebake.tooling import Access, ToolStage, reachable, workspace_key
-from rebake.workspace import workspace
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import Access, ToolStage, reachable, workspace_key
+from rebake.tools import terraform
+from rebake.tools.workspace import workspace
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -14,11 +14,11 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import TaskGroup, XComArg
 
 from rebake import config
-from rebake.connection import EnvironmentConnection
 from rebake.exceptions import ConfigError, ProbeFailedError
 from rebake.hooks.instance import USABLE_STATES, InstanceHook
-from rebake.probe import Check, checks_of
-from rebake.tooling import reachable, run_tag
+from rebake.image.probe import Check, checks_of
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable, run_tag
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
 
 if TYPE_CHECKING:

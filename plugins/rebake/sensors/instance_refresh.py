@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.connection import EnvironmentConnection
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.waiting import RolloutWait
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,7 +27,7 @@ class InstanceRefreshSensor(RolloutWait, EnvironmentConnection, AwsBaseSensor[Au
     them is rolled back by AWS at our request, and its end is waited for before the task fails. Without a refresh,
     as after the first deployment, only the fleet's health is waited for.
 
-    On failure the XCom `failure` holds `reason`, a `rebake.refresh.Reason`, `status` and `message`.
+    On failure the XCom `failure` holds `reason`, a `rebake.rollout.refresh.Reason`, `status` and `message`.
 
     Args:
         service: name of the service (templated).

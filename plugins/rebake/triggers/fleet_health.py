@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 
 from airflow.triggers.base import TriggerEvent
 
-from rebake.faults import is_transient
+from rebake.aws_errors import is_transient
 from rebake.hooks.autoscaling import AutoScalingHook, TargetHealthHook, describe_group, describe_target_health
-from rebake.refresh import Fleet, Reason
+from rebake.rollout.refresh import Fleet, Reason
 from rebake.triggers.base import DeadlineTrigger
 
 PROGRESS_LINES: Final = 200

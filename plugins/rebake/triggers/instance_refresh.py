@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from airflow.triggers.base import TriggerEvent
 
-from rebake import turn
-from rebake.faults import error_code
-from rebake.health_watch import HealthWatch, sightings
+from rebake.aws_errors import error_code
 from rebake.hooks.autoscaling import (
     AlarmsHook,
     AutoScalingHook,
@@ -26,8 +24,10 @@ from rebake.hooks.autoscaling import (
     end_refresh,
 )
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.turns import TurnsHook
-from rebake.refresh import (
+from rebake.hooks.lease import TurnsHook
+from rebake.release import lease
+from rebake.rollout.health_watch import HealthWatch, sightings
+from rebake.rollout.refresh import (
     ACTIVE_STATES,
     BACKWARD_STATES,
     REASON_OF_STATE,
@@ -256,8 +256,8 @@ class InstanceRefreshTrigger(FleetTrigger):
         if not self.service or (time.monotonic() - self._turn_seen < TURN_EVERY and not at_once):
             return ""
         self._turn_seen = time.monotonic()
-        answered, other = await self.survive(turn.taken_by_another(self._s3, self.bucket, self.service, self.turn_of))
-        return str(turn.superseded(other)) if answered and other else ""
+        answered, other = await self.survive(lease.taken_by_another(self._s3, self.bucket, self.service, self.turn_of))
+        return str(lease.superseded(other)) if answered and other else ""
 
     async def _describe(self) -> dict[str, Any] | None:
         try:

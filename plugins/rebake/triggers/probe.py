@@ -14,9 +14,9 @@ from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.triggers.base import TriggerEvent
 from botocore.exceptions import ClientError
 
-from rebake.faults import error_code, is_transient
+from rebake.aws_errors import error_code, is_transient
 from rebake.hooks.instance import GONE_STATES, InstanceHook
-from rebake.probe import Answer, Check, Outcome, Report, ask_http, excerpt, explain, run_checks
+from rebake.image.probe import Answer, Check, Outcome, Report, ask_http, excerpt, explain, run_checks
 from rebake.triggers.base import DeadlineTrigger
 
 _COMMAND_ENDS: Final = ("Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated")
@@ -34,7 +34,7 @@ class ProbeTrigger(DeadlineTrigger):
     Args:
         instance_id: the temporary instance.
         port: where the application listens, for HTTP checks.
-        checks: the checks as plain data, see `rebake.probe.Check`.
+        checks: the checks as plain data, see `rebake.image.probe.Check`.
         least: seconds that the checks have, however late they begin: that the triggerer was away until the
             deadline, or nearly, says nothing of the image.
         **kwargs: those of `DeadlineTrigger`.

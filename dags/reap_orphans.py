@@ -1,0 +1,55 @@
+"""Reap leftovers: remove what bakes and tests that were killed have left behind.
+
+Bakes and tests clean up after themselves, and a retry after a killed try. This is for what nobody comes back to:
+builders and probes, their volumes, key pairs and security groups, unfinished images, snapshots of builders. Only what
+is ours, older than `policy.leftovers.older_than_minutes` and unused goes;
+[docs/orphans.md](../docs/orphans.md) has every rule.
+
+| task | what it does | when it fails |
+| --- | --- | --- |
+| `reap_leftovers` | ends instances, waits for that deferred, removes the rest, reports | clear the task |
+
+Each run writes a report, which `make report KIND=leftovers` prints. Old locks on Terraform's states are reported too,
+and never removed. The task fails at its end when AWS refused to remove something; the rest is removed by then.
+
+## When this DAG runs
+
+At 41 minutes past every hour, and by hand. It is paused when Airflow sees it for the first time, and unpausing it does
+not run the hour that has begun: its first run by itself is the next one.
+
+## Race conditions
+
+One run at a time (`max_active_runs=1`). Bakes and tests go on meanwhile: what is younger than the policy's age, or in
+use by an instance, stays, and everything is looked at again immediately before it is removed. A bake that takes longer
+than that age loses its builder: set the age above the longest bake. The task may be cleared and run again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from rebake.operators.reap_orphans import ReapLeftoversOperator
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE
+
+HOURLY: Final = CronTriggerTimetable(
+    "41 * * * *",
+    timezone="UTC",
+    # Together with no start_date, this keeps a fresh install from running the hour that has begun.
+    run_immediately=timedelta(minutes=1),
+)
+
+with DAG(
+    dag_id="reap_leftovers",
+    description="Remove what bakes and tests have left behind, every hour",
+    doc_md=__doc__,
+    schedule=HOURLY,
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=True,
+    tags=[TAG_ESTATE],
+    default_args=DEFAULT_ARGS,
+) as dag:
+    ReapLeftoversOperator(task_id="reap_leftovers")

@@ -1,0 +1,25 @@
+"""Services, base families and environments are data: one YAML file each, validated here."""
+
+from rebake.config.bases import Base, base_names, load_base
+from rebake.config.environments import Environment, Network, load_environment
+from rebake.config.probe import HttpCheck, Probe
+from rebake.config.rollout import Rollout
+from rebake.config.services import Fleet, HealthCheck, Service, load_service, read_service, service_names
+
+__all__ = [
+    "Base",
+    "Environment",
+    "Fleet",
+    "HealthCheck",
+    "HttpCheck",
+    "Network",
+    "Probe",
+    "Rollout",
+    "Service",
+    "base_names",
+    "load_base",
+    "load_environment",
+    "load_service",
+    "read_service",
+    "service_names",
+]

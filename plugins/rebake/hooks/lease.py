@@ -1,0 +1,65 @@
+"""A service's turn in S3, and the check that every stage makes before it changes what the service runs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.sdk.exceptions import AirflowSkipException
+
+from rebake.exceptions import SupersededError
+from rebake.release import lease
+from rebake.stages.tooling import run_tag
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from mypy_boto3_s3 import S3Client
+
+    from rebake.config import Environment
+
+
+class TurnsHook(AwsBaseHook):
+    """Thin wrapper around `boto3.client("s3")`, for `rebake.release.lease`; triggers use its asynchronous client."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "s3"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def s3(self) -> S3Client:
+        """The typed client."""
+        client: S3Client = self.conn
+        return client
+
+    def check(self, bucket: str, service: str, run: str) -> None:
+        """Make sure that the run still has the service's turn.
+
+        Raises:
+            SupersededError: another run has, or had, it.
+        """
+        lease.check(self.s3, bucket, service, run)
+
+
+class TurnStage:
+    """Mixin of a stage that changes what a service runs, beside `EnvironmentConnection`."""
+
+    environment: Environment
+    connection: dict[str, Any]
+    log: Any
+
+    @cached_property
+    def turns(self) -> TurnsHook:
+        """The turns' hook, with the environment's connection."""
+        return TurnsHook(**self.connection)
+
+    def check_turn(self, service: str, context: Context) -> None:
+        """Make sure that the run still has the turn; call this before each effect.
+
+        Raises:
+            AirflowSkipException: it has not: the run is superseded, which is no failure.
+        """
+        try:
+            self.turns.check(self.environment.bucket, service, run_tag(context))
+        except SupersededError as error:
+            raise AirflowSkipException(str(error)) from error

@@ -1,0 +1,133 @@
+"""The task `deploy` of a rebake: the service's own DAG rolls the new image out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.providers.standard.triggers.external_task import DagStateTrigger
+from airflow.sdk.exceptions import AirflowSkipException
+
+from rebake import config
+from rebake.estate import dependents
+from rebake.exceptions import DeploymentFailedError
+from rebake.hooks.releases import ReleasesHook
+from rebake.operators.choose_version import WORD, look
+from rebake.release import record as release
+from rebake.stages.connection import EnvironmentConnection
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class DeployFollowerOperator(EnvironmentConnection, TriggerDagRunOperator):
+    """Start a run of `deploy_<service>` and wait for it, deferred; return the id of its release.
+
+    The run replaces the release that was looked at and no other, so that it cannot undo what somebody has deployed
+    or rolled back meanwhile. Its name comes from the run of this task: a retry finds it, and starts no second one.
+
+    Args:
+        service: name of the service (templated).
+        version: the version to deploy (templated).
+        commit: commit of its artifact (templated).
+        build_id: build of its artifact (templated).
+        replaces: id of the release that it runs (templated).
+        base_ami: the base that it moves to (templated).
+        **kwargs: those of `BaseOperator`.
+    """
+
+    template_fields: Sequence[str] = ("service", "version", "commit", "build_id", "replaces", "base_ami")
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        version: str,
+        commit: str,
+        build_id: str,
+        replaces: str,
+        base_ami: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            trigger_dag_id="",  # known once the service is
+            logical_date=None,
+            wait_for_completion=True,
+            deferrable=True,
+            # A run of a paused DAG would wait in the queue, and this task with it, without a word.
+            fail_when_dag_is_paused=True,
+            openlineage_inject_parent_info=False,
+            **kwargs,
+        )
+        self.service = service
+        self.version = version
+        self.commit = commit
+        self.build_id = build_id
+        self.replaces = replaces
+        self.base_ami = base_ami
+
+    def execute(self, context: Context) -> None:
+        """Start the run, or find the one that an earlier try has started, and defer.
+
+        Raises:
+            ConfigError: the service's file is wrong.
+            AirflowSkipException: the service's file asks for a bake alone.
+        """
+        if config.load_service(self.service, self.environment).on_new_base != dependents.DEPLOY:
+            raise AirflowSkipException(f"{self.service} waits for its next deployment: it has on_new_base: bake")
+        ti: Any = context["ti"]
+        self.trigger_dag_id = f"deploy_{self.service}"
+        self.trigger_run_id = f"rebake__{ti.run_id}"
+        self.poke_interval = max(1, round(self.environment.poll_seconds))
+        asked_by = f"new base {self.base_ami}"
+        conf = {
+            "version": self.version,
+            "commit": self.commit,
+            "build_id": self.build_id,
+            "replaces": self.replaces,
+            "requested_by": asked_by,
+        }
+        self.conf = {name: value for name, value in conf.items() if value}
+        if ti.get_dr_count(dag_id=self.trigger_dag_id, run_ids=[self.trigger_run_id]):
+            self.log.info("found run %s of %s, which an earlier try started", self.trigger_run_id, self.trigger_dag_id)
+            self.defer(
+                trigger=DagStateTrigger(
+                    dag_id=self.trigger_dag_id,
+                    states=[*self.allowed_states, *self.failed_states],
+                    run_ids=[self.trigger_run_id],
+                    poll_interval=self.poke_interval,
+                ),
+                method_name="execute_complete",
+            )
+        super().execute(context)
+
+    def execute_complete(self, context: Context, event: tuple[str, dict[str, Any]]) -> str:
+        """Return the id of the release.
+
+        Raises:
+            DeploymentFailedError: the run failed, or was superseded by one that is on an old base too.
+            AirflowSkipException: another run has brought the service to the newest base.
+        """
+        _, data = event
+        (run_id,) = data["run_ids"]
+        dag_id = f"deploy_{self.service}"
+        if data[run_id] == "failed":
+            raise DeploymentFailedError(f"run {run_id} of {dag_id} failed: its log and its release record say why")
+        ti: Any = context["ti"]
+        pulled = {"dag_id": dag_id, "run_id": run_id, "map_indexes": -1}
+        if ti.xcom_pull(task_ids="conclude", **pulled) == release.SUCCESSFUL:
+            return str(ti.xcom_pull(task_ids="record_release", **pulled))
+        return self._superseded(context, run_id)
+
+    def _superseded(self, context: Context, run_id: str) -> str:
+        service = config.load_service(self.service, self.environment)
+        hook = ReleasesHook(**self.connection)
+        stay = dependents.reason_to_stay(service, *look(hook, service, self.environment, self.connection))
+        if not stay:
+            raise DeploymentFailedError(
+                f"run {run_id} of deploy_{self.service} was superseded by a later one, which is on an old base too: "
+                f"trigger rebake_on_new_base with base={service.base} again"
+            )
+        context["ti"].xcom_push(key=WORD, value=stay)
+        raise AirflowSkipException(f"superseded: {stay}")

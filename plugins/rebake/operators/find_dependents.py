@@ -1,0 +1,74 @@
+"""The task `find_followers`: which services bake on a base that was just promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+
+from rebake import config
+from rebake.estate import dependents
+from rebake.exceptions import ConfigError
+from rebake.image.recipe import base_asset_uri
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+FAMILIES: Final = "families"
+"""XCom key of the base families that the run is about."""
+LEFT_OUT: Final = "left_out"
+"""XCom key of the services that nothing is done for, each as a `dependents.Course`."""
+
+
+class FindFollowersOperator(BaseOperator):
+    """Return the names of the services that follow; AWS is not asked.
+
+    Args:
+        base: the family to look at in a run by hand; empty for all of them (templated).
+        **kwargs: those of `BaseOperator`.
+    """
+
+    template_fields: Sequence[str] = ("base",)
+
+    def __init__(self, *, base: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.base = base
+
+    def execute(self, context: Context) -> list[str]:
+        """Return the services, by name, whose family is among those of the events, or of the run's parameter.
+
+        Raises:
+            ConfigError: the environment's file is wrong.
+        """
+        families = self._families(context)
+        services = dict(_services())
+        for name, service in services.items():
+            if isinstance(service, ConfigError):
+                self.log.warning("%s cannot follow any base: %s", name, service)
+        names = dependents.followers(services, families)
+        context["ti"].xcom_push(key=FAMILIES, value=families)
+        context["ti"].xcom_push(key=LEFT_OUT, value=[asdict(one) for one in dependents.left_out(services, families)])
+        self.log.info("%s: followed by %s", ", ".join(families) or "no family", ", ".join(names) or "no service")
+        return names
+
+    def _families(self, context: Context) -> list[str]:
+        """Return the families whose assets started the run; of several events of one, the newest counts anyway."""
+        known = config.base_names()
+        events: Any = context.get("triggering_asset_events") or {}
+        promoted = {asset.uri: told[-1].extra.get("ami_id") for asset, told in events.items() if hasattr(asset, "uri")}
+        for uri, ami_id in promoted.items():
+            self.log.info("%s was promoted for %s", ami_id, uri)
+        if promoted:
+            return [family for family in known if base_asset_uri(family) in promoted]
+        return [self.base] if self.base else known
+
+
+def _services() -> Any:
+    environment = config.load_environment()
+    for name in config.service_names():
+        try:
+            yield name, config.load_service(name, environment)
+        except ConfigError as error:
+            yield name, error

@@ -1,0 +1,146 @@
+"""The stage `reap_leftovers`: remove what bakes and tests have left behind, and say what that was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rebake.estate import orphans
+from rebake.estate.orphans import Kind, Outcome, Result, Temporary
+from rebake.exceptions import EstateError
+from rebake.hooks.orphans import LeftoversHook, LocksHook
+from rebake.hooks.reports import ReportsHook
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
+from rebake.triggers.probe import InstancesTerminatedTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+TERMINATION_TIMEOUT: Final = 900
+"""Seconds that instances may take to terminate; what they use then stays until the next run."""
+
+
+class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook]):
+    """Remove the environment's leftovers, see `rebake.estate.orphans`; return the report's object key.
+
+    Instances first; once they are terminated, which is waited for without a worker slot, what they used. Each thing is
+    looked at again immediately before it is removed. Safe to repeat.
+
+    Args:
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = LeftoversHook
+    template_fields: Sequence[str] = aws_template_fields()
+
+    def execute(self, context: Context) -> str:
+        """Return the object key of the report; by deferring, where an instance was terminated.
+
+        Raises:
+            EstateError: AWS refused to remove something; everything else was removed.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        with reachable(self.hook):
+            results = self._reap(Kind.INSTANCE)
+        ended = [one.thing.id for one in results if one.outcome is Outcome.REMOVED]
+        if ended:
+            self.log.info("terminating %s", ", ".join(ended))
+            poll_seconds = self.environment.poll_seconds
+            attempts = max(1, int(TERMINATION_TIMEOUT / poll_seconds))
+            self.defer(
+                trigger=InstancesTerminatedTrigger(
+                    instance_ids=ended, waiter_delay=poll_seconds, waiter_max_attempts=attempts, **self.connection
+                ),
+                method_name="go_on",
+                kwargs={"told": [_dump(one) for one in results]},
+                timeout=timedelta(seconds=TERMINATION_TIMEOUT + 60),
+            )
+        return self._finish(results)
+
+    def go_on(self, context: Context, event: dict[str, Any], told: list[dict[str, Any]]) -> str:
+        """Remove what the instances used.
+
+        Raises:
+            EstateError: AWS refused to remove something; everything else was removed.
+        """
+        if event["status"] != "success":
+            self.log.warning("not every instance is terminated yet, the next run goes on: %s", event["message"])
+        return self._finish([_load(one) for one in told])
+
+    def _finish(self, results: list[Result]) -> str:
+        for kind in Kind:
+            if kind is not Kind.INSTANCE:
+                results += self._reap(kind)
+        environment, now, older_than = self.environment, datetime.now(UTC), self._older_than
+        locks = LocksHook(**self.connection).find(environment.bucket, environment.name)
+        report = orphans.report(
+            results,
+            orphans.stale(locks, now=now, older_than=older_than),
+            environment=environment.name,
+            region=environment.region,
+            now=now,
+            dry_run=environment.policy.leftovers.dry_run,
+            older_than=older_than,
+        )
+        key = ReportsHook(**self.connection).write(environment.bucket, report)
+        self.log.info("%s\n\nwrote s3://%s/%s", report.to_text(), environment.bucket, key)
+        failed = [one for one in results if one.outcome is Outcome.FAILED]
+        if failed:
+            raise EstateError(
+                f"AWS refused to remove {len(failed)} leftovers, the first: {failed[0].thing.id}: {failed[0].why}"
+            )
+        return key
+
+    @property
+    def _older_than(self) -> timedelta:
+        return timedelta(minutes=self.environment.policy.leftovers.older_than_minutes)
+
+    def _reap(self, kind: Kind) -> list[Result]:
+        ours = (one for one in self.hook.find(kind) if orphans.is_ours(one, self.environment.name))
+        return [self._judge(one) for one in ours]
+
+    def _judge(self, thing: Temporary) -> Result:
+        dry_run = self.environment.policy.leftovers.dry_run
+        try:
+            why = self._reason_to_stay(thing) or ("" if dry_run else self._remove(thing))
+        except (ClientError, BotoCoreError) as error:
+            return Result(thing, Outcome.FAILED, str(error))
+        if why:
+            return Result(thing, Outcome.KEPT, why)
+        return Result(thing, Outcome.DRY if dry_run else Outcome.REMOVED, "")
+
+    def _remove(self, thing: Temporary) -> str:
+        """Look at a thing again and remove it; return why it stays, if it does."""
+        again = self.hook.look(thing)
+        if again is None or not orphans.is_ours(again, self.environment.name):
+            return "gone, or taken into use, since it was found"
+        why = self._reason_to_stay(again)
+        if not why:
+            self.hook.remove(again)
+        return why
+
+    def _reason_to_stay(self, thing: Temporary) -> str:
+        return orphans.reason_to_stay(thing, now=datetime.now(UTC), older_than=self._older_than)
+
+
+def _dump(result: Result) -> dict[str, Any]:
+    """Return a result as plain data, which outlives the wait."""
+    thing = asdict(result.thing) | {"made": result.thing.made.isoformat() if result.thing.made else None}
+    return {"thing": thing, "outcome": str(result.outcome), "why": result.why}
+
+
+def _load(told: dict[str, Any]) -> Result:
+    thing = dict(told["thing"])
+    made = datetime.fromisoformat(thing["made"]) if thing["made"] else None
+    return Result(
+        Temporary(**{**thing, "kind": Kind(thing["kind"]), "made": made, "users": tuple(thing["users"])}),
+        Outcome(told["outcome"]),
+        told["why"],
+    )

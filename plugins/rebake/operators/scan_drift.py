@@ -1,0 +1,172 @@
+"""The stages of `detect_drift` that look: by the AWS API at everything, and by Terraform at each fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from botocore.exceptions import ClientError
+
+from rebake import config
+from rebake.aws_errors import persist
+from rebake.estate.drift import drift, terraform_plan
+from rebake.estate.drift.drift import Deployed, Services
+from rebake.estate.drift.finding import Finding, Kind, Unseen
+from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.hooks.drift import view
+from rebake.hooks.lease import TurnsHook
+from rebake.hooks.network import NetworkHook
+from rebake.operators.terraform_apply import FleetStage, FleetTool
+from rebake.release import lease
+from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.tooling import reachable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+FINDINGS: Final = "findings"
+UNSEEN: Final = "unseen"
+GROUPS: Final = "groups"
+"""XCom keys: what was found, what could not be looked at, and the group name of each service."""
+
+_CLOCKS: Final = timedelta(seconds=5)
+"""By how much the clocks of two workers may differ."""
+
+
+def read_services(environment: config.Environment) -> Services:
+    """Return every service file: what it declares, or what is wrong with it."""
+    valid, broken = {}, {}
+    for name in config.service_names():
+        try:
+            valid[name] = config.load_service(name, environment)
+        except ConfigError as error:
+            broken[name] = str(error)
+    return Services(valid, broken)
+
+
+class LookAtEstateOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
+    """Compare what the AWS API tells with the registry and the service files; return the fleets to plan, in lanes.
+
+    Nothing is changed. Each lane is a list of fleets that one task plans one after the other. Further XCom keys:
+    `findings`, `unseen`, and `groups`, the Auto Scaling group of each service.
+    """
+
+    aws_hook_class = TurnsHook
+
+    def execute(self, context: Context) -> list[list[dict[str, str]]]:
+        """Return the lanes; none where nothing is deployed.
+
+        Raises:
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        services = read_services(self.environment)
+        began = datetime.now(UTC)
+        policy = self.environment.policy
+        with reachable(self.hook):
+            seen = persist(lambda: view(self.connection, {one.base for one in services.valid.values()}))
+            options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
+            look = drift.look(seen, services, busy={}, **options)
+            # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
+            doubted = {one.service for one in look.findings if one.kind is Kind.IMAGE}
+            busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
+            look = drift.look(seen, services, busy=busy, **options)
+        ti = context["ti"]
+        ti.xcom_push(key=FINDINGS, value=[one.dump() for one in look.findings])
+        ti.xcom_push(key=UNSEEN, value=[asdict(one) for one in look.unseen])
+        ours = drift.fleets(seen.estate, self.environment.name)
+        ti.xcom_push(key=GROUPS, value={name: fleet.group_name for name, fleet in ours.items()})
+        self.log.info(
+            "%d fleets, %d instances, %d images: %d findings without Terraform",
+            *(len(ours), len(seen.estate.instances), len(seen.estate.images), len(look.findings)),
+        )
+        lanes = policy.drift.concurrent_plans
+        parts = [[asdict(one) for one in look.deployed[lane::lanes]] for lane in range(lanes)]
+        return [part for part in parts if part]
+
+    def _busy(self, service: str, began: datetime) -> str:
+        return changed_by(self.hook, self.environment.bucket, service, began)
+
+
+class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
+    """Plan each fleet of a lane with the image of its current release, and return what the plans would change.
+
+    Nothing is changed, and the state is not locked. A fleet that a run is changing, or has changed meanwhile, is left
+    out. One whose plan fails is a finding itself, and the others are planned all the same.
+
+    Args:
+        fleets: the lane, of `LookAtEstateOperator` (templated).
+        **kwargs: those of `AwsBaseOperator`.
+    """
+
+    aws_hook_class = NetworkHook
+    template_fields: Sequence[str] = aws_template_fields("fleets")
+
+    def __init__(self, *, fleets: list[dict[str, str]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fleets = fleets
+
+    def execute(self, context: Context) -> dict[str, list[dict[str, Any]]]:
+        """Return `findings` and `unseen` of the lane.
+
+        Raises:
+            ToolMissingError: Terraform is not on this worker.
+            CloudUnreachableError: the AWS API does not answer.
+        """
+        found: list[Finding] = []
+        unseen: list[Unseen] = []
+        with self.fleet_tool(context) as tool:
+            for fleet in (Deployed(**one) for one in self.fleets):
+                began = datetime.now(UTC)
+                why = self._busy(fleet.service, began)
+                planned = [] if why else self._plan(tool, fleet)
+                # What a deployment changed while Terraform looked is no drift.
+                why = why or (self._busy(fleet.service, began) if planned else "")
+                if why:
+                    unseen.append(Unseen(fleet.service, Kind.INFRASTRUCTURE, f"{drift.ROLLING}: {why}"))
+                else:
+                    found += planned
+                self.log.info("%s: %s", fleet.service, why or f"{len(planned)} differences")
+        return {FINDINGS: [one.dump() for one in found], UNSEEN: [asdict(one) for one in unseen]}
+
+    def _busy(self, service: str, began: datetime) -> str:
+        with reachable(self.turns):
+            return changed_by(self.turns, self.environment.bucket, service, began)
+
+    def _plan(self, tool: FleetTool, fleet: Deployed) -> list[Finding]:
+        try:
+            service = config.load_service(fleet.service, self.environment)
+            files = tool.files(service, ami_id=fleet.ami_id, version=fleet.version)
+            return terraform_plan.findings(fleet.service, tool.runner.plan(*files))
+        except (ConfigError, ToolFailedError) as error:
+            self.log.warning("%s cannot be planned: %s", fleet.service, error)
+            state = f"terraform/{fleet.service}-{self.environment.name}.tfstate"
+            return [
+                Finding(
+                    Kind.INFRASTRUCTURE, "plan-failed", fleet.service, state, found=str(error)[: terraform_plan.LONGEST]
+                )
+            ]
+
+
+def changed_by(hook: TurnsHook, bucket: str, service: str, since: datetime) -> str:
+    """Return which run is changing a service, or has since then; empty if none.
+
+    Args:
+        hook: whose client is used.
+        bucket: the environment's.
+        service: the service.
+        since: UTC.
+    """
+    try:
+        last = persist(lambda: lease.read(hook.s3, bucket, service))
+    except ClientError as error:
+        return f"whether a run is changing it cannot be told: {error}"
+    if last is None:
+        return ""
+    if last.is_open(datetime.now(UTC)):
+        return f"{last.holder} has the turn"
+    ended = last.given_back or last.until
+    return f"{last.holder} had the turn until {ended:%H:%M:%S}" if ended > since - _CLOCKS else ""

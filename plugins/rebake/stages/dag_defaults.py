@@ -1,0 +1,105 @@
+"""What every DAG of the project shares: default arguments, the vocabulary of tags, the line for a failed run."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule, XComArg
+
+from rebake.exceptions import (
+    ArtifactError,
+    ConfigError,
+    DeploymentFailedError,
+    ImageError,
+    ProbeFailedError,
+    RolloutFailedError,
+    SupersededError,
+    ToolFailedError,
+    ToolMissingError,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+TAG_DEPLOY: Final = "deploy"
+TAG_IMAGE: Final = "image"
+TAG_ESTATE: Final = "estate"
+TAG_INVALID: Final = "invalid"
+TAGS: Final = frozenset({TAG_DEPLOY, TAG_IMAGE, TAG_ESTATE, TAG_INVALID})
+"""The closed vocabulary: every DAG has at least one of these tags, besides the name of its service."""
+
+BAKE_POOL: Final = "rebake_bakes"
+"""Airflow's pool that bounds how many bakes a new base starts at a time; `rebake.stages.pool` makes it."""
+
+ERROR: Final = "error"
+"""XCom key under which a failed task leaves `{"reason": code, "message": text}`."""
+
+
+def log_failure(context: Context) -> None:
+    """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
+    ti = context["ti"]
+    error = context.get("exception")
+    why = " ".join(str(error).split()) if error else "no exception was handed over"
+    log.error("run %s of %s failed at %s: %s: %s", ti.run_id, ti.dag_id, ti.task_id, type(error).__name__, why)
+
+
+def leave_word(context: Context) -> None:
+    """Hand the reason of a failure on, for the release record: other tasks do not see the exception."""
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        context["ti"].xcom_push(key=ERROR, value={"reason": reason_of(error), "message": str(error)[:4000]})
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the code of an error: what its class is called, such as `probe_failed`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.removesuffix("Error")).lower()
+
+
+RETRY_POLICY: Final = ExceptionRetryPolicy(
+    [
+        RetryRule(
+            exception=[ConfigError, ArtifactError, ImageError, ToolMissingError],
+            action=RetryAction.FAIL,
+            reason="someone has to correct the input first",
+        ),
+        RetryRule(
+            exception=[ProbeFailedError, RolloutFailedError],
+            action=RetryAction.FAIL,
+            reason="the checks and the rollout have waited long enough themselves",
+        ),
+        RetryRule(
+            exception=DeploymentFailedError,
+            action=RetryAction.FAIL,
+            reason="the deployment has retried what is worth it itself",
+        ),
+        RetryRule(
+            exception=SupersededError,
+            action=RetryAction.FAIL,
+            reason="another run has the turn, and does not give it to an older one",
+        ),
+        RetryRule(
+            exception=ToolFailedError,
+            action=RetryAction.FAIL,
+            reason="Packer and Terraform retry what is worth it themselves; the same input fails again",
+        ),
+    ]
+)
+
+DEFAULT_ARGS: Final[dict[str, Any]] = {
+    # For a worker that was lost, or AWS being away for longer than the clients try: every stage adopts what
+    # the try before has left. What another try cannot help, the policy fails at once.
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_policy": RETRY_POLICY,
+    "on_failure_callback": [log_failure, leave_word],
+}
+
+
+def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
+    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    return XComArg(operator, key=key)

@@ -1,0 +1,182 @@
+"""Bringing a fleet to an image: adopt the refresh that goes there, find nothing to do, or start one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from rebake.aws_errors import error_code, persist
+from rebake.exceptions import RolloutFailedError
+from rebake.rollout.refresh import (
+    SUCCESS_STATES,
+    Version,
+    active_refresh,
+    adopt,
+    desired_template,
+    is_rolled_out,
+    leaves_the_group,
+    preferences,
+)
+
+if TYPE_CHECKING:
+    from rebake.config import Service
+    from rebake.hooks.autoscaling import AutoScalingHook
+    from rebake.hooks.instance import InstanceHook
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What came of it.
+
+    Attributes:
+        refresh_id: the refresh to wait for; empty if there is nothing to do.
+        version: number of the template version that every instance must run at the end; empty for any.
+        replaced: ids of the instances that the refresh replaces.
+    """
+
+    refresh_id: str
+    version: str
+    replaced: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One fleet that is to run one image.
+
+    Args:
+        autoscaling: the groups.
+        instances: the instances and launch templates.
+        service: the service, with its preferences.
+        group_name: the Auto Scaling group.
+        wanted: the template version that holds the image.
+        ami_id: the image.
+        by_image: whether an instance is right that runs the image, by whatever template version. For a rollback:
+            the version that Terraform has just made for it is new, but its image is not.
+        asked: when the run was asked for, by which its own refreshes are known.
+        log: told what is found and done.
+    """
+
+    autoscaling: AutoScalingHook
+    instances: InstanceHook
+    service: Service
+    group_name: str
+    wanted: Version
+    ami_id: str
+    by_image: bool
+    asked: datetime
+    log: Any
+
+    def begin(self) -> Begun:
+        """Return the refresh to wait for.
+
+        Every request is repeated while AWS throttles. A refresh that was started although the answer was lost is
+        found by the repetition, and adopted.
+
+        Raises:
+            RolloutFailedError: the version is not what it should be, a refresh to something else is active, or
+                there is none although instances differ.
+        """
+        self._check_version()
+        group = persist(lambda: self.autoscaling.group(self.group_name))
+        wanted = self._returned_to(group) if self.by_image else self.wanted
+        serving = [one for one in group["Instances"] if not leaves_the_group(one)]
+        replaced = tuple(sorted(one["InstanceId"] for one in serving if not wanted.matches(one.get("LaunchTemplate"))))
+        refreshes = persist(lambda: self.autoscaling.refreshes(self.group_name))
+        active = active_refresh(refreshes)
+        if active:
+            refresh_id = adopt(active, wanted, self.group_name)
+            self.log.info("instance refresh %s already goes to %s", refresh_id, wanted)
+            return Begun(refresh_id, wanted.number, replaced)
+        if is_rolled_out(group, wanted):
+            finished = self._finished_by_this_run(refreshes, wanted)
+            if not finished:
+                self.log.info("every instance of %s already runs %s: nothing to do", self.group_name, wanted)
+            return Begun(finished, wanted.number, replaced)
+        if self.by_image and self.runs_the_image(group):
+            self.log.info("every instance of %s already runs %s: nothing to do", self.group_name, self.ami_id)
+            return Begun("", "", ())
+        self._warn(group)
+        return Begun(self._start(wanted), wanted.number, replaced)
+
+    def runs_the_image(self, group: Mapping[str, Any]) -> bool:
+        """Return whether every instance of the group, and what it would launch next, is of the image."""
+        specification = group.get("LaunchTemplate") or {}
+        if self._image_of(specification) != self.ami_id:
+            return False
+        ids = [one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)]
+        return set(persist(lambda: self.instances.images(ids)).values()) <= {self.ami_id}
+
+    def _check_version(self) -> None:
+        """Make sure that what is rolled out is the image that was tested, by number and by a literal AMI id."""
+        if not self.wanted.number.isdecimal():
+            raise RolloutFailedError(
+                f"launch template version {self.wanted.number!r} is not a number: AWS cannot roll back from it"
+            )
+        image = persist(lambda: self.instances.template_image(self.wanted.launch_template_id, self.wanted.number))
+        if image != self.ami_id:
+            raise RolloutFailedError(
+                f"{self.wanted} holds image {image}, not {self.ami_id}: was Terraform applied for another?"
+            )
+
+    def _returned_to(self, group: Mapping[str, Any]) -> Version:
+        """Return the version that the group itself points at, if it holds the image: then fewer are replaced."""
+        specification = group.get("LaunchTemplate") or {}
+        if self._image_of(specification) != self.ami_id:
+            return self.wanted
+        return Version(specification["LaunchTemplateId"], specification["Version"])
+
+    def _image_of(self, specification: Mapping[str, Any]) -> str:
+        template, number = specification.get("LaunchTemplateId"), str(specification.get("Version", ""))
+        if not template or not number.isdecimal():
+            return ""
+        return persist(lambda: self.instances.template_image(template, number))
+
+    def _warn(self, group: Mapping[str, Any]) -> None:
+        """Say in the log what the service's file allows AWS to do to this fleet."""
+        desired, rollout = group["DesiredCapacity"], self.service.rollout
+        dip = rollout.dip(desired)
+        if dip:
+            self.log.warning("%s", dip)
+        seconds, how = rollout.shortest(desired, self.service.fleet.deregistration_delay)
+        if seconds >= rollout.timeout:
+            self.log.warning(
+                "rollout.timeout is %d s, but a rollout to %d instances takes %d s at least: %s",
+                rollout.timeout,
+                desired,
+                seconds,
+                how,
+            )
+
+    def _start(self, wanted: Version) -> str:
+        chosen = preferences(self.service.rollout)
+        try:
+            refresh_id = persist(lambda: self.autoscaling.start_refresh(self.group_name, wanted, chosen))
+        except ClientError as error:
+            if error_code(error) != "InstanceRefreshInProgress":
+                raise
+            # Someone was faster between our look and our request: it is theirs now, or it is ours all the same.
+            active = active_refresh(persist(lambda: self.autoscaling.refreshes(self.group_name)))
+            if active is None:
+                raise
+            return adopt(active, wanted, self.group_name)
+        if not refresh_id:
+            raise RolloutFailedError(f"AWS named no instance refresh, but instances of {self.group_name} differ")
+        self.log.info("started instance refresh %s of %s to %s with %s", refresh_id, self.group_name, wanted, chosen)
+        return refresh_id
+
+    def _finished_by_this_run(self, refreshes: Sequence[Mapping[str, Any]], wanted: Version) -> str:
+        """Return the refresh that an earlier try of this run started and that has ended well since, if there is one.
+
+        One run at a time has the service's turn, so a refresh that began after the run was asked for is its own.
+        """
+        for refresh in refreshes:
+            ours = wanted.matches(desired_template(refresh)) and refresh["Status"] in SUCCESS_STATES
+            if ours and refresh.get("StartTime", datetime.min.replace(tzinfo=UTC)) >= self.asked:
+                refresh_id: str = refresh["InstanceRefreshId"]
+                self.log.info("instance refresh %s of an earlier try has ended well", refresh_id)
+                return refresh_id
+        return ""

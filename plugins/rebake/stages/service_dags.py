@@ -1,0 +1,58 @@
+"""A DAG for each service file, and one that says what is wrong in the place of each whose file is."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from airflow.sdk import DAG, task
+
+from rebake import config
+from rebake.exceptions import ConfigError
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, TAG_INVALID
+
+log = logging.getLogger(__name__)
+
+
+def for_each_service(verb: str, build: Callable[[config.Service], DAG], manual: str) -> Iterator[DAG]:
+    """Yield the DAG `<verb>_<service>` of each service.
+
+    Args:
+        verb: what the DAGs do, such as `deploy`.
+        build: makes the DAG of a service.
+        manual: what these DAGs do, for the UI, in Markdown.
+    """
+    for name in config.service_names():
+        try:
+            yield build(config.read_service(name))
+        except ConfigError as error:
+            log.warning("there is no %s of %s: %s", verb, name, error)
+            dag = _explain(f"{verb}_{name}", name, str(error), manual)
+            # Airflow takes a DAG to come from the file that makes it, and would not find it there again.
+            dag.fileloc = inspect.getfile(build)
+            yield dag
+
+
+def _explain(dag_id: str, name: str, message: str, manual: str) -> DAG:
+    """Return a DAG that says what is wrong with a service's file, and fails if it is run.
+
+    A DAG file that raised instead would take the other services' DAGs with it.
+    """
+    with DAG(
+        dag_id=dag_id,
+        description=f"The file of service {name} is wrong: correct it",
+        doc_md=f"# The file of service {name} is wrong\n\n```\n{message}\n```\n{manual}",
+        schedule=None,
+        max_active_runs=1,
+        tags=[TAG_DEPLOY, TAG_INVALID],
+        default_args=DEFAULT_ARGS,
+    ) as dag:
+
+        @task
+        def service_file_is_valid() -> NoReturn:
+            raise ConfigError(message)
+
+        service_file_is_valid()
+    return dag

@@ -1,0 +1,96 @@
+"""What the operators that run Packer or Terraform share: the connection's access, the workspace, the stop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+
+from rebake import tags
+from rebake.exceptions import CloudUnreachableError, ConfigError
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    from airflow.sdk import Context
+
+    from rebake.tools.runner import Runner
+
+
+class ToolStage:
+    """Mixin for an operator that runs a tool: a kill of the task goes to the tool."""
+
+    _runner: Runner | None = None
+
+    def on_kill(self) -> None:
+        """Tell the tool to clean up and end. Airflow calls this in a signal handler, five seconds before SIGKILL.
+
+        The tool's guardian sees to the rest, with as much time as it takes.
+        """
+        if self._runner is not None:
+            self._runner.stop()
+
+
+class Access:
+    """How a tool reaches the AWS API: the same way as the operator's own calls, by the Airflow connection.
+
+    Args:
+        hook: a hook of the connection.
+
+    Raises:
+        ConfigError: the connection has no credentials.
+    """
+
+    def __init__(self, hook: AwsGenericHook[Any]) -> None:
+        if hook.get_session().get_credentials() is None:
+            raise ConfigError(
+                f"connection {hook.aws_conn_id!r} has no AWS credentials: give it a login and password, a role, "
+                "or run the worker on an instance with a profile"
+            )
+        credentials = hook.get_credentials()
+        region = hook.conn_region_name
+        self.endpoint: str = hook.conn_config.get_service_endpoint_url("ec2") or ""
+        self.environment: dict[str, str] = {
+            "AWS_ACCESS_KEY_ID": credentials.access_key or "",
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key or "",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",  # these credentials and no others
+        }
+        if credentials.token:
+            self.environment["AWS_SESSION_TOKEN"] = credentials.token
+        self.secrets: tuple[str, ...] = tuple(filter(None, (credentials.secret_key, credentials.token)))
+
+
+def run_tag(context: Context) -> str:
+    """Return the value of `rebake:dag-run` for the run that `context` belongs to.
+
+    Each part of a mapped task has one of its own: it must not clean up what the others are just working on.
+    """
+    ti = context["ti"]
+    part = getattr(ti, "map_index", -1)
+    return tags.dag_run_tag(ti.dag_id, f"{ti.run_id}/{part}" if part >= 0 else ti.run_id)
+
+
+def workspace_key(context: Context) -> str:
+    """Return the key of the workspace that all tries of this task share; each part of a mapped task has its own."""
+    ti = context["ti"]
+    part = getattr(ti, "map_index", -1)
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{f'/{part}' if part >= 0 else ''}"
+
+
+@contextlib.contextmanager
+def reachable(hook: AwsGenericHook[Any]) -> Iterator[None]:
+    """Turn botocore's complaint that nothing answers into one that says what to do.
+
+    Raises:
+        CloudUnreachableError: nothing answers at the API's address.
+    """
+    try:
+        yield
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        endpoint = hook.conn_config.get_service_endpoint_url("ec2")
+        where = f"the embedded cloud at {endpoint}" if endpoint else f"AWS in {hook.conn_region_name}"
+        way_out = "start it: make up" if endpoint else f"check the network and the connection {hook.aws_conn_id!r}"
+        raise CloudUnreachableError(f"{where} does not answer ({error}); {way_out}") from error

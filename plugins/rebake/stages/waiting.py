@@ -1,0 +1,165 @@
+"""What every stage shares that waits for a rollout: deferred, for the refresh and then for the fleet's health."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from rebake import config
+from rebake.exceptions import RolloutFailedError
+from rebake.rollout.refresh import Fleet, Reason
+from rebake.stages.tooling import run_tag
+from rebake.triggers.fleet_health import FleetHealthTrigger
+from rebake.triggers.instance_refresh import InstanceRefreshTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+FAILURE_KEY: Final = "failure"
+"""XCom key under which a rollout that did not end well leaves its `reason`, `status` and `message`."""
+_GRACE: Final = 120
+"""Seconds after the trigger's own deadline at which Airflow ends the deferral, should the trigger not."""
+
+
+class RolloutWait:
+    """Mixin of an operator that waits for a rollout, beside `EnvironmentConnection`; it holds no worker slot.
+
+    A triggerer that dies takes nothing along: what is waited for, until when, and why a refresh was turned round
+    are in the deferral itself. They travel as `wait`, a mapping with `refresh_id`, which may be empty,
+    `template_version`, which every instance must run at the end or empty for any, and `status`.
+    """
+
+    environment: config.Environment
+    connection: dict[str, Any]
+    log: Any
+    service: str
+    auto_scaling_group_name: str
+
+    if TYPE_CHECKING:
+
+        def defer(self, **kwargs: Any) -> NoReturn:
+            """Hand over to a trigger; BaseOperator has it."""
+            raise NotImplementedError
+
+    def wait_for_refresh(
+        self,
+        context: Context,
+        wait: dict[str, str],
+        *,
+        cause: str = "",
+        because: str = "",
+        roll_back: bool | None = None,
+        method_name: str = "refresh_complete",
+    ) -> NoReturn:
+        """Defer until the refresh is over, for the service's `rollout.timeout` at most.
+
+        Args:
+            context: the task's.
+            wait: what is waited for.
+            cause: why the refresh is to be ended, or was; empty if it is to succeed.
+            because: the same, in words.
+            roll_back: whether a refresh that is to be ended is rolled back, and not cancelled; by default as the
+                service's file says.
+            method_name: what goes on then.
+        """
+        rollout = config.load_service(self.service, self.environment).rollout
+        deadline = time.time() + rollout.timeout
+        self.defer(
+            trigger=InstanceRefreshTrigger(
+                auto_scaling_group_name=self.auto_scaling_group_name,
+                refresh_id=wait["refresh_id"],
+                service=self.service,
+                run=run_tag(context),
+                bucket=self.environment.bucket,
+                unhealthy_deadline=rollout.unhealthy_deadline,
+                roll_back=rollout.auto_rollback if roll_back is None else roll_back,
+                cause=cause,
+                because=because,
+                deadline=deadline,
+                poll_seconds=self.environment.poll_seconds,
+                **self.connection,
+            ),
+            method_name=method_name,
+            kwargs={"wait": wait},
+            timeout=_until(deadline),
+        )
+
+    def wait_for_health(self, wait: dict[str, str]) -> NoReturn:
+        """Defer until the fleet is healthy, for as long as a new instance may take to become it.
+
+        AWS counts an instance by its own checks and the warm-up; that requests reach it, the load balancer knows.
+        """
+        rollout = config.load_service(self.service, self.environment).rollout
+        deadline = time.time() + rollout.unhealthy_deadline
+        self.defer(
+            trigger=FleetHealthTrigger(
+                auto_scaling_group_name=self.auto_scaling_group_name,
+                template_version=wait["template_version"],
+                status=wait["status"],
+                deadline=deadline,
+                poll_seconds=self.environment.poll_seconds,
+                **self.connection,
+            ),
+            method_name="execute_complete",
+            kwargs={"wait": wait},
+            timeout=_until(deadline),
+        )
+
+    def refresh_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
+        """Go on to the fleet's health, or to the end of a refresh that was turned round.
+
+        Raises:
+            RolloutFailedError: the refresh ended in anything but success.
+            AirflowSkipException: another run has taken the turn.
+        """
+        self.tell_progress(event)
+        if event["turning"]:
+            self.log.warning(
+                "rollout of %s: %s: %s; waiting for the end of the refresh",
+                self.service,
+                event["reason"],
+                event["message"],
+            )
+            self.wait_for_refresh(context, wait, cause=event["reason"], because=event["message"])
+        self._check(context, event, wait)
+        self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
+        self.wait_for_health({**wait, "status": event["status"]})
+
+    def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> Any:
+        """Return the final status.
+
+        Raises:
+            RolloutFailedError: the fleet did not become healthy in time.
+        """
+        self._check(context, event, wait)
+        self.log.info("%s", event["message"])
+        return event["status"]
+
+    def tell_progress(self, event: dict[str, Any]) -> None:
+        """Log what the trigger has seen: its own log is overwritten by that of the next trigger of the same try."""
+        for line in event.get("progress", ()):  # none in the event of a trigger that an older version began
+            self.log.info("%s", line)
+
+    def _check(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
+        if event["ok"]:
+            return
+        failure = {name: event[name] for name in ("reason", "status", "message")}
+        context["ti"].xcom_push(key=FAILURE_KEY, value=failure)
+        if event["reason"] == Reason.SUPERSEDED:
+            raise AirflowSkipException(event["message"])
+        raise RolloutFailedError(self._explain(event, wait))
+
+    def _explain(self, event: dict[str, Any], wait: dict[str, str]) -> str:
+        what = f"instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "no refresh was needed"
+        problems = "; ".join(Fleet(**event["fleet"]).problems(wait["template_version"]))
+        return (
+            f"rollout of {self.service} to {self.auto_scaling_group_name}: {event['reason']}: "
+            f"{what}: {event['message'].rstrip('.')}. The fleet: {problems or 'nothing is wrong, or nothing is known'}"
+        )
+
+
+def _until(deadline: float) -> timedelta:
+    return timedelta(seconds=max(deadline - time.time(), 0) + _GRACE)

@@ -1,0 +1,82 @@
+"""Waiting for a service's turn to be free, without a worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from airflow.triggers.base import TriggerEvent
+
+from rebake.aws_errors import is_transient
+from rebake.config import Environment
+from rebake.hooks.lease import TurnsHook
+from rebake.release import lease
+from rebake.triggers.base import DeadlineTrigger
+
+_GRACE: Final = timedelta(seconds=120)
+"""After the trigger's own deadline, when Airflow ends the deferral, should the trigger not."""
+
+
+class TurnTrigger(DeadlineTrigger):
+    """Waits until the turn that another run has is over: given back, taken from it, or past its time.
+
+    The event is `{"token": number of the turn that is over}`. It promises nothing: whoever waited tries to take the
+    turn, and waits again if another was faster.
+
+    Args:
+        bucket: the environment's bucket.
+        service: name of the service.
+        token: number of the turn that is waited for.
+        **kwargs: those of `DeadlineTrigger`; the deadline is when that turn is void.
+    """
+
+    def __init__(self, *, bucket: str, service: str, token: int, **kwargs: Any) -> None:
+        super().__init__(fields={"bucket": bucket, "service": service, "token": token}, **kwargs)
+        self.bucket = bucket
+        self.service = service
+        self.token = token
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event."""
+        async with await TurnsHook(**self.connection).get_async_conn() as s3:
+            while True:
+                if await self._is_free(s3) or self.is_over:
+                    break
+                await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent({"token": self.token})
+
+    async def _is_free(self, s3: Any) -> bool:
+        try:
+            # No run is called "": so this is the turn of whoever has it.
+            now = await lease.taken_by_another(s3, self.bucket, self.service, "")
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            self.log.info("S3 does not answer, asking again: %s", error)
+            return False
+        return now is None or now.token != self.token or not now.is_open(datetime.now(UTC))
+
+
+def until_over(other: lease.Turn, service: str, environment: Environment, connection: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `defer` that make an operator wait for the end of a turn, then go on.
+
+    It goes on with its method `execute_complete`.
+
+    Args:
+        other: the turn that another run has.
+        service: name of the service.
+        environment: where it runs.
+        connection: arguments of a hook of the environment.
+    """
+    trigger = TurnTrigger(
+        bucket=environment.bucket,
+        service=service,
+        token=other.token,
+        deadline=other.until.timestamp(),
+        poll_seconds=environment.poll_seconds,
+        **connection,
+    )
+    timeout = max(other.until - datetime.now(UTC), timedelta(0)) + _GRACE
+    return {"trigger": trigger, "method_name": "execute_complete", "timeout": timeout}

@@ -1,0 +1,88 @@
+"""What a new base starts, and how it is told for each service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rebake import config
+from rebake.estate.dependents import Stage, course, followers, left_out, reason_to_stay
+from rebake.exceptions import ConfigError
+from tests.unit.release.test_lineage import record
+
+
+def _service(name: str, **other: Any) -> config.Service:
+    return config.load_service("webapp").model_copy(update={"name": name, **other})
+
+
+SERVICES = {
+    "shop": _service("shop", on_new_base="deploy"),
+    "blog": _service("blog", on_new_base="bake"),
+    "wiki": _service("wiki", on_new_base="ignore"),
+    "mail": _service("mail", on_new_base="deploy", base="amazon-linux-2023"),
+    "typo": ConfigError("config/services/typo.yaml: fleet: Field required"),
+}
+
+
+def test_the_services_of_the_family_follow_that_do_not_ignore_it() -> None:
+    assert followers(SERVICES, ["debian-12"]) == ["shop", "blog"]
+    assert followers(SERVICES, ["debian-12", "amazon-linux-2023"]) == ["shop", "blog", "mail"]
+    assert followers(SERVICES, []) == []
+
+
+def test_a_service_that_ignores_new_bases_and_one_with_a_broken_file_are_told_of_all_the_same() -> None:
+    found = {one.service: (one.outcome, one.why) for one in left_out(SERVICES, ["debian-12"])}
+
+    assert found == {
+        "wiki": ("ignored", "config/services/wiki.yaml: on_new_base: ignore"),
+        "typo": ("invalid", "config/services/typo.yaml: fleet: Field required"),
+    }
+
+
+def test_a_release_on_an_older_base_has_to_move() -> None:
+    assert reason_to_stay(SERVICES["shop"], record(1), "ami-0new") == ""
+
+
+@pytest.mark.parametrize(
+    ("release", "newest", "reason"),
+    [
+        (None, "ami-0new", "shop was never released: its first deployment bakes on the newest base"),
+        (record(1), "ami-0ba5e", "release webapp-20261123T183001-1.1.0 sits on ami-0ba5e, the newest of debian-12"),
+        (record(1), "", "debian-12 has no base image: run the DAG rebuild_base_image with base=debian-12"),
+    ],
+)
+def test_a_service_that_needs_nothing_is_told_why(release: Any, newest: str, reason: str) -> None:
+    assert reason_to_stay(SERVICES["shop"], release, newest) == reason
+
+
+CHOSEN = {"choose_version": Stage("success", "1.2.3")}
+BAKED = CHOSEN | {"bake": Stage("success", "ami-01")}
+TESTED = BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.probe": Stage("success", {})}
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ({"choose_version": Stage("skipped", word="never released")}, ("not needed", "", "", "never released")),
+        ({"choose_version": Stage("failed", word="no bucket")}, ("failed", "", "", "choose_version: no bucket")),
+        (CHOSEN | {"bake": Stage("failed", word="no artifact")}, ("failed", "1.2.3", "", "bake: no artifact")),
+        (
+            BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.probe": Stage("failed")},
+            ("failed", "1.2.3", "ami-01", "test_image.probe: see its log"),
+        ),
+        (
+            TESTED | {"deploy": Stage("skipped")},
+            ("baked", "1.2.3", "ami-01", "the next deployment of the version reuses it"),
+        ),
+        (TESTED | {"deploy": Stage("success", "shop-1")}, ("deployed", "1.2.3", "ami-01", "release shop-1")),
+        (TESTED | {"deploy": Stage("skipped", word="newer")}, ("superseded", "1.2.3", "ami-01", "newer")),
+        (TESTED | {"deploy": Stage("failed", word="red")}, ("failed", "1.2.3", "ami-01", "deploy: red")),
+        (BAKED, ("stopped", "1.2.3", "ami-01", "the run was stopped, or never got so far")),
+        ({}, ("stopped", "", "", "the run was stopped, or never got so far")),
+    ],
+)
+def test_each_way_that_a_service_can_come_out_is_told(stages: dict[str, Stage], told: tuple[str, ...]) -> None:
+    found = course("shop", "deploy", stages)
+
+    assert (found.outcome, found.version, found.ami_id, found.why) == told

@@ -1,0 +1,107 @@
+"""Security groups as they are read, and the two repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from rebake.estate.drift.posture import Opening, SecurityGroup
+from rebake.hooks.exposure import ExposureHook
+
+RULES = [
+    {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "0.0.0.0/0"}, {"CidrIp": "10.0.0.0/8"}],
+    },
+    {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
+]
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExposureHook]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws"}')
+    with mock_aws():
+        yield ExposureHook(aws_conn_id="aws_default", region_name="eu-west-1")
+
+
+@pytest.fixture
+def group_id(hook: ExposureHook) -> str:
+    ec2: Any = boto3.client("ec2", region_name="eu-west-1")
+    made: str = ec2.create_security_group(GroupName="webapp-local-instance", Description="instances")["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=RULES)
+    return made
+
+
+def _group(hook: ExposureHook, group_id: str) -> SecurityGroup:
+    return next(group for group in hook.groups() if group.id == group_id)
+
+
+def test_each_source_of_a_rule_is_an_opening_of_its_own(hook: ExposureHook, group_id: str) -> None:
+    assert set(_group(hook, group_id).openings) == {
+        Opening("tcp", 22, 22, "0.0.0.0/0"),
+        Opening("tcp", 22, 22, "10.0.0.0/8"),
+        Opening("tcp", 443, 443, "::/0"),
+    }
+
+
+@pytest.mark.parametrize(
+    "opening", [Opening("tcp", 22, 22, "0.0.0.0/0"), Opening("tcp", 443, 443, "::/0")], ids=["ipv4", "ipv6"]
+)
+def test_closing_an_opening_leaves_the_others(hook: ExposureHook, group_id: str, opening: Opening) -> None:
+    before = set(_group(hook, group_id).openings)
+
+    hook.close(group_id, opening)
+
+    assert set(_group(hook, group_id).openings) == before - {opening}
+
+
+def test_closing_what_is_closed_already_is_fine(hook: ExposureHook, group_id: str) -> None:
+    hook.close(group_id, Opening("tcp", 22, 22, "0.0.0.0/0"))
+    hook.close(group_id, Opening("tcp", 22, 22, "0.0.0.0/0"))
+
+
+@pytest.mark.parametrize(
+    ("opening", "permission"),
+    [
+        (Opening("-1", -1, -1, "sg-1"), {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-1"}]}),
+        (
+            Opening("tcp", 22, 23, "pl-1"),
+            {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 23, "PrefixListIds": [{"PrefixListId": "pl-1"}]},
+        ),
+    ],
+)
+def test_groups_and_prefix_lists_are_closed_by_their_own_fields(
+    hook: ExposureHook, opening: Opening, permission: dict[str, Any]
+) -> None:
+    with Stubber(hook.ec2) as stub:
+        stub.add_response("revoke_security_group_ingress", {}, {"GroupId": "sg-9", "IpPermissions": [permission]})
+
+        hook.close("sg-9", opening)
+
+        stub.assert_no_pending_responses()
+
+
+def test_metadata_tokens_are_required_of_one_instance(hook: ExposureHook) -> None:
+    with Stubber(hook.ec2) as stub:
+        stub.add_response(
+            "modify_instance_metadata_options", {}, {"InstanceId": "i-0123456789abcdef0", "HttpTokens": "required"}
+        )
+
+        hook.require_tokens("i-0123456789abcdef0")
+
+        stub.assert_no_pending_responses()
+
+
+def test_an_instance_that_is_gone_by_then_needs_no_repair(hook: ExposureHook) -> None:
+    with Stubber(hook.ec2) as stub:
+        stub.add_client_error("modify_instance_metadata_options", "InvalidInstanceID.NotFound")
+
+        hook.require_tokens("i-0123456789abcdef0")

@@ -1,0 +1,51 @@
+"""What the tests of the bake stages need."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from examples.webapp.build import build as build_artifact
+from rebake import tags
+from rebake.operators import bake as stage
+from tests.unit.operators.bake_support import Cloud, PretendedPacker
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
+    with mock_aws():
+        made = Cloud()
+        vendors = made.image("debian-12-amd64", {})
+        made.point("/vendor/debian-12", vendors)
+        base = made.image("rebake-debian-12", {tags.KIND: tags.KIND_BASE_IMAGE, tags.SERVICE: "debian-12"})
+        made.point("/rebake/bases/debian-12/current", base)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the project's configuration and templates, with an artifact of version 1.2.3."""
+    for name in ("config", "packer"):
+        shutil.copytree(project / name, tmp_path / name)
+    for name in ("debian-12", "amazon-linux-2023"):  # moto lets nobody write below /aws, as AWS does
+        path = tmp_path / f"config/bases/{name}.yaml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"/aws/service/\S+", f"/vendor/{name}", text), encoding="utf-8")
+    build_artifact("1.2.3", tmp_path / "build")
+    monkeypatch.setenv("REBAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
+    return tmp_path
+
+
+@pytest.fixture
+def packer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> PretendedPacker:
+    pretended = PretendedPacker(cloud)
+    monkeypatch.setattr(stage.packer, "Packer", pretended)
+    return pretended

@@ -1,0 +1,194 @@
+"""The stage take_turn: it takes, waits deferred, or ends the run as superseded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from moto import mock_aws
+
+from rebake.exceptions import ConfigError
+from rebake.hooks.lease import TurnsHook
+from rebake.operators.acquire_lease import TakeTurnOperator
+from rebake.release import lease
+from rebake.release import record as release
+from rebake.release.lease import Claim, Kind
+from rebake.triggers.lease import TurnTrigger
+from tests.unit.release.test_lease import _Body
+from tests.unit.release.test_lineage import record
+from tests.unit.rollout_support import ASKED, CONNECTION, RUN_TAG, AsyncScript, context, run_trigger
+
+BUCKET = "rebake-local"
+SPAN = timedelta(hours=2)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give an S3 client with the environment's bucket."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+    with mock_aws():
+        client = boto3.client("s3", region_name="eu-west-1")
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield client
+
+
+def _context() -> Any:
+    task = context()
+    handed_on = {("bake", "return_value"): "ami-01", ("bake", "version"): "1.2.3", ("bake", "commit"): "0a1b2c3"}
+    task["ti"].get_task_states = lambda **_: {task["ti"].run_id: {"bake": "success", "take_turn": "running"}}
+    task["ti"].xcom_pull = lambda task_ids, key: handed_on.get((task_ids, key))
+    return task
+
+
+def _take(kind: str = "deploy") -> int:
+    return TakeTurnOperator(task_id="take_turn", service="webapp", kind=kind).execute(_context())
+
+
+def _other(s3: Any, name: str, minutes: int) -> None:
+    kind = Kind.ROLLBACK if name.startswith("rollback") else Kind.DEPLOY
+    assert lease.take(s3, BUCKET, "webapp", Claim(name, kind, ASKED + timedelta(minutes=minutes), SPAN))
+
+
+def test_a_free_turn_is_taken_for_the_rollout_and_an_hour_more(s3: Any) -> None:
+    assert _take() == 1
+
+    now = lease.read(s3, BUCKET, "webapp")
+    assert now is not None
+    assert (now.holder, now.kind, now.asked) == (RUN_TAG, Kind.DEPLOY, ASKED)
+    assert now.until - now.since == timedelta(seconds=900) + lease.SLACK
+
+
+def test_the_record_begins_with_what_the_bake_said(s3: Any) -> None:
+    _take()
+
+    key = release.progress_key("webapp", "webapp-20261123T183012-1.2.3")
+    record = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    assert (record["outcome"], record["ami_id"], record["commit"]) == ("in_progress", "ami-01", "0a1b2c3")
+    assert record["requested_by"] == "ada"
+
+
+def test_a_turn_that_another_has_is_waited_for_until_it_is_void(s3: Any) -> None:
+    _other(s3, "deploy_webapp/earlier", -5)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        _take()
+
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, TurnTrigger)
+    now = lease.read(s3, BUCKET, "webapp")
+    assert now is not None
+    assert (trigger.token, trigger.deadline) == (now.token, now.until.timestamp())
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout > timedelta(seconds=60)
+
+
+def test_a_rollback_does_not_wait_for_a_deployment(s3: Any) -> None:
+    _other(s3, "deploy_webapp/earlier", -5)
+
+    assert _take("rollback") == 2
+
+
+def test_a_run_that_comes_too_late_is_skipped_and_leaves_no_record(s3: Any) -> None:
+    _other(s3, "rollback_webapp/later", 5)
+
+    with pytest.raises(AirflowSkipException, match="rollback_webapp/later, which was asked for later, has the turn"):
+        _take()
+
+    assert [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == [lease.key("webapp")]
+
+
+def _release(s3: Any, number: int, outcome: str = "successful") -> str:
+    one = {**record(number, outcome=outcome)}
+    s3.put_object(Bucket=BUCKET, Key=release.key("webapp", one["release_id"]), Body=json.dumps(one).encode())
+    return str(one["release_id"])
+
+
+def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> None:
+    replaces = _release(s3, 1)
+    _release(s3, 2, outcome="failed")
+
+    assert TakeTurnOperator(task_id="take_turn", service="webapp", replaces=replaces).execute(_context()) == 1
+
+
+def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -> None:
+    replaces, newer = _release(s3, 1), _release(s3, 2)
+    task = _context()
+
+    with pytest.raises(AirflowSkipException, match=f"superseded: {newer} is the current release of webapp"):
+        TakeTurnOperator(task_id="take_turn", service="webapp", replaces=replaces).execute(task)
+
+    assert task["ti"].pushed["replaced"]["by"] == "deploy_webapp/manual__2"
+
+
+def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:
+    with pytest.raises(ConfigError, match="kind 'redeploy' of a turn is none of deploy, rollback"):
+        _take("redeploy")
+
+
+def _trigger(deadline: float) -> TurnTrigger:
+    return TurnTrigger(bucket=BUCKET, service="webapp", token=1, deadline=deadline, poll_seconds=0.001, **CONNECTION)
+
+
+def _object(*, given_back: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
+    now = datetime.now(UTC)
+    one = lease.Turn("deploy_webapp/a", Kind.DEPLOY, token, now, now, now + SPAN, now if given_back else None)
+    return "get_object", {"Body": _Body(one.dump()), "ETag": '"1"'}
+
+
+FAR = datetime.now(UTC).timestamp() + 3600
+
+
+def test_the_wait_ends_when_the_turn_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = AsyncScript("s3", _object(given_back=False), ("get_object", "SlowDown"), _object(given_back=True))
+    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+
+    assert run_trigger(_trigger(FAR)) == {"token": 1}
+    assert len(script.asked) == 3
+
+
+def test_the_wait_ends_when_the_turn_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = AsyncScript("s3", _object(given_back=False, token=2))
+    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+
+    assert run_trigger(_trigger(FAR)) == {"token": 1}
+
+
+def test_the_wait_ends_when_the_turn_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = AsyncScript("s3", _object(given_back=False))
+    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+
+    assert run_trigger(_trigger(0)) == {"token": 1}
+
+
+def test_the_wait_goes_on_in_another_triggerer() -> None:
+    path, arguments = _trigger(FAR).serialize()
+
+    again = TurnTrigger(**arguments)
+    assert path == "rebake.triggers.lease.TurnTrigger"
+    assert again.serialize() == (path, arguments)
+
+
+def test_an_error_that_will_not_pass_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = AsyncScript("s3", ("get_object", "AccessDenied"))
+    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+
+    async def first() -> None:
+        async for _ in _trigger(FAR).run():
+            pass
+
+    with pytest.raises(Exception, match="AccessDenied"):
+        asyncio.run(first())
+
+
+def test_a_context_without_states_is_no_failure() -> None:
+    from rebake.stages.run_facts import task_states
+
+    ti = SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda **_: {})
+    assert task_states({"ti": ti}) == {}  # type: ignore[typeddict-item,arg-type]

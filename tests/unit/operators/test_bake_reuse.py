@@ -1,0 +1,126 @@
+"""An image that there is already: reused, given by its id, or revoked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebake.exceptions import ImageError, RevokedError
+from rebake.hooks.image import ImageHook
+from tests.unit.operators.bake_support import Cloud, PretendedPacker, Run, app, revoke
+
+
+def test_a_new_image_and_a_reused_one_are_told_to_demand_imds_v2(
+    packer: PretendedPacker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a reused one, the try that baked it may have been killed before it came to that."""
+    told: list[str] = []
+    monkeypatch.setattr(ImageHook, "demand_imds_v2", lambda _hook, image: told.append(image.id))
+
+    first = Run("manual__1").execute(app())
+    assert Run("manual__2").execute(app()) == first
+
+    assert told == [first, first]
+
+
+def test_an_image_of_the_same_inputs_is_reused_by_another_run(packer: PretendedPacker) -> None:
+    first = Run("manual__1").execute(app())
+    second = Run("manual__2")
+
+    assert second.execute(app()) == first
+    assert second.pushed["reused"] is True
+    assert len(packer.built) == 1
+
+
+def test_an_image_of_the_same_inputs_that_is_gone_is_baked_again(packer: PretendedPacker, cloud: Cloud) -> None:
+    first = Run("manual__1").execute(app())
+    cloud.ec2.deregister_image(ImageId=first)
+
+    assert Run("manual__2").execute(app()) != first
+    assert len(packer.built) == 2
+
+
+@pytest.mark.parametrize("force", [True, "True"], ids=["native", "rendered"])
+def test_a_forced_bake_bakes_although_an_image_exists(packer: PretendedPacker, force: Any) -> None:
+    first = Run("manual__1").execute(app())
+
+    assert Run("manual__2").execute(app(force=force)) != first
+    assert len(packer.built) == 2
+
+
+def test_a_given_image_of_the_version_is_deployed_without_a_bake(packer: PretendedPacker) -> None:
+    first = Run("manual__1").execute(app())
+    run = Run("manual__2")
+
+    assert run.execute(app(ami_id=first, commit="")) == first
+    assert run.pushed["reused"] is True
+    assert run.pushed["commit"] == "abc"
+    assert len(packer.built) == 1
+
+
+def test_a_reused_image_is_released_for_the_commit_that_was_asked_for(packer: PretendedPacker) -> None:
+    Run("manual__1").execute(app(commit="", build_id="7"))
+    run = Run("manual__2")
+    run.execute(app(commit="def", build_id=""))
+
+    assert run.pushed["reused"] is True
+    assert (run.pushed["commit"], run.pushed["build_id"]) == ("def", "7")
+
+
+def test_a_given_image_of_another_version_is_refused(packer: PretendedPacker, home: Path) -> None:
+    first = Run("manual__1").execute(app())
+
+    with pytest.raises(ImageError, match=r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was asked for"):
+        Run("manual__2").execute(app(ami_id=first, version="1.2.4"))
+
+
+def test_a_given_image_that_is_not_ours_is_refused(packer: PretendedPacker, cloud: Cloud) -> None:
+    strangers = cloud.image("someone-elses", {"Name": "x"})
+
+    with pytest.raises(ImageError, match=f"image {strangers} was not made by Rebake for webapp"):
+        Run().execute(app(ami_id=strangers))
+
+
+def test_a_given_image_that_does_not_exist_is_refused(packer: PretendedPacker) -> None:
+    with pytest.raises(ImageError, match="image 'ami-00000000000000000' does not exist in eu-west-1"):
+        Run().execute(app(ami_id="ami-00000000000000000"))
+
+
+def test_a_revoked_image_of_the_same_inputs_is_not_reused(packer: PretendedPacker, cloud: Cloud) -> None:
+    revoke(cloud, Run("manual__1").execute(app()))
+
+    with pytest.raises(RevokedError, match=r"revoked since .*: CVE-2026-1\. the same inputs make the same image"):
+        Run("manual__2").execute(app())
+
+    assert len(packer.built) == 1
+
+
+def test_a_forced_bake_replaces_a_revoked_image_and_is_reused_itself(packer: PretendedPacker, cloud: Cloud) -> None:
+    revoke(cloud, Run("manual__1").execute(app()))
+
+    anew = Run("manual__2").execute(app(force=True))
+
+    assert Run("manual__3").execute(app()) == anew
+    assert len(packer.built) == 2
+
+
+def test_nothing_is_baked_on_a_revoked_base(packer: PretendedPacker, cloud: Cloud) -> None:
+    base = cloud.ssm.get_parameter(Name="/rebake/bases/debian-12/current")["Parameter"]["Value"]
+    revoke(cloud, base)
+
+    with pytest.raises(RevokedError) as caught:
+        Run().execute(app(force=True))
+
+    for part in (base, "CVE-2026-1", "run the DAG rebuild_base_image with base=debian-12 and force_bake first"):
+        assert part in str(caught.value)
+    assert packer.built == []
+
+
+def test_a_revoked_image_is_not_deployed_by_its_id(packer: PretendedPacker, cloud: Cloud) -> None:
+    image = Run("manual__1").execute(app())
+    revoke(cloud, image)
+
+    with pytest.raises(RevokedError, match=rf"ami_id of webapp: image {image} is revoked since .*: CVE-2026-1"):
+        Run("manual__2").execute(app(ami_id=image))

@@ -1,0 +1,225 @@
+"""The stage reap_leftovers: what it removes from a cloud, what it leaves, and what it says about both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from rebake import tags
+from rebake.config import load_environment
+from rebake.estate.orphans import PACKERS_GROUP
+from rebake.exceptions import EstateError
+from rebake.hooks.orphans import LeftoversHook
+from rebake.hooks.reports import ReportsHook
+from rebake.operators.reap_orphans import ReapLeftoversOperator
+from tests.unit.rollout_support import CONNECTION, context
+
+BUCKET = "rebake-local"
+BUILDER = {tags.KIND: tags.KIND_BUILDER, tags.ENVIRONMENT: "local"}
+FLEET = {tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"}
+AMI = "ami-0123456789abcdef0"
+EARLIER = f"{int(time.time()) - 7200:08x}"
+KEY = f"packer_{EARLIER}-0123-4567-89ab-0123456789ab"
+GROUP = f"packer_{EARLIER}-0123-4567-89ab-ba9876543210"
+
+
+class Cloud:
+    """An account with a builder that nobody ended, all that it used, and a fleet's instance."""
+
+    def __init__(self) -> None:
+        self.ec2: Any = boto3.client("ec2", region_name="eu-west-1")
+        self.s3: Any = boto3.client("s3", region_name="eu-west-1")
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        self.ec2.create_key_pair(KeyName=KEY)
+        self.ec2.create_key_pair(KeyName="ours")
+        self.group = self.ec2.create_security_group(GroupName=GROUP, Description=PACKERS_GROUP)["GroupId"]
+        self.builder = self.instance(BUILDER, KeyName=KEY, SecurityGroupIds=[self.group])
+        self.fleet = self.instance(FLEET)
+        self.volume = self._volume(BUILDER)
+        self.strangers_volume = self._volume({})
+        self.image = self.ec2.create_image(
+            InstanceId=self.fleet, Name="rebake-webapp-1.2.3-0123456789ab-20260301100000"
+        )["ImageId"]
+        self.finished = self.ec2.register_image(Name="rebake-webapp-1.2.3-ba9876543210-20260301100000")["ImageId"]
+        self.tag(self.finished, {tags.KIND: tags.KIND_APP_IMAGE})
+
+    def tag(self, resource: str, labels: dict[str, str]) -> None:
+        self.ec2.create_tags(Resources=[resource], Tags=_listed(labels))
+
+    def instance(self, labels: dict[str, str], **more: Any) -> str:
+        made: str = self.ec2.run_instances(
+            ImageId=AMI,
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": _listed(labels)}],
+            **more,
+        )["Instances"][0]["InstanceId"]
+        return made
+
+    def _volume(self, labels: dict[str, str]) -> str:
+        made: str = self.ec2.create_volume(Size=1, AvailabilityZone="eu-west-1a")["VolumeId"]
+        if labels:
+            self.tag(made, labels)
+        return made
+
+    def things(self) -> set[str]:
+        """Return everything that is there, by its id or name."""
+        reservations = self.ec2.describe_instances()["Reservations"]
+        return {
+            *(
+                one["InstanceId"]
+                for reservation in reservations
+                for one in reservation["Instances"]
+                if one["State"]["Name"] != "terminated"
+            ),
+            *(one["VolumeId"] for one in self.ec2.describe_volumes()["Volumes"] if one["State"] == "available"),
+            *(one["KeyName"] for one in self.ec2.describe_key_pairs()["KeyPairs"]),
+            *(one["GroupId"] for one in self.ec2.describe_security_groups()["SecurityGroups"]),
+            *(one["ImageId"] for one in self.ec2.describe_images(Owners=["self"])["Images"]),
+        }
+
+
+def _listed(labels: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in labels.items()]
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    with mock_aws():
+        yield Cloud()
+
+
+Reap = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def reap(monkeypatch: pytest.MonkeyPatch) -> Reap:
+    """Return a function that runs the stage to its end, as under a policy, and returns its report."""
+
+    def run(*, older_than_minutes: int = 0, dry_run: bool = False) -> dict[str, Any]:
+        environment = load_environment()
+        policy = environment.policy.model_copy(
+            update={
+                "leftovers": environment.policy.leftovers.model_copy(
+                    update={"older_than_minutes": older_than_minutes, "dry_run": dry_run}
+                )
+            }
+        )
+        monkeypatch.setattr(ReapLeftoversOperator, "environment", environment.model_copy(update={"policy": policy}))
+        operator = ReapLeftoversOperator(task_id="reap_leftovers")
+        try:
+            operator.execute(context())
+        except TaskDeferred as deferred:
+            go_on = getattr(operator, deferred.method_name)
+            go_on(context(), {"status": "success", "message": ""}, **(deferred.kwargs or {}))
+        told = ReportsHook(**CONNECTION).latest(BUCKET, "leftovers")
+        assert told is not None
+        return told
+
+    return run
+
+
+def test_everything_of_a_killed_bake_goes_and_nothing_else(cloud: Cloud, reap: Reap) -> None:
+    before = cloud.things()
+
+    report = reap()
+
+    assert before - cloud.things() == {cloud.builder, cloud.volume, cloud.group, KEY, cloud.image}
+    assert report["title"] == "Removed 5 leftovers"
+
+
+def test_what_is_young_stays(cloud: Cloud, reap: Reap) -> None:
+    before = cloud.things()
+
+    report = reap(older_than_minutes=60)
+
+    assert cloud.things() == before
+    # The group's age is in its name, but the builder that uses it is young.
+    assert report["summary"]["kept"] == 5
+
+
+def test_a_key_pair_and_a_group_stay_as_long_as_any_instance_uses_them(cloud: Cloud, reap: Reap) -> None:
+    user = cloud.instance({"team": "b"}, KeyName=KEY, SecurityGroupIds=[cloud.group])
+
+    reap()
+
+    assert {user, KEY, cloud.group} <= cloud.things()
+
+
+def test_an_unfinished_image_that_an_instance_runs_stays(cloud: Cloud, reap: Reap) -> None:
+    cloud.ec2.run_instances(ImageId=cloud.image, MinCount=1, MaxCount=1)
+
+    reap()
+
+    assert cloud.image in cloud.things()
+
+
+def test_a_dry_run_removes_nothing_and_says_what_it_would_remove(cloud: Cloud, reap: Reap) -> None:
+    before = cloud.things()
+
+    report = reap(dry_run=True)
+
+    assert cloud.things() == before
+    assert report["title"].startswith("Would remove")
+    assert report["summary"]["instance"] == 1
+
+
+def test_what_was_taken_into_use_since_it_was_found_stays(
+    cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = LeftoversHook.look
+
+    def tagged_meanwhile(hook: LeftoversHook, thing: Any) -> Any:
+        if thing.id == cloud.volume:
+            cloud.tag(cloud.volume, FLEET)
+        return look(hook, thing)
+
+    monkeypatch.setattr(LeftoversHook, "look", tagged_meanwhile)
+
+    reap()
+
+    assert cloud.volume in cloud.things()
+
+
+def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
+    cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = LeftoversHook.remove
+
+    def refuse_the_group(hook: LeftoversHook, thing: Any) -> None:
+        if thing.id == cloud.group:
+            raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "a rule names it"}}, "Delete")
+        remove(hook, thing)
+
+    monkeypatch.setattr(LeftoversHook, "remove", refuse_the_group)
+
+    with pytest.raises(EstateError, match=f"refused to remove 1 leftovers, the first: {cloud.group}: .*a rule names"):
+        reap()
+
+    assert KEY not in cloud.things()
+
+
+def test_a_second_run_finds_nothing(cloud: Cloud, reap: Reap) -> None:
+    reap()
+
+    assert reap()["title"] == "Nothing was left behind"
+
+
+def test_an_old_lock_on_a_state_is_reported_with_its_holder_and_left(cloud: Cloud, reap: Reap) -> None:
+    key = "terraform/webapp-local.tfstate.tflock"
+    cloud.s3.put_object(Bucket=BUCKET, Key=key, Body=b'{"ID": "1", "Operation": "OperationTypeApply", "Who": "ada"}')
+
+    report = reap()
+
+    assert report["summary"]["old locks"] == 1
+    assert report["tables"][1]["rows"][0][2] == "ada, OperationTypeApply, id 1"
+    assert cloud.s3.head_object(Bucket=BUCKET, Key=key)

@@ -1,0 +1,194 @@
+"""A repair: under the service's turn, of what was found and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+from moto import mock_aws
+
+from rebake import tags
+from rebake.estate.drift.finding import Finding, Kind
+from rebake.operators import repair_drift as stage
+from rebake.operators.repair_drift import GiveTurnBackOperator, RepairDriftOperator
+from rebake.release import lease
+from rebake.release.lease import Claim
+from rebake.release.lease import Kind as TurnKind
+
+BUCKET = "rebake-local"
+RUN = "detect_drift/scheduled__1"
+DELAY = Finding(
+    Kind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
+)
+
+
+def _plan(delay: int) -> dict[str, Any]:
+    change = {"actions": ["update"], "before": {"deregistration_delay": delay}, "after": {"deregistration_delay": 5}}
+    return {"resource_changes": [{"address": DELAY.resource, "type": "aws_lb_target_group", "change": change}]}
+
+
+@pytest.fixture(autouse=True)
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
+    with mock_aws():
+        client = boto3.client("s3", region_name="eu-west-1")
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield client
+
+
+@pytest.fixture
+def current() -> str:
+    """Return the image of the current release."""
+    ec2: Any = boto3.client("ec2", region_name="eu-west-1")
+    ami_id: str = ec2.register_image(Name="webapp-1.0.0", RootDeviceName="/dev/sda1")["ImageId"]
+    ec2.create_tags(Resources=[ami_id], Tags=[{"Key": tags.VERSION, "Value": "1.0.0"}])
+    ssm: Any = boto3.client("ssm", region_name="eu-west-1")
+    ssm.put_parameter(Name="/rebake/webapp/current", Value=ami_id, Type="String")
+    return ami_id
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return what is applied, in the place of Terraform, which would plan to bring a delay of 60 back to 5."""
+    calls: list[dict[str, Any]] = []
+
+    def apply_fleet(self: Any, _context: Any, service: str, *, review: Callable[..., None], **options: Any) -> Any:
+        review(_plan(60))
+        calls.append({"service": service, **options})
+        return {"launch_template_id": "lt-1", "launch_template_version": "2"}
+
+    monkeypatch.setattr(stage.RepairDriftOperator, "apply_fleet", apply_fleet)
+    return calls
+
+
+def _repair(*findings: Finding) -> tuple[Any, Mapping[str, Any]]:
+    told: dict[str, Any] = {}
+    ti = SimpleNamespace(
+        dag_id="detect_drift", run_id="scheduled__1", xcom_push=lambda key, value: told.update({key: value})
+    )
+    context: Any = {"ti": ti}
+    operator = RepairDriftOperator(
+        task_id="repair_drift",
+        service="webapp",
+        auto_scaling_group_name="webapp-local",
+        findings=[one.dump() for one in findings],
+    )
+    try:
+        return operator.execute(context), told
+    except AirflowSkipException:
+        return None, told
+
+
+def _take(s3: Any, kind: TurnKind, *, minutes_ago: float = 5) -> Claim:
+    asked = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    claim = Claim(f"{kind}_webapp/manual__1", kind, asked, timedelta(hours=1))
+    assert lease.take(s3, BUCKET, "webapp", claim)
+    return claim
+
+
+def test_infrastructure_is_applied_with_the_image_and_version_of_the_current_release(
+    current: str, applied: list[dict[str, Any]]
+) -> None:
+    outcome, told = _repair(DELAY)
+
+    assert outcome == "repaired"
+    assert applied == [{"service": "webapp", "ami_id": current, "version": "1.0.0"}]
+    assert told["outcome"] == {"service": "webapp", "outcome": "repaired"}
+
+
+def test_a_plan_that_would_change_more_than_was_found_is_not_applied(
+    current: str, applied: list[dict[str, Any]]
+) -> None:
+    elsewhere = Finding(**{**vars(DELAY), "resource": "aws_lb.fleet"})
+
+    outcome, told = _repair(elsewhere)
+
+    assert outcome is None
+    assert applied == []
+    assert "would change more than may be repaired" in told["outcome"]["outcome"]
+
+
+def test_what_has_drifted_further_since_it_was_approved_is_not_applied(
+    current: str, applied: list[dict[str, Any]]
+) -> None:
+    approved = Finding(**{**vars(DELAY), "found": "30"})
+
+    outcome, _ = _repair(approved)
+
+    assert outcome is None
+    assert applied == []
+
+
+@pytest.mark.parametrize("kind", [TurnKind.DEPLOY, TurnKind.ROLLBACK])
+def test_a_service_that_a_run_is_changing_is_left_alone(
+    s3: Any, current: str, applied: list[dict[str, Any]], kind: TurnKind
+) -> None:
+    claim = _take(s3, kind)
+
+    outcome, told = _repair(DELAY)
+    holder = lease.read(s3, BUCKET, "webapp")
+
+    assert outcome is None
+    assert applied == []
+    assert "another run is changing webapp" in told["outcome"]["outcome"]
+    assert holder is not None
+    assert holder.holder == claim.run
+
+
+def test_a_deployment_that_was_baking_meanwhile_gets_its_turn_afterwards(
+    s3: Any, current: str, applied: list[dict[str, Any]]
+) -> None:
+    earlier = _take(s3, TurnKind.DEPLOY, minutes_ago=60)
+    lease.give_back(s3, BUCKET, "webapp", earlier.run)
+    baking = Claim("deploy_webapp/manual__2", TurnKind.DEPLOY, datetime.now(UTC) - timedelta(minutes=5), timedelta(1))
+
+    _repair(DELAY)
+    waits = lease.take(s3, BUCKET, "webapp", baking)
+    lease.give_back(s3, BUCKET, "webapp", RUN)
+    taken = lease.take(s3, BUCKET, "webapp", baking)
+
+    assert waits is None
+    assert taken is not None
+    assert taken.holder == baking.run
+
+
+def test_a_rollback_by_hand_takes_the_turn_from_a_repair(s3: Any, current: str, applied: list[dict[str, Any]]) -> None:
+    _repair(DELAY)
+    rollback = Claim("rollback_webapp/manual__1", TurnKind.ROLLBACK, datetime.now(UTC), timedelta(hours=1))
+
+    taken = lease.take(s3, BUCKET, "webapp", rollback)
+
+    assert taken is not None
+    assert taken.holder == rollback.run
+
+
+def test_the_turn_is_given_back_and_only_by_the_run_that_has_it(s3: Any, current: str, applied: Any) -> None:
+    _repair(DELAY)
+    give_back = GiveTurnBackOperator(task_id="give_turn_back", service="webapp")
+    context: Any = {"ti": SimpleNamespace(dag_id="detect_drift", run_id="scheduled__1")}
+    other: Any = {"ti": SimpleNamespace(dag_id="deploy_webapp", run_id="manual__1")}
+
+    assert [give_back.execute(one) for one in (other, context, context)] == [False, True, False]
+
+
+def test_a_door_that_was_found_open_is_closed_without_terraform(applied: list[dict[str, Any]]) -> None:
+    ec2: Any = boto3.client("ec2", region_name="eu-west-1")
+    group = ec2.create_security_group(GroupName="webapp-local-instance", Description="instances")["GroupId"]
+    rules = [
+        {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        for port in (22, 8080)
+    ]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
+
+    outcome, _ = _repair(Finding(Kind.POSTURE, "port-22", "webapp", group, "tcp 22 from 10.0.0.0/8"))
+    (after,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+
+    assert outcome == "repaired"
+    assert [rule["FromPort"] for rule in after["IpPermissions"]] == [8080]
+    assert applied == []

@@ -1,0 +1,327 @@
+"""The stage test_image against moto: what is launched, what a retry finds, and that nothing is left."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import moto.settings
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from rebake import tags
+from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
+from rebake.hooks.instance import GONE_STATES, LIVE_STATES, USABLE_STATES, InstanceHook
+from rebake.operators.test_image import LaunchProbeOperator, ProbeOperator, TerminateProbeOperator
+from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
+from tests.unit.rollout_support import CONNECTION, REGION, RUN_TAG, AsyncScript, context, run_trigger, stubbed
+
+pytestmark = pytest.mark.usefixtures("_connection")
+
+
+@pytest.fixture
+def _connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+
+
+@pytest.fixture
+def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give EC2 as moto plays it, with a default VPC, no image of its own, and an error for an unknown one."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.setattr(moto.settings, "ENABLE_AMI_VALIDATION", True)
+    with mock_aws():
+        yield boto3.client("ec2", region_name=REGION)
+
+
+@pytest.fixture
+def image(ec2: Any) -> str:
+    """Return the id of an image."""
+    return _register(ec2, "one")
+
+
+def _register(ec2: Any, name: str) -> str:
+    return str(ec2.register_image(Name=name)["ImageId"])
+
+
+def _launch(image: str, try_number: int = 1, **subject: str) -> str:
+    operator = LaunchProbeOperator(task_id="launch", ami_id=image, **(subject or {"service": "webapp"}))
+    return operator.execute(context(try_number))
+
+
+def _describe(ec2: Any, instance_id: str) -> dict[str, Any]:
+    (reservation,) = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    instance: dict[str, Any] = reservation["Instances"][0]
+    return instance
+
+
+def _live(ec2: Any) -> list[str]:
+    found = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": list(LIVE_STATES)}])
+    return [one["InstanceId"] for group in found["Reservations"] for one in group["Instances"]]
+
+
+def _groups(ec2: Any) -> list[dict[str, Any]]:
+    return [group for group in ec2.describe_security_groups()["SecurityGroups"] if group["GroupName"] != "default"]
+
+
+def test_the_probe_is_tagged_reachable_for_the_pipeline_only_and_ends_itself(ec2: Any, image: str) -> None:
+    instance_id = _launch(image)
+
+    instance = _describe(ec2, instance_id)
+    named = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+    assert named[tags.KIND] == tags.KIND_PROBE
+    assert named[tags.SERVICE] == "webapp"
+    assert named[tags.DAG_RUN] == RUN_TAG
+    assert named[tags.ENVIRONMENT] == "local"
+    assert instance["ImageId"] == image
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
+    (group,) = _groups(ec2)
+    assert tags.CREATED_AT in {tag["Key"] for tag in group["Tags"]}
+    assert [one["GroupId"] for one in instance["SecurityGroups"]] == [group["GroupId"]]
+    (rule,) = group["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"]) == (8080, 8080)
+    assert [where["CidrIp"] for where in rule["IpRanges"]] == ["10.64.0.0/24"]  # REBAKE_INSTANCE_CIDR of the tests
+    behaviour = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="instanceInitiatedShutdownBehavior")
+    assert behaviour["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
+    user_data = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")["UserData"]["Value"]
+    assert b"systemctl poweroff" in base64.b64decode(user_data)
+
+
+def test_volumes_of_the_probe_are_tagged_too(ec2: Any, image: str) -> None:
+    _launch(image)
+
+    (volume,) = ec2.describe_volumes()["Volumes"]
+    assert {"Key": tags.KIND, "Value": tags.KIND_PROBE} in volume["Tags"]
+
+
+def test_the_probe_of_a_base_image_opens_no_port(ec2: Any, image: str) -> None:
+    _launch(image, base="debian-12")
+
+    (group,) = _groups(ec2)
+    assert group["IpPermissions"] == []
+
+
+def test_a_retry_adopts_the_instance_of_the_try_before(ec2: Any, image: str) -> None:
+    first = _launch(image)
+
+    assert _launch(image, try_number=2) == first
+    assert _live(ec2) == [first]
+    assert len(_groups(ec2)) == 1
+
+
+def test_a_retry_replaces_an_instance_of_another_image(ec2: Any, image: str) -> None:
+    other = _register(ec2, "another")
+    first = _launch(other)
+
+    second = _launch(image, try_number=2)
+
+    assert second != first
+    assert _live(ec2) == [second]
+
+
+def test_the_instance_of_another_run_is_left_alone(ec2: Any, image: str) -> None:
+    first = _launch(image)
+    other = context(2)
+    other["ti"].run_id = "manual__another"
+
+    second = LaunchProbeOperator(task_id="launch", ami_id=image, service="webapp").execute(other)
+
+    assert sorted(_live(ec2)) == sorted([first, second])
+
+
+def test_an_image_that_does_not_exist_is_named_and_nothing_is_left(ec2: Any) -> None:
+    with pytest.raises(ImageError, match="ami-00000000000000bad of webapp"):
+        _launch("ami-00000000000000bad")
+
+    assert _live(ec2) == []
+    assert _groups(ec2) == []
+
+
+def test_a_launch_that_fails_after_the_request_leaves_nothing(
+    ec2: Any, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed worker, too, is an exception by the time that anyone can clean up."""
+    launch = InstanceHook.launch_probe
+
+    def launch_and_die(*args: Any, **kwargs: Any) -> str:
+        launch(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(InstanceHook, "launch_probe", launch_and_die)
+
+    with pytest.raises(KeyboardInterrupt):
+        _launch(image)
+
+    assert _live(ec2) == []
+    assert _groups(ec2) == []
+
+
+def test_two_tries_send_two_client_tokens_and_one_try_sends_one(ec2: Any, image: str) -> None:
+    """EC2 answers a token that it knows with the instance of then, also after that was terminated."""
+    first = _launch(image, try_number=1)
+    ec2.terminate_instances(InstanceIds=[first])
+    second = _launch(image, try_number=2)
+
+    assert _describe(ec2, first)["ClientToken"] != _describe(ec2, second)["ClientToken"]
+
+
+@pytest.mark.parametrize("subject", [{}, {"service": "webapp", "base": "debian-12"}], ids=["neither", "both"])
+def test_a_probe_is_for_a_service_or_for_a_base(subject: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="either service or base"):
+        ProbeOperator(task_id="probe", instance_id="i-1", **subject).execute(context())
+
+
+def test_the_probe_defers_with_the_services_checks_and_timeout() -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        ProbeOperator(task_id="probe", instance_id="i-1", service="webapp", version="1.2.3").execute(context())
+
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, ProbeTrigger)
+    assert [check.name for check in trigger.checks] == [
+        "GET /healthz",
+        "GET /version",
+        "/opt/webapp/bin/healthcheck --self-test",
+    ]
+    assert trigger.checks[1].contains == '"1.2.3"'
+    assert trigger.port == 8080
+    assert trigger.deadline > time.time()
+
+
+def test_the_probe_returns_the_report() -> None:
+    report = {"instance_id": "i-1", "address": "10.0.0.1", "seconds": 1.0, "checks": []}
+    operator = ProbeOperator(task_id="probe", instance_id="i-1", service="webapp")
+
+    assert operator.execute_complete(context(), {"ok": True, "message": "all", "report": report}) == report
+
+
+def test_a_probe_that_did_not_pass_fails_and_says_which_check() -> None:
+    operator = ProbeOperator(task_id="probe", instance_id="i-1", service="webapp")
+
+    with pytest.raises(ProbeFailedError, match="image of webapp is bad: GET /healthz: HTTP 500"):
+        operator.execute_complete(context(), {"ok": False, "message": "GET /healthz: HTTP 500", "report": {}})
+
+
+def test_the_teardown_terminates_waits_and_removes_the_security_group(
+    ec2: Any, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance_id = _launch(image)
+    operator = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, service="webapp")
+
+    monkeypatch.setattr(InstanceHook, "delete_probe_groups", lambda *_: pytest.fail("too early"))
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context())
+
+    assert isinstance(deferred.value.trigger, InstancesTerminatedTrigger)
+    assert deferred.value.timeout is not None
+    assert _live(ec2) == []
+
+
+def test_the_teardown_removes_the_security_group_once_the_instances_are_gone(ec2: Any, image: str) -> None:
+    ec2.terminate_instances(InstanceIds=[_launch(image)])
+    operator = TerminateProbeOperator(task_id="terminate", instance_id="i-1", service="webapp")
+
+    operator.execute_complete(context(), {"status": "success", "value": []})
+
+    assert _groups(ec2) == []
+
+
+def test_a_teardown_after_the_instance_has_ended_itself_still_removes_the_group(ec2: Any, image: str) -> None:
+    instance_id = _launch(image)
+    ec2.terminate_instances(InstanceIds=[instance_id])
+
+    TerminateProbeOperator(task_id="terminate", instance_id=instance_id, service="webapp").execute(context())
+
+    assert _groups(ec2) == []
+
+
+def test_instances_that_do_not_terminate_fail_the_teardown() -> None:
+    operator = TerminateProbeOperator(task_id="terminate", instance_id="i-1", service="webapp")
+
+    with pytest.raises(TimeoutError, match="did not terminate"):
+        operator.execute_complete(context(), {"status": "error", "message": "max attempts", "value": ["i-1"]})
+
+
+def test_only_what_carries_our_own_mark_is_terminated(ec2: Any, image: str) -> None:
+    """Not by its id alone: an instance of somebody else stays, whatever the run says."""
+    theirs = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+
+    TerminateProbeOperator(task_id="terminate", instance_id=theirs, service="webapp").execute(context())
+
+    assert _live(ec2) == [theirs]
+
+
+def test_a_group_that_is_still_held_is_deleted_a_moment_later() -> None:
+    with stubbed("ec2") as (client, stubber):
+        hook = InstanceHook(**CONNECTION)
+        hook.__dict__["conn"] = client
+        ours = [{"Key": tags.DAG_RUN, "Value": RUN_TAG}]
+        stubber.add_response("describe_security_groups", {"SecurityGroups": [{"GroupId": "sg-1", "Tags": ours}]})
+        stubber.add_client_error("delete_security_group", "DependencyViolation")
+        stubber.add_response("delete_security_group", {})
+
+        assert hook.delete_probe_groups(RUN_TAG, poll_seconds=0) == ["sg-1"]
+
+
+_WAITER_STATES = [
+    pytest.param([{"Instances": [{"State": {"Name": "terminated"}}]}], True, id="terminated"),
+    pytest.param([], True, id="forgotten"),
+    *(pytest.param([{"Instances": [{"State": {"Name": state}}]}], False, id=state) for state in LIVE_STATES),
+]
+
+
+@pytest.mark.parametrize(("reservations", "is_over"), _WAITER_STATES)
+def test_the_waiter_is_over_only_when_every_instance_is_terminated(reservations: Any, is_over: bool) -> None:
+    done = [{"Instances": [{"State": {"Name": "terminated"}}]}]
+    with stubbed("ec2") as (client, stubber):
+        hook = InstanceHook(**CONNECTION)
+        hook.__dict__["conn"] = client
+        stubber.add_response("describe_instances", {"Reservations": done + reservations})
+        if not is_over:
+            stubber.add_response("describe_instances", {"Reservations": done})
+
+        hook.wait_terminated(["i-1", "i-2"], poll_seconds=0.001, timeout=1)
+
+
+def test_the_waiter_takes_an_unknown_instance_for_gone() -> None:
+    with stubbed("ec2") as (client, stubber):
+        hook = InstanceHook(**CONNECTION)
+        hook.__dict__["conn"] = client
+        stubber.add_client_error("describe_instances", "InvalidInstanceID.NotFound")
+
+        hook.wait_terminated(["i-1"], poll_seconds=0.001, timeout=1)
+
+
+def test_the_trigger_waits_by_the_same_waiter(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = AsyncScript(
+        "ec2",
+        ("describe_instances", {"Reservations": [{"Instances": [{"State": {"Name": "shutting-down"}}]}]}),
+        ("describe_instances", {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}),
+    )
+    monkeypatch.setattr(InstanceHook, "get_async_conn", script.get_async_conn)
+    trigger = InstancesTerminatedTrigger(instance_ids=["i-1"], waiter_delay=0.001, waiter_max_attempts=5, **CONNECTION)
+
+    assert run_trigger(trigger) == {"status": "success", "value": ["i-1"]}
+
+
+def test_every_state_of_an_instance_is_sorted() -> None:
+    shape: Any = boto3.client("ec2", region_name=REGION).meta.service_model.shape_for("InstanceStateName")
+    enum = shape.enum
+
+    assert set(LIVE_STATES) | {"terminated"} == set(enum)
+    assert set(USABLE_STATES) | set(GONE_STATES) == set(enum)
+    assert not set(USABLE_STATES) & set(GONE_STATES)
+
+
+def test_moto_refuses_what_ec2_refuses(ec2: Any) -> None:
+    """The clean-up above counts on errors that a permissive fake would never raise."""
+    with pytest.raises(ClientError, match="InvalidInstanceID"):
+        ec2.terminate_instances(InstanceIds=["i-0123456789abcdef0"])
+
+
+def test_our_waiters_are_found_where_they_are_kept() -> None:
+    assert InstanceHook(**CONNECTION).waiter_path == Path(__file__).parents[3] / "plugins/rebake/waiters/ec2.json"

@@ -1,0 +1,287 @@
+"""The turn: one run at a time may change a service, the last word counts, and S3 decides between two writers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from aiobotocore.response import StreamingBody
+from airflow.sdk.exceptions import AirflowSkipException
+from moto import mock_aws
+
+from rebake.exceptions import ConfigError, SupersededError
+from rebake.hooks.lease import TurnStage
+from rebake.release import lease
+from rebake.release.lease import Claim, Kind
+from rebake.stages.connection import EnvironmentConnection
+from tests.unit.rollout_support import REGION, RUN_TAG, AsyncScript, context
+
+BUCKET = "rebake-local"
+NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
+SPAN = timedelta(hours=2)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give an S3 client with the environment's bucket."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+    with mock_aws():
+        client = boto3.client("s3", region_name=REGION)
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield client
+
+
+def _claim(name: str, asked_minute: int = 0) -> Claim:
+    """Return the claim of a run such as `deploy_webapp/a`, asked for so many minutes after NOW."""
+    kind = Kind.ROLLBACK if name.startswith("rollback") else Kind.DEPLOY
+    return Claim(name, kind, NOW + timedelta(minutes=asked_minute), SPAN)
+
+
+def _take(s3: Any, name: str, asked_minute: int = 0, after: timedelta = timedelta(0)) -> lease.Turn | None:
+    return lease.take(s3, BUCKET, "webapp", _claim(name, asked_minute), now=NOW + after)
+
+
+def _take_now(s3: Any, name: str, asked_minute: int = 0) -> lease.Turn | None:
+    return lease.take(s3, BUCKET, "webapp", _claim(name, asked_minute))
+
+
+DEPLOY, SECOND, ROLLBACK = "deploy_webapp/a", "deploy_webapp/b", "rollback_webapp/c"
+
+
+def test_the_first_run_gets_the_turn_and_the_object_says_whose_it_is(s3: Any) -> None:
+    taken = _take(s3, DEPLOY)
+
+    assert taken is not None
+    assert (taken.holder, taken.kind, taken.token, taken.since) == (DEPLOY, Kind.DEPLOY, 1, NOW)
+    assert lease.read(s3, BUCKET, "webapp") == taken
+
+
+def test_a_second_deployment_waits_until_the_first_gives_the_turn_back(s3: Any) -> None:
+    _take_now(s3, DEPLOY)
+    assert _take_now(s3, SECOND, 1) is None
+
+    assert lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    taken = _take_now(s3, SECOND, 1)
+
+    assert taken is not None
+    assert (taken.holder, taken.token) == (SECOND, 2)
+
+
+def test_services_do_not_wait_for_each_other(s3: Any) -> None:
+    _take(s3, DEPLOY)
+
+    assert lease.take(s3, BUCKET, "shop", _claim("deploy_shop/a"), now=NOW) is not None
+
+
+def test_a_retry_keeps_its_own_turn_and_its_number(s3: Any) -> None:
+    _take(s3, DEPLOY)
+
+    again = _take(s3, DEPLOY, after=timedelta(minutes=30))
+
+    assert again is not None
+    assert (again.holder, again.token, again.since) == (DEPLOY, 1, NOW)
+    assert again.until == NOW + timedelta(minutes=30) + SPAN
+
+
+def test_a_rollback_takes_the_turn_from_a_deployment_at_once(s3: Any) -> None:
+    _take_now(s3, DEPLOY)
+
+    taken = _take_now(s3, ROLLBACK, 1)
+
+    assert taken is not None
+    assert taken.holder == ROLLBACK
+    with pytest.raises(SupersededError, match=f"superseded by {ROLLBACK} \\(rollback\\), since ") as told:
+        lease.check(s3, BUCKET, "webapp", DEPLOY)
+    assert told.value.by == ROLLBACK
+
+
+def test_a_deployment_that_was_asked_for_after_a_rollback_waits_for_it(s3: Any) -> None:
+    _take_now(s3, ROLLBACK)
+
+    assert _take_now(s3, DEPLOY, 1) is None
+
+
+def test_a_rollback_does_not_take_the_turn_from_another_rollback(s3: Any) -> None:
+    _take_now(s3, ROLLBACK)
+
+    assert _take_now(s3, "rollback_webapp/later", 1) is None
+
+
+@pytest.mark.parametrize(("is_over", "told"), [(False, "has the turn"), (True, "has had the turn")])
+def test_a_deployment_that_was_asked_for_before_the_rollback_is_superseded(s3: Any, is_over: bool, told: str) -> None:
+    """It was still baking when the rollback came: the last word counts."""
+    _take_now(s3, ROLLBACK, 1)
+    if is_over:
+        lease.give_back(s3, BUCKET, "webapp", ROLLBACK)
+
+    with pytest.raises(SupersededError, match=f"{ROLLBACK}, which was asked for later, {told}: "):
+        _take_now(s3, DEPLOY)
+
+
+def test_clearing_yesterdays_rollback_does_not_undo_todays_deployment(s3: Any) -> None:
+    _take_now(s3, DEPLOY, 1)
+    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+
+    with pytest.raises(SupersededError, match="has had the turn: to do this all the same, trigger a new run"):
+        _take_now(s3, ROLLBACK)
+
+
+def test_a_rollback_wins_over_a_deployment_in_progress_that_was_asked_for_later(s3: Any) -> None:
+    _take_now(s3, DEPLOY, 1)
+
+    assert _take_now(s3, ROLLBACK) is not None
+
+
+def test_a_run_that_died_loses_its_turn_when_its_time_is_over(s3: Any) -> None:
+    _take(s3, DEPLOY)
+
+    assert _take(s3, SECOND, 1, after=SPAN - timedelta(seconds=1)) is None
+    assert _take(s3, SECOND, 1, after=SPAN) is not None
+
+
+def test_a_task_that_is_cleared_after_the_run_ended_takes_its_runs_turn_again(s3: Any) -> None:
+    _take_now(s3, DEPLOY)
+    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+
+    lease.check(s3, BUCKET, "webapp", DEPLOY)
+
+    now = lease.read(s3, BUCKET, "webapp")
+    assert now is not None
+    assert now.is_open(datetime.now(UTC))
+    assert now.token == 2
+
+
+def test_a_task_that_is_cleared_after_another_run_had_the_turn_is_superseded(s3: Any) -> None:
+    _take_now(s3, DEPLOY)
+    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    _take_now(s3, SECOND, 1)
+    lease.give_back(s3, BUCKET, "webapp", SECOND)
+
+    with pytest.raises(SupersededError, match=SECOND):
+        lease.check(s3, BUCKET, "webapp", DEPLOY)
+
+
+def test_only_the_holder_gives_the_turn_back_and_only_once(s3: Any) -> None:
+    assert not lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    _take_now(s3, DEPLOY)
+
+    assert not lease.give_back(s3, BUCKET, "webapp", SECOND)
+    assert lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    assert not lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+
+
+def _interrupt(s3: Any, monkeypatch: pytest.MonkeyPatch, other: Callable[[], object]) -> list[str]:
+    """Let `other` write once between the next read and the write that follows; return the order of writes."""
+    write, order = lease._write, []
+
+    def late(client: Any, bucket: str, service: str, after: lease.Turn, etag: str) -> bool:
+        if not order:
+            order.append("other")
+            other()
+        order.append(after.holder)
+        return write(client, bucket, service, after, etag)
+
+    monkeypatch.setattr(lease, "_write", late)
+    return order
+
+
+def test_of_two_runs_that_find_no_turn_at_the_same_time_one_gets_it_and_one_waits(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    won: list[lease.Turn | None] = []
+    order = _interrupt(s3, monkeypatch, lambda: won.append(_take_now(s3, SECOND)))
+
+    assert _take_now(s3, DEPLOY) is None
+    assert order == ["other", SECOND, DEPLOY]
+    assert [taken.holder for taken in won if taken] == [SECOND]
+
+
+def test_of_two_runs_that_find_the_turn_given_back_at_the_same_time_one_gets_it(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _take_now(s3, "deploy_webapp/before", -1)
+    lease.give_back(s3, BUCKET, "webapp", "deploy_webapp/before")
+    _interrupt(s3, monkeypatch, lambda: _take_now(s3, SECOND))
+
+    assert _take_now(s3, DEPLOY) is None
+    now = lease.read(s3, BUCKET, "webapp")
+    assert now is not None
+    assert (now.holder, now.token) == (SECOND, 2)
+
+
+def test_giving_back_does_not_end_the_turn_that_a_rollback_took_meanwhile(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _take_now(s3, DEPLOY)
+    _interrupt(s3, monkeypatch, lambda: _take_now(s3, ROLLBACK, 1))
+
+    assert not lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    now = lease.read(s3, BUCKET, "webapp")
+    assert now is not None
+    assert now.is_open(datetime.now(UTC))
+    assert now.holder == ROLLBACK
+
+
+def test_a_cleared_task_does_not_take_its_turn_back_from_a_run_that_was_faster(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _take_now(s3, DEPLOY)
+    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    _interrupt(s3, monkeypatch, lambda: _take_now(s3, SECOND, 1))
+
+    with pytest.raises(SupersededError, match=SECOND):
+        lease.check(s3, BUCKET, "webapp", DEPLOY)
+
+
+def test_a_bucket_that_does_not_exist_is_named(s3: Any) -> None:
+    with pytest.raises(ConfigError, match="bucket 'elsewhere' does not exist"):
+        lease.take(s3, "elsewhere", "webapp", _claim(DEPLOY))
+
+
+@pytest.mark.parametrize(("holder", "taken"), [(DEPLOY, False), (ROLLBACK, True)])
+def test_a_trigger_sees_that_another_run_took_the_turn(holder: str, taken: bool) -> None:
+    async def look() -> lease.Turn | None:
+        body = _claim(holder).take(None, NOW).dump()
+        script = AsyncScript("s3", ("get_object", {"Body": _Body(body), "ETag": '"1"'}))
+        async with await script.get_async_conn() as client:
+            return await lease.taken_by_another(client, BUCKET, "webapp", DEPLOY)
+
+    assert (asyncio.run(look()) is not None) == taken
+
+
+def test_a_trigger_that_finds_no_turn_goes_on() -> None:
+    async def look() -> lease.Turn | None:
+        async with await AsyncScript("s3", ("get_object", "NoSuchKey")).get_async_conn() as client:
+            return await lease.taken_by_another(client, BUCKET, "webapp", DEPLOY)
+
+    assert asyncio.run(look()) is None
+
+
+class _Body(StreamingBody):  # type: ignore[misc]
+    """A body as aiobotocore hands it over, from memory."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(SimpleNamespace(), None)
+        self._text = text
+
+    async def read(self, amt: int | None = None) -> bytes:
+        return self._text
+
+
+class _Stage(TurnStage, EnvironmentConnection):
+    log = None
+
+
+def test_a_stage_of_a_superseded_run_is_skipped_and_not_failed(s3: Any) -> None:
+    stage = _Stage()
+    lease.take(s3, BUCKET, "webapp", _claim(RUN_TAG))
+    stage.check_turn("webapp", context())
+    _take_now(s3, ROLLBACK, 1)
+
+    with pytest.raises(AirflowSkipException, match=f"superseded by {ROLLBACK}"):
+        stage.check_turn("webapp", context())

@@ -1,0 +1,290 @@
+"""`make lineage`, `make rollback` and `make status`: what they find, say and return."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from rebake import tags
+from rebake.release import lease
+from rebake.release import record as release
+from rebake.release.lease import Claim, Kind
+from stack import __main__ as command
+from stack import follow, lineage, revoke, status
+from stack.bases import Bases
+from stack.errors import InputError
+from tests.unit.release.test_lineage import COMMIT, record
+
+BUCKET = "rebake-local"
+
+
+@pytest.fixture
+def stack() -> Iterator[Any]:
+    """Give a stack whose cloud has two releases of the sample service and a run that failed."""
+    with mock_aws():
+        made = SimpleNamespace(
+            cloud=SimpleNamespace(client=lambda service: boto3.client(service, region_name="eu-west-1"))  # type: ignore[call-overload]
+        )
+        s3 = made.cloud.client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        failed = record(3, outcome="rolled_back", channels=None, reason="unhealthy", stage="wait_for_refresh")
+        for one in (record(1), record(2), failed):
+            _put(s3, release.key("webapp", one["release_id"]), one)
+        ssm = made.cloud.client("ssm")
+        for channel, image in (("current", "ami-02"), ("previous", "ami-01")):
+            ssm.put_parameter(Name=f"/rebake/webapp/{channel}", Value=image, Type="String")
+        yield made
+
+
+def _put(s3: Any, key: str, one: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(one).encode())
+
+
+def test_all_releases_of_a_commit_are_told_the_newest_first(stack: Any) -> None:
+    told = lineage.run(stack, COMMIT[:7], "", "text")
+
+    assert told.startswith(f"3 releases tell of {COMMIT[:7]}, the newest first:\n{COMMIT[:7]}: commit of\nrelease ")
+    heads = [line.split()[1] for line in told.splitlines() if line.startswith("release ")]
+    assert heads == [f"webapp-20261123T18300{number}-1.{number}.0" for number in (3, 2, 1)]
+
+
+def test_one_release_is_told_as_a_tree_with_what_was_asked_for(stack: Any) -> None:
+    told = lineage.run(stack, "i-2b", "", "text").splitlines()
+
+    assert told[0] == "i-2b: instance after of"
+    assert told[1].startswith("release webapp-20261123T183002-1.2.0  successful")
+    assert told[-2].endswith("instances after: i-2b, i-2c")
+
+
+def test_the_same_is_there_for_programs(stack: Any) -> None:
+    (found,) = json.loads(lineage.run(stack, "refresh-2", "webapp", "json"))
+
+    assert found["found_as"] == ["refresh"]
+    assert found["record"] == record(2)
+
+
+def test_a_release_in_progress_is_found_until_it_has_a_final_record(stack: Any) -> None:
+    s3 = stack.cloud.client("s3")
+    going_on = record(4, outcome="in_progress", finished_at=None, channels=None, refresh=None)
+    _put(s3, release.progress_key("webapp", going_on["release_id"]), going_on)
+    assert "in_progress" in lineage.run(stack, "1.4.0", "", "text")
+
+    _put(s3, release.key("webapp", going_on["release_id"]), record(4))
+    assert "in_progress" not in lineage.run(stack, "1.4.0", "", "text")
+
+
+def test_more_records_than_a_page_are_all_looked_at(stack: Any) -> None:
+    s3 = stack.cloud.client("s3")
+    for number in range(1005):
+        name = f"webapp-20250101T{number:06d}-0.0.1"
+        _put(s3, release.key("webapp", name), record(1, release_id=name, ami_id="ami-0f", requested_at="2025"))
+
+    assert len(json.loads(lineage.run(stack, "ami-0f", "", "json"))) == 1005
+
+
+def test_an_instance_that_the_group_launched_later_is_found_by_the_image_on_its_tags(stack: Any) -> None:
+    ec2 = stack.cloud.client("ec2")
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    launched = ec2.run_instances(
+        ImageId=image,
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "rebake:ami", "Value": "ami-02"}]}],
+    )
+    instance_id = launched["Instances"][0]["InstanceId"]
+
+    told = lineage.run(stack, instance_id, "", "text").splitlines()
+
+    assert told[0] == f"{instance_id} was launched outside of a rollout; it runs image ami-02"
+    assert told[1].startswith("release webapp-20261123T183002-1.2.0  successful")
+
+
+@pytest.mark.parametrize("of", ["9.9.9", "i-0123456789abcdef0", "ami-0999"])
+def test_what_nobody_knows_is_said_with_what_there_is(stack: Any, of: str) -> None:
+    with pytest.raises(InputError) as told:
+        lineage.run(stack, of, "", "text")
+
+    assert f"none of the 3 release records of pages, webapp tells of '{of}'" in str(told.value)
+    assert "The newest releases: webapp-20261123T183003-1.3.0, " in str(told.value)
+
+
+def test_nothing_to_look_for_and_an_unknown_service_are_wrong_input(stack: Any) -> None:
+    with pytest.raises(InputError, match="make lineage OF=<commit"):
+        lineage.run(stack, "", "", "text")
+    with pytest.raises(InputError, match="no service 'shop': one of pages, webapp"):
+        lineage.run(stack, "1.1.0", "shop", "text")
+
+
+def test_status_tells_the_last_outcome_and_the_releases_by_id(stack: Any) -> None:
+    now = dt.datetime.now(dt.UTC)
+    s3 = stack.cloud.client("s3")
+    lease.take(s3, BUCKET, "webapp", Claim("deploy_webapp/x", Kind.DEPLOY, now, dt.timedelta(hours=1)))
+
+    found = status._releases(stack, "webapp")
+    service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
+    told = status.render(
+        {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}, "services": {"webapp": service}}
+    )
+
+    assert "current release  webapp-20261123T183002-1.2.0" in told
+    assert "previous release webapp-20261123T183001-1.1.0" in told
+    assert "webapp-20261123T183003-1.3.0  deploy rolled_back: unhealthy at wait_for_refresh" in told
+    assert "in progress      deploy_webapp/x" in told
+
+
+def test_status_of_a_service_without_a_release_says_none(stack: Any) -> None:
+    assert status._releases(stack, "shop") == {
+        "current": None,
+        "base": None,
+        "current_release": None,
+        "previous_release": None,
+        "last_release": None,
+        "turn": None,
+    }
+
+
+def _promote_bases(stack: Any, *images: str) -> None:
+    ssm = stack.cloud.client("ssm")
+    for image in images:
+        ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value=image, Type="String", Overwrite=True)
+
+
+def test_a_release_on_an_old_base_is_told_as_outdated_with_its_age_by_lineage(stack: Any) -> None:
+    _promote_bases(stack, "ami-0ba5e", "ami-0new")
+
+    assert "base image ami-0ba5e (outdated for 0 minutes: debian-12 is at ami-0new)" in lineage.run(
+        stack, "1.2.0", "", "text"
+    )
+    (found,) = json.loads(lineage.run(stack, "1.2.0", "", "json"))
+    assert (found["base"]["outdated"], found["base"]["newest"]) == (True, "ami-0new")
+
+
+def test_status_tells_for_the_current_release_whether_its_base_is_outdated(stack: Any) -> None:
+    _promote_bases(stack, "ami-0ba5e")
+    assert status._releases(stack, "webapp")["base"]["outdated"] is False
+
+    _promote_bases(stack, "ami-0new")
+    found = status._releases(stack, "webapp")
+
+    assert (found["base"]["outdated"], found["base"]["days"]) == (True, 0)
+    service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
+    told = status.render(
+        {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}, "services": {"webapp": service}}
+    )
+    assert "  base image       ami-0ba5e  outdated for 0 minutes: debian-12 is at ami-0new" in told
+
+
+def test_a_service_that_is_just_being_provisioned_is_not_told_with_the_address_of_another(stack: Any) -> None:
+    ec2, elbv2 = stack.cloud.client("ec2"), stack.cloud.client("elbv2")
+    network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    elbv2.create_load_balancer(Name="of-another-service", Subnets=[subnet])
+    targets = elbv2.create_target_group(Name="pages-local", Protocol="HTTP", Port=8081, VpcId=network)["TargetGroups"]
+
+    assert status._address(stack, {"TargetGroupARNs": [targets[0]["TargetGroupArn"]]}) == ""
+
+
+def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stack: Any) -> None:
+    gone = record(5, service="gone", release_id="gone-20261123T183005-1.5.0")
+
+    assert Bases(stack).standing(gone) is None
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Pretend that each run ends as told here, and note what was asked for."""
+    told: dict[str, Any] = {"state": "success", "conclude": "successful", "asked": []}
+    xcoms = {"choose_release": "webapp-20261123T183001-1.1.0"}
+    api = SimpleNamespace(
+        xcom=lambda _dag, _run, task, key="return_value": told["conclude"] if task == "conclude" else xcoms.get(task)
+    )
+
+    def run(_api: Any, dag_id: str, conf: dict[str, Any]) -> follow.Outcome:
+        told["asked"].append((dag_id, conf))
+        return follow.Outcome(dag_id, "run", told["state"], 12.0)
+
+    monkeypatch.setattr(follow, "run", run)
+    monkeypatch.setattr(command.up, "connect", lambda _: SimpleNamespace(api=api))
+    return told
+
+
+def test_a_rollback_without_a_name_goes_to_the_release_before(
+    runs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["rollback"]) == 0
+
+    assert runs["asked"] == [("rollback_webapp", {})]
+    assert capsys.readouterr().out == "webapp back to webapp-20261123T183001-1.1.0: success after 12 s\n"
+
+
+def test_a_rollback_goes_to_the_release_that_is_named(runs: dict[str, Any]) -> None:
+    assert command.main(["rollback", "--to", "1.1.0", "--service", "webapp"]) == 0
+
+    assert runs["asked"] == [("rollback_webapp", {"release": "1.1.0"})]
+
+
+def test_a_rollback_that_fails_is_no_success(runs: dict[str, Any]) -> None:
+    runs["state"], runs["conclude"] = "failed", "failed"
+
+    assert command.main(["rollback"]) == 1
+
+
+@pytest.mark.parametrize(("words"), [["rollback", "--to", "a b"], ["rollback", "--service", "shop"]])
+def test_wrong_input_is_one_message_and_exit_status_2(
+    words: list[str], runs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(words) == 2
+
+    assert runs["asked"] == []
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_deployment_that_was_superseded_neither_failed_nor_did_what_it_was_to_do(
+    runs: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "check", lambda *_: None)
+    runs["conclude"] = "superseded"
+
+    assert command.main(["deploy", "1.2.0"]) == 3
+    assert capsys.readouterr().out == "webapp 1.2.0: superseded by a later run after 12 s\n"
+
+
+def _revoked_release(stack: Any) -> str:
+    """Make webapp's newest good release one of a revoked image, and return that image."""
+    ec2, s3 = stack.cloud.client("ec2"), stack.cloud.client("s3")
+    image: str = ec2.register_image(Name="revoked")["ImageId"]
+    labels = {
+        tags.KIND: tags.KIND_APP_IMAGE,
+        tags.REVOKED: "CVE-2026-1",
+        tags.REVOKED_AT: "2026-03-01T12:00:00Z",
+    }
+    ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
+    _put(s3, release.key("webapp", "webapp-20261123T183009-1.9.0"), {**record(9), "ami_id": image})
+    return image
+
+
+def test_lineage_tells_that_an_image_is_revoked_and_why(stack: Any) -> None:
+    image = _revoked_release(stack)
+
+    told = lineage.run(stack, "1.9.0", "", "text")
+    (found,) = json.loads(lineage.run(stack, "1.9.0", "", "json"))
+
+    assert f"image {image}, which is revoked since 2026-03-01T12:00:00Z: CVE-2026-1" in told
+    assert found["revoked"] == {"reason": "CVE-2026-1", "at": "2026-03-01T12:00:00Z", "by": image}
+
+
+def test_status_tells_that_a_service_runs_a_revoked_image_and_what_is_safe(stack: Any) -> None:
+    image = _revoked_release(stack)
+
+    assert revoke.notes(stack, "webapp", [image]) == [
+        f"{image} is revoked since 2026-03-01T12:00:00Z: CVE-2026-1",
+        "No release of webapp is safe: deploy a new version, or one anew with force_bake",
+    ]
+    assert revoke.notes(stack, "webapp", ["ami-02"]) == []

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from rebake.estate.report import RETIRE_IMAGES
+from stack import report
+from stack.errors import InputError
+from tests.unit.hooks.test_reports import BUCKET, REGION, REPORT
+
+
+@pytest.fixture
+def stack() -> Iterator[Any]:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name=REGION)
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        yield SimpleNamespace(cloud=SimpleNamespace(client=lambda _: s3), s3=s3)
+
+
+@pytest.fixture
+def written(stack: Any) -> Any:
+    stack.s3.put_object(Bucket=BUCKET, Key=f"{REPORT.key}.json", Body=REPORT.to_json())
+    return stack
+
+
+def test_the_newest_report_is_printed_as_text(written: Any) -> None:
+    assert report.run(written, RETIRE_IMAGES, "text") == REPORT.to_text()
+
+
+def test_the_newest_report_is_printed_as_a_page(written: Any) -> None:
+    assert report.run(written, RETIRE_IMAGES, "html") == REPORT.to_html()
+
+
+def test_the_newest_report_is_printed_as_json(written: Any) -> None:
+    assert json.loads(report.run(written, RETIRE_IMAGES, "json"))["title"] == REPORT.title
+
+
+def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(stack: Any) -> None:
+    with pytest.raises(InputError, match=r"no report 'retire': make report KIND=retire-images\|leftovers\|drift"):
+        report.run(stack, "retire", "text")
+
+
+def test_it_is_said_when_there_is_no_report_yet(stack: Any) -> None:
+    with pytest.raises(InputError, match="there is no report retire-images yet"):
+        report.run(stack, RETIRE_IMAGES, "text")

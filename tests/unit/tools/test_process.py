@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebake.tools import process
+from rebake.tools.process import Program
+
+Run = Callable[..., process.Result]
+Start = Callable[[str], "subprocess.Popen[bytes]"]
+
+
+class Lines(list[str]):
+    """A log that remembers its lines."""
+
+    def info(self, message: str, /, *args: Any) -> None:
+        self.append(message % args)
+
+
+@pytest.fixture
+def log() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def run(tmp_path: Path, log: Lines) -> Run:
+    def start(*command: str, **options: Any) -> process.Result:
+        return _program(tmp_path, log, *command, **options).run()
+
+    return start
+
+
+def _program(folder: Path, log: Lines, *command: str, **options: Any) -> Program:
+    chosen = {"environment": {"PATH": os.environ["PATH"]}, "grace": 10.0} | options
+    return Program(command, folder=folder, log=log, **chosen)
+
+
+def _stop_at_first_line(folder: Path, log: Lines, script: str, **options: Any) -> process.Result:
+    program: Program
+
+    def stop(_line: str) -> None:
+        program.stop()
+
+    program = _program(folder, log, "sh", "-c", script, on_line=stop, **options)
+    return program.run()
+
+
+def test_each_line_of_both_outputs_goes_to_the_log_in_order(run: Run, log: Lines) -> None:
+    result = run("sh", "-c", "echo one; echo two >&2; printf three")
+
+    assert log == ["one", "two", "three"]
+    assert result == process.Result(status=0, output="one\ntwo\nthree", stopped=False)
+
+
+def test_the_exit_status_is_the_programs_own(run: Run) -> None:
+    assert run("sh", "-c", "exit 7").status == 7
+
+
+def test_a_program_that_a_signal_ended_has_the_status_that_a_shell_would_show(run: Run) -> None:
+    assert run("sh", "-c", "kill -KILL $$").status == 128 + signal.SIGKILL
+
+
+def test_only_the_last_lines_are_kept_for_the_error(run: Run) -> None:
+    assert run("sh", "-c", "seq 1 100", keep=3).output == "98\n99\n100"
+
+
+def test_a_secret_is_masked_in_the_log_and_in_the_kept_output(run: Run, log: Lines) -> None:
+    result = run("sh", "-c", "echo key=wJalrXUtnFEMI!", secrets=["wJalrXUtnFEMI"])
+
+    assert log == ["key=***!"]
+    assert result.output == "key=***!"
+
+
+def test_a_short_secret_is_not_masked_because_it_would_black_out_ordinary_words(run: Run, log: Lines) -> None:
+    run("sh", "-c", "echo self-test", secrets=["test"])
+
+    assert log == ["self-test"]
+
+
+def test_colours_and_redrawn_lines_arrive_as_plain_text(run: Run, log: Lines) -> None:
+    run("sh", "-c", r"printf '\033[1;31mred\033[0m\r\n10%%\r20%%\n'")
+
+    assert log == ["red", "20%"]
+
+
+def test_bytes_that_are_no_text_do_not_break_the_log(run: Run, log: Lines) -> None:
+    run("sh", "-c", r"printf 'a\377b\n'")
+
+    assert log == ["a\ufffdb"]
+
+
+def test_the_program_sees_the_given_environment_and_nothing_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_SECRET_OF_THE_WORKER", "x")
+
+    result = run("env", environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+
+    assert sorted(result.output.splitlines()) == ["LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"]
+
+
+def test_the_working_directory_is_the_folder_and_no_output_file_stays_in_it(run: Run, tmp_path: Path) -> None:
+    assert run("pwd").output == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stop_sends_one_sigterm_and_waits_until_the_program_has_cleaned_up(tmp_path: Path, log: Lines) -> None:
+    result = _stop_at_first_line(
+        tmp_path, log, "trap 'echo cleaned up; exit 1' TERM; echo started; while :; do sleep 0.01; done"
+    )
+
+    assert log == ["started", "cleaned up"]
+    assert result.stopped
+    assert result.status == 1
+
+
+def test_a_second_stop_does_not_signal_again_because_terraform_would_drop_everything(
+    tmp_path: Path, log: Lines
+) -> None:
+    script = """
+        trap 'echo signal' TERM
+        echo started
+        for turn in 1 2 3 4 5 6 7 8; do sleep 0.05; done
+        echo finished
+    """
+    result = _stop_at_first_line(tmp_path, log, textwrap.dedent(script))
+
+    assert log == ["started", "signal", "finished"]
+    assert result.stopped
+
+
+def test_a_program_that_ignores_the_signal_is_killed_with_its_children_after_the_grace_period(
+    tmp_path: Path, log: Lines
+) -> None:
+    script = "trap '' TERM; sleep 60 & echo $!; wait"
+
+    result = _stop_at_first_line(tmp_path, log, script, grace=0.2)
+
+    assert result.status == 128 + signal.SIGKILL
+    assert not _alive(int(log[0]))
+
+
+def test_children_that_a_program_leaves_behind_end_with_it(run: Run, log: Lines) -> None:
+    run("sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!")
+
+    assert not _alive(int(log[0]))
+
+
+def test_an_exception_in_the_task_stops_the_program_before_it_goes_on(tmp_path: Path, log: Lines) -> None:
+    def fail(line: str) -> None:
+        if line == "started":
+            raise TimeoutError("the task's time is over")
+
+    program = _program(
+        tmp_path,
+        log,
+        "sh",
+        "-c",
+        "trap 'touch cleaned-up; exit' TERM; echo started; while :; do sleep 0.01; done",
+        on_line=fail,
+    )
+    with pytest.raises(TimeoutError, match="time is over"):
+        program.run()
+
+    assert (tmp_path / "cleaned-up").exists()
+
+
+def test_a_stop_before_the_start_ends_the_program_at_once(tmp_path: Path, log: Lines) -> None:
+    program = _program(tmp_path, log, "sleep", "60")
+    program.stop()
+
+    assert program.run().stopped
+
+
+TASK = """
+import os, sys
+sys.path.insert(0, {plugins!r})
+from pathlib import Path
+from rebake.tools.process import Program
+
+class Log:
+    def info(self, message, *args):
+        os.write(1, (message % args + "\\n").encode())
+
+Program(
+    ["sh", "-c", {script!r}],
+    folder=Path({folder!r}), environment={{"PATH": os.environ["PATH"]}}, log=Log(), grace=10.0,
+    lock=os.open({lock!r}, os.O_RDWR | os.O_CREAT),
+).run()
+"""
+
+
+@pytest.fixture
+def task(tmp_path: Path, project: Path) -> Iterator[Start]:
+    """Start a program in a task process of its own, and return that process once the program has begun."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(script: str) -> subprocess.Popen[bytes]:
+        code = TASK.format(
+            plugins=str(project / "plugins"), script=script, folder=str(tmp_path), lock=str(tmp_path / "lock")
+        )
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        started.append(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"started\n"
+        return child
+
+    yield start
+    for child in started:
+        child.kill()
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+
+
+def test_a_task_that_is_killed_outright_leaves_a_program_that_cleans_up_and_ends(task: Start, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # It goes on printing: through a pipe it would die of SIGPIPE before it had cleaned up.
+    child = task(
+        f"trap 'echo more; echo more; echo done > {fifo}; exit' TERM; echo started; while :; do sleep 0.01; done"
+    )
+    listener = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        child.kill()
+
+        assert _read(listener) == b"done\n"
+    finally:
+        os.close(listener)
+
+
+def test_the_lock_stays_held_until_the_program_of_a_killed_task_has_ended(task: Start, tmp_path: Path) -> None:
+
+    child = task(
+        "trap 'while [ ! -e finish ]; do sleep 0.01; done; exit' TERM; echo started; while :; do sleep 0.01; done"
+    )
+    child.kill()
+    child.wait()
+    lock = os.open(tmp_path / "lock", os.O_RDWR)
+    try:
+        holders = _holders(tmp_path / "lock")
+        (tmp_path / "finish").touch()
+        _until(lambda: not _holders(tmp_path / "lock"))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(lock)
+
+    assert holders
+
+
+def _holders(path: Path) -> set[int]:
+    wanted = path.stat().st_ino
+    holders = set()
+    for fd in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if fd.stat().st_ino == wanted and int(fd.parts[2]) != os.getpid():
+                holders.add(int(fd.parts[2]))
+    return holders
+
+
+def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    waiting = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        waiting.wait(0.01)
+
+
+def _read(descriptor: int, seconds: float = 10.0) -> bytes:
+    ready, _, _ = select.select([descriptor], [], [], seconds)
+    return os.read(descriptor, 100) if ready else b""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in {"Z", "X"}

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
+from rebake.tools import runner
+from rebake.tools.process import Silence
+from rebake.tools.runner import PACKER, TERRAFORM, Runner, find
+from rebake.tools.workspace import Workspace
+
+Make = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Make:
+    """Make a program in a folder that is on PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def make(name: str, script: str) -> Path:
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+def _environment(tmp_path: Path, **extra: str) -> dict[str, str]:
+    return {"PATH": f"{tmp_path}/bin", **extra}
+
+
+def test_a_tool_on_path_is_found_with_its_version(tmp_path: Path, program: Make) -> None:
+    path = program("packer", "echo Packer v1.11.2")
+
+    assert find(PACKER, _environment(tmp_path)) == runner.Found(PACKER, str(path), (1, 11, 2))
+
+
+def test_terraform_comes_before_tofu_and_tofu_will_do(tmp_path: Path, program: Make) -> None:
+    tofu = program("tofu", "echo OpenTofu v1.10.6; echo on linux_amd64")
+    assert find(TERRAFORM, _environment(tmp_path)).path == str(tofu)
+
+    terraform = program("terraform", "echo Terraform v1.11.4")
+    assert find(TERRAFORM, _environment(tmp_path)).path == str(terraform)
+
+
+def test_the_override_names_the_program_by_path_or_by_name(tmp_path: Path, program: Make) -> None:
+    program("terraform", "echo Terraform v1.11.4")
+    tofu = program("tofu", "echo OpenTofu v1.10.6")
+
+    assert find(TERRAFORM, _environment(tmp_path, REBAKE_TERRAFORM=str(tofu))).path == str(tofu)
+    assert find(TERRAFORM, _environment(tmp_path, REBAKE_TERRAFORM="tofu")).path == str(tofu)
+
+
+@pytest.mark.parametrize(
+    ("tool", "parts"),
+    [
+        (PACKER, ["Packer (`packer`) is missing", "$REBAKE_PACKER", "install Debian's package `packer`"]),
+        (TERRAFORM, ["Terraform (`terraform` or `tofu`) is missing", "$REBAKE_TERRAFORM", "opentofu.org"]),
+    ],
+    ids=["packer", "terraform"],
+)
+def test_a_missing_tool_is_named_with_path_override_and_how_to_install_it(
+    tool: runner.Tool, parts: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ToolMissingError) as caught:
+        find(tool, _environment(tmp_path))
+
+    for part in [*parts, f"not on PATH ({tmp_path}/bin)"]:
+        assert part in str(caught.value)
+
+
+def test_an_override_that_names_no_program_is_quoted(tmp_path: Path, program: Make) -> None:
+    program("packer", "echo Packer v1.11.2")
+
+    with pytest.raises(ToolMissingError, match=r"\$REBAKE_PACKER is '/opt/none', which is no program"):
+        find(PACKER, _environment(tmp_path, REBAKE_PACKER="/opt/none"))
+
+
+def test_a_tool_that_is_too_old_is_named_with_both_versions_and_the_reason(tmp_path: Path, program: Make) -> None:
+    path = program("terraform", "echo Terraform v1.5.7")
+
+    with pytest.raises(ToolMissingError) as caught:
+        find(TERRAFORM, _environment(tmp_path))
+
+    for part in ["Terraform 1.5.7", str(path), "1.10.0 or later", "state locks in S3", "$REBAKE_TERRAFORM"]:
+        assert part in str(caught.value)
+
+
+def test_a_program_that_tells_no_version_is_quoted(tmp_path: Path, program: Make) -> None:
+    program("packer", "echo cracklib: no dictionary >&2; exit 1")
+
+    with pytest.raises(ToolMissingError, match="does not tell the version of Packer; it said: cracklib: no dictionary"):
+        find(PACKER, _environment(tmp_path))
+
+
+def test_a_tool_inherits_what_it_needs_and_no_secret_of_the_worker() -> None:
+    worker = {
+        "PATH": "/bin",
+        "HTTPS_PROXY": "http://proxy:3128",
+        "TF_CLI_CONFIG_FILE": "/x",
+        "AIRFLOW_CONN_AWS_DEFAULT": "secret",
+        "AIRFLOW__CORE__FERNET_KEY": "secret",
+        "AWS_PROFILE": "someone-else",
+    }
+
+    assert runner.inherited(worker) == {
+        "PATH": "/bin",
+        "HTTPS_PROXY": "http://proxy:3128",
+        "TF_CLI_CONFIG_FILE": "/x",
+    }
+
+
+@pytest.fixture
+def make_runner(tmp_path: Path, program: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Runner]:
+    def make(script: str, **options: Any) -> Runner:
+        program("packer", f'[ "$1" = version ] && echo v1.11.2 && exit\n{script}')
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        folder = tmp_path / "work"
+        folder.mkdir()
+        lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+        return Runner(PACKER, Workspace(folder, lock), environment={}, log=Silence(), grace=5, **options)
+
+    return make
+
+
+def test_a_failure_carries_status_and_the_end_of_the_output(make_runner: Callable[..., Runner]) -> None:
+    with pytest.raises(ToolFailedError) as caught:
+        make_runner("echo something broke; exit 3").run("build", "x")
+
+    assert str(caught.value) == "Packer (build) failed with status 3. The end of its output:\nsomething broke"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error: RequestError: send request failed caused by: Post http://127.0.0.1:1/: connect: connection refused",
+        "Error: operation error S3: PutObject, https response error StatusCode: 0, request send failed, Put http://…",
+    ],
+)
+def test_a_tool_that_did_not_reach_aws_may_be_tried_again(make_runner: Callable[..., Runner], said: str) -> None:
+    with pytest.raises(CloudUnreachableError, match=r"did not reach AWS"):
+        make_runner(f"echo '{said}'; exit 1").run("build")
+
+
+def test_an_accepted_status_is_no_failure(make_runner: Callable[..., Runner]) -> None:
+    assert make_runner("exit 2").run("plan", accept=(0, 2)).status == 2
+
+
+def test_a_stopped_tool_is_reported_as_stopped_and_starts_no_further_command(
+    tmp_path: Path, make_runner: Callable[..., Runner]
+) -> None:
+    holder: list[Runner] = []
+    made = make_runner(
+        "trap 'echo bye; exit 1' TERM; echo started; while :; do sleep 0.01; done",
+        on_line=lambda _line: holder[0].stop(),
+    )
+    holder.append(made)
+
+    with pytest.raises(ToolStoppedError, match="was stopped with its task"):
+        made.run("build")
+    with pytest.raises(ToolStoppedError, match="was not started"):
+        made.run("build")

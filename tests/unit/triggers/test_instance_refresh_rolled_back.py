@@ -1,0 +1,274 @@
+"""Waiting for a refresh that goes wrong: who turns it round, when, why, and what its end is called."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rebake.release.lease import Kind, Turn
+from rebake.rollout.health_watch import LOOKS
+from rebake.rollout.refresh import FAILURE_STATES
+from rebake.triggers import instance_refresh
+from rebake.triggers.instance_refresh import InstanceRefreshTrigger
+from tests.unit.rollout_support import (
+    RUN_TAG,
+    group,
+    instance,
+    refresh,
+    run_trigger,
+)
+from tests.unit.triggers.trigger_support import (
+    HEALTHY,
+    MIXED,
+    Script,
+    group_is,
+    health_is,
+    refresh_is,
+    refresh_trigger,
+)
+
+NEW_ON_THE_WAY = group("1", instance("i-1", "1"), instance("i-2", "1"), instance("i-3", "2"))
+LAUNCHED = datetime.now(UTC) - timedelta(minutes=5)
+
+
+def _going(status: str = "InProgress", **more: Any) -> Any:
+    return refresh(status, StartTime=LAUNCHED, percentage=40, **more)
+
+
+def _instances(*names: str, state: str = "running") -> tuple[str, Any]:
+    known = [{"InstanceId": name, "LaunchTime": LAUNCHED, "State": {"Name": state}} for name in names]
+    return "describe_instances", {"Reservations": [{"Instances": known}]}
+
+
+ASK_ROLLBACK = ("rollback_instance_refresh", {"InstanceRefreshId": "r-1"})
+ASK_CANCEL = ("cancel_instance_refresh", {"InstanceRefreshId": "r-1"})
+SICK = health_is(i_1="healthy", i_2="healthy", i_3="unhealthy:Target.ResponseCodeMismatch")
+
+
+@pytest.mark.parametrize(
+    ("roll_back", "asked", "answers"),
+    [
+        pytest.param(True, "rollback", [ASK_ROLLBACK], id="rolled back"),
+        pytest.param(
+            True,
+            "cancel",
+            [("rollback_instance_refresh", "IrreversibleInstanceRefresh"), ASK_CANCEL],
+            id="cancelled because AWS cannot",
+        ),
+        pytest.param(False, "cancel", [ASK_CANCEL], id="cancelled because the service wants no rollback"),
+    ],
+)
+def test_new_instances_that_do_not_become_healthy_turn_the_refresh_round(
+    script: Script, roll_back: bool, asked: str, answers: list[Any]
+) -> None:
+    script(
+        [*[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS, *answers, group_is(NEW_ON_THE_WAY)],
+        [SICK] * (LOOKS + 1),
+        ec2=[_instances("i-1", "i-2", "i-3")] * LOOKS,
+    )
+
+    event = run_trigger(refresh_trigger(roll_back=roll_back))
+
+    assert (event["ok"], event["turning"], event["reason"]) == (False, True, "unhealthy")
+    assert "i-3 is unhealthy Target.ResponseCodeMismatch" in event["message"]
+    assert event["message"].endswith(f"asked AWS for {asked}")
+
+
+def test_new_instances_are_not_looked_at_before_they_can_be_too_old(script: Script) -> None:
+    script([refresh_is(refresh("InProgress", StartTime=datetime.now(UTC))), refresh_is(refresh("Successful"))])
+
+    assert run_trigger(refresh_trigger())["ok"]
+
+
+def test_a_refresh_that_ends_well_just_before_it_is_turned_round_is_a_success(script: Script) -> None:
+    script(
+        [
+            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
+            ("rollback_instance_refresh", "ActiveInstanceRefreshNotFound"),
+            refresh_is(refresh("Successful")),
+        ],
+        [SICK] * LOOKS,
+        ec2=[_instances("i-3")] * LOOKS,
+    )
+
+    assert run_trigger(refresh_trigger())["ok"]
+
+
+def test_throttling_at_the_moment_of_the_request_only_delays_it(script: Script) -> None:
+    script(
+        [
+            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
+            ("rollback_instance_refresh", "Throttling"),
+            refresh_is(_going()),
+            ("describe_auto_scaling_groups", "Throttling"),
+            refresh_is(_going()),
+            group_is(NEW_ON_THE_WAY),
+            ASK_ROLLBACK,
+            group_is(NEW_ON_THE_WAY),
+        ],
+        [SICK] * (LOOKS + 2),
+        ec2=[_instances("i-3")] * (LOOKS + 1),
+    )
+
+    assert run_trigger(refresh_trigger())["reason"] == "unhealthy"
+
+
+def test_a_request_that_aws_refuses_ends_the_wait_and_says_that_the_refresh_goes_on(script: Script) -> None:
+    script(
+        [
+            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
+            ("rollback_instance_refresh", "AccessDenied"),
+            group_is(NEW_ON_THE_WAY),
+        ],
+        [SICK] * (LOOKS + 1),
+        ec2=[_instances("i-3")] * LOOKS,
+    )
+
+    event = run_trigger(refresh_trigger())
+
+    assert (event["reason"], event["turning"]) == ("unhealthy", False)
+    assert "AWS refuses to end it" in event["message"]
+
+
+@pytest.mark.parametrize("answer", [ASK_ROLLBACK, ("rollback_instance_refresh", "Throttling")], ids=["taken", "not"])
+def test_a_refresh_that_does_not_end_in_time_is_turned_round(script: Script, answer: tuple[str, Any]) -> None:
+    """Left alone it would go on, and the fleet stay mixed for as long."""
+    script(
+        [refresh_is(refresh("InProgress", percentage=40)), answer, group_is(MIXED)],
+        [health_is(i_1="healthy")],
+    )
+
+    event = run_trigger(refresh_trigger(seconds=0))
+
+    assert (event["reason"], event["status"], event["turning"]) == ("timeout", "InProgress", True)
+    assert "40 %" in event["message"]
+
+
+def _turned(seconds: float = 30) -> InstanceRefreshTrigger:
+    return refresh_trigger(seconds=seconds, cause="unhealthy", because="i-3 is ill; asked AWS for rollback")
+
+
+@pytest.mark.parametrize("status", FAILURE_STATES)
+def test_after_it_was_turned_round_the_end_keeps_the_reason_why(script: Script, status: str) -> None:
+    script(
+        [refresh_is(refresh("RollbackInProgress")), refresh_is(refresh(status)), group_is(HEALTHY)],
+        [health_is()],
+    )
+
+    event = run_trigger(_turned())
+
+    assert (event["reason"], event["status"], event["turning"]) == ("unhealthy", status, False)
+    assert event["message"].startswith("i-3 is ill; asked AWS for rollback; ")
+
+
+def test_a_request_that_aws_forgot_is_repeated(script: Script) -> None:
+    script(
+        [
+            refresh_is(refresh("InProgress")),
+            ASK_ROLLBACK,
+            refresh_is(refresh("InProgress")),
+            ("rollback_instance_refresh", "AccessDenied"),
+            refresh_is(refresh("RollbackSuccessful")),
+            group_is(HEALTHY),
+        ],
+        [health_is()],
+    )
+
+    assert run_trigger(_turned())["status"] == "RollbackSuccessful"
+
+
+def test_a_rollback_without_end_is_given_up_with_the_reason_that_began_it(script: Script) -> None:
+    script([refresh_is(refresh("RollbackInProgress")), group_is(MIXED)], [health_is()])
+
+    event = run_trigger(_turned(seconds=0))
+
+    assert (event["reason"], event["turning"]) == ("unhealthy", False)
+    assert "still not over at the deadline" in event["message"]
+
+
+ALARMED = {"Preferences": {"AlarmSpecification": {"Alarms": ["errors"]}}}
+
+
+def _alarm(state: str) -> tuple[str, Any]:
+    alarm = {"AlarmName": "errors", "StateValue": state, "StateReason": "Threshold crossed."}
+    return "describe_alarms", {"MetricAlarms": [alarm]}
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [
+        ("RollbackInProgress", "ALARM", "alarm"),
+        ("RollbackInProgress", "OK", "rolled_back"),
+        ("Failed", "ALARM", "alarm"),
+        ("RollbackSuccessful", "OK", "rolled_back"),
+    ],
+)
+def test_an_alarm_that_went_off_is_the_reason(script: Script, status: str, state: str, reason: str) -> None:
+    script([refresh_is(refresh(status, **ALARMED)), group_is(MIXED)], [health_is()], cloudwatch=[_alarm(state)])
+
+    event = run_trigger(refresh_trigger())
+
+    assert event["reason"] == reason
+    assert event["turning"] == (status == "RollbackInProgress")
+    assert ("alarm errors: Threshold crossed." in event["message"]) == (reason == "alarm")
+
+
+def test_alarms_that_cannot_be_asked_do_not_hide_that_the_refresh_failed(script: Script) -> None:
+    script(
+        [refresh_is(refresh("Failed", **ALARMED)), group_is(MIXED)],
+        [health_is()],
+        cloudwatch=[("describe_alarms", "AccessDenied")],
+    )
+
+    assert run_trigger(refresh_trigger())["reason"] == "failed"
+
+
+@pytest.mark.parametrize(("status", "reason"), [("Cancelling", "cancelled"), ("RollbackInProgress", "rolled_back")])
+def test_a_refresh_that_somebody_turned_is_waited_for_with_that_reason(
+    script: Script, status: str, reason: str
+) -> None:
+    script([refresh_is(refresh(status)), group_is(MIXED)], [health_is()])
+
+    event = run_trigger(refresh_trigger())
+
+    assert (event["reason"], event["turning"]) == (reason, True)
+
+
+def _turn_of(holder: str) -> tuple[str, Any]:
+    moment = datetime(2026, 11, 23, 20, tzinfo=UTC)
+    body = Turn(holder, Kind.ROLLBACK, 2, moment, moment, moment).dump()
+
+    class Body:
+        async def read(self) -> bytes:
+            return body
+
+    return "get_object", {"Body": Body()}
+
+
+@pytest.mark.parametrize("status", ["RollbackInProgress", "Cancelling", "Cancelled", "RollbackSuccessful"])
+def test_a_refresh_that_a_rollback_by_hand_has_ended_is_superseded(script: Script, status: str) -> None:
+    script(
+        [refresh_is(refresh(status)), group_is(MIXED)],
+        [health_is()],
+        s3=[_turn_of("rollback_webapp/manual")],
+    )
+
+    event = run_trigger(refresh_trigger(service="webapp"))
+
+    assert (event["reason"], event["turning"]) == ("superseded", False)
+    assert "rollback_webapp/manual" in event["message"]
+
+
+def test_a_turn_that_was_taken_is_noticed_while_the_refresh_goes_on(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance_refresh, "TURN_EVERY", 0.0)
+    script(
+        [refresh_is(refresh("InProgress")), refresh_is(refresh("InProgress")), group_is(MIXED)],
+        [health_is()],
+        s3=[_turn_of(RUN_TAG), ("get_object", "SlowDown"), _turn_of("rollback_webapp/manual")],
+    )
+
+    assert run_trigger(refresh_trigger(service="webapp"))["reason"] == "superseded"
