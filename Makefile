@@ -98,7 +98,7 @@ status: ## say what runs, per service (FORMAT=json)
 	@$(STACK) status --format "$(FORMAT)"
 
 .PHONY: report
-report: ## print the newest report on the estate, KIND=<retire-images | leftovers | drift | rebake> (FORMAT=json|html)
+report: ## print the newest report on the estate, KIND=<retire-images | orphans | drift | rebake> (FORMAT=json|html)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) report "$(KIND)" --format "$(FORMAT)"
 

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-NAMES = ("nothing", "retire_images, dry run", "retire_images", "reap_leftovers", "detect_drift")
+NAMES = ("nothing", "retire_images, dry run", "retire_images", "reap_orphans", "detect_drift")
 """`nothing` loads what all of them load: what the others hold beyond that is the estate's."""
 
 
@@ -26,15 +26,15 @@ class TaskInstance:
 
 def operators() -> dict[str, Any]:
     """Return the operators by the names of `NAMES`."""
-    from rebake.operators.reap_orphans import ReapLeftoversOperator
+    from rebake.operators.reap_orphans import ReapOrphansOperator
     from rebake.operators.retire_images import RetireImagesOperator
-    from rebake.operators.scan_drift import LookAtEstateOperator
+    from rebake.operators.scan_drift import ScanEstateOperator
 
     return {
         "retire_images, dry run": RetireImagesOperator(task_id="retire_images", dry="true"),
         "retire_images": RetireImagesOperator(task_id="retire_images", dry="false"),
-        "reap_leftovers": ReapLeftoversOperator(task_id="reap_leftovers"),
-        "detect_drift": LookAtEstateOperator(task_id="look"),
+        "reap_orphans": ReapOrphansOperator(task_id="reap_orphans"),
+        "detect_drift": ScanEstateOperator(task_id="look"),
     }
 
 

@@ -8,14 +8,14 @@ rolls the image out behind the load balancer, and records the release. There is 
 | --- | --- | --- |
 | `bake` | reuses the image with the same fingerprint, or runs Packer | nothing has changed |
 | `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not promoted |
-| `take_turn` | waits for a run that changes this service already | nothing has changed |
+| `acquire_lease` | waits for a run that changes this service already | nothing has changed |
 | `promote_ami` | points `/rebake/<service>/candidate` at the image | the fleet is untouched |
 | `terraform_apply` | provisions the fleet, with a new launch template version | running instances are untouched |
 | `start_refresh` | starts the instance refresh, or finds it running or not needed | running instances are untouched |
 | `wait_for_refresh` | waits, deferred, for a healthy fleet on the new image | AWS rolls back to the image before |
 | `roll_back` | only after a failure: returns to the image before where AWS did not | the fleet needs a person |
 | `record_release` | writes the record, moves `current` and `previous` | the fleet is on the new image: clear the task |
-| `conclude` | records a run that did not succeed, gives the turn back | clear the task, or others wait for the turn |
+| `finalize` | records a run that did not succeed, releases the lease | clear the task, or others wait for the lease |
 
 `current` moves only at the very end, so a run that fails leaves it where it was.
 
@@ -44,14 +44,14 @@ where nothing was rolled out, where there is no release before, and with `rollou
 By hand: from the form in the UI, `airflow dags trigger`, the API, or `make deploy VERSION=...`; and by
 `rebake_on_new_base`, for a service whose file says `on_new_base: deploy`. `version` is required. `ami_id` deploys an
 image that exists already; `force_bake` bakes although an image with the same fingerprint exists. `replaces` names
-the release that must be the current one still when the turn is taken; otherwise the run ends as superseded.
+the release that must be the current one still when the lease is acquired; otherwise the run ends as superseded.
 
 ## Race conditions
 
 One run of a service at a time (`max_active_runs=1`): a second waits in the queue until the first has ended.
-From `take_turn` to `conclude` a run has the service's turn, and no other run changes the service. `rollback_<service>`
-takes the turn from a deployment: that one ends as *superseded*, with its remaining tasks skipped, and has not failed.
-A deployment that was asked for before the last rollback is superseded as well; trigger it anew if it is wanted all the
+From `acquire_lease` to `finalize` a run holds the service's lease, and no other run changes the service.
+`rollback_<service>` preempts a deployment: that one ends as *superseded*, with its remaining tasks skipped, and has not
+failed. A deployment that was asked for before the last rollback is superseded as well; trigger it anew if it is wanted all the
 same. Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
 `start_refresh` fail with its id, unless it goes to the same launch template version: then it is adopted.
 Every task may be cleared and run again: it finds what the try before has left.
@@ -65,9 +65,9 @@ from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
 
 from rebake import config
 from rebake.hooks.registry import service_name
-from rebake.operators.acquire_lease import TakeTurnOperator
+from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.operators.bake import BakeOperator
-from rebake.operators.finalize import ConcludeOperator
+from rebake.operators.finalize import FinalizeOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.operators.roll_back import RollBackOperator
@@ -151,7 +151,9 @@ def deploy(service: config.Service) -> DAG:
         )
         image = xcom(bake)
         test_image, test_report = test_image_group(ami_id=image, service=service.name, version=xcom(bake, "version"))
-        take_turn = TakeTurnOperator(task_id="take_turn", service=service.name, replaces="{{ params.replaces or '' }}")
+        acquire_lease = AcquireLeaseOperator(
+            task_id="acquire_lease", service=service.name, replaces="{{ params.replaces or '' }}"
+        )
         promote_ami = PromoteAmiOperator(
             task_id="promote_ami", ami_id=image, name=service_name(service.name), service=service.name
         )
@@ -205,14 +207,14 @@ def deploy(service: config.Service) -> DAG:
             trigger_rule=TriggerRule.ONE_FAILED,
         )
 
-        conclude = ConcludeOperator(task_id="conclude", service=service.name).as_teardown()
+        finalize = FinalizeOperator(task_id="finalize", service=service.name).as_teardown()
 
         # The arrow that matters: nothing may point at the image, and no fleet may run it, before it has passed.
-        bake >> test_image >> take_turn >> promote_ami >> terraform_apply
+        bake >> test_image >> acquire_lease >> promote_ami >> terraform_apply
         terraform_apply >> start_refresh >> wait_for_refresh >> record_release
         # Both are leaves: when roll_back runs, record_release is upstream_failed, and so the run stays failed.
         wait_for_refresh >> roll_back
-        [record_release, roll_back] >> conclude
+        [record_release, roll_back] >> finalize
     return dag
 
 

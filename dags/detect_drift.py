@@ -6,7 +6,7 @@ Every kind of finding is described in `docs/drift.md`. Nothing is changed unless
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `look_at_estate` | compares registry, launch templates and instances by image id; looks at their posture | no report |
+| `scan_estate` | compares registry, launch templates and instances by image id; looks at their posture | no report |
 | `plan_fleets` | plans each fleet with Terraform, in lanes; a fleet whose plan fails is a finding | no report |
 | `report_drift` | writes the report; emits an event if the findings changed; sorts the repairs | clear the task |
 | `repairs_at_once`, `at_once` | repairs what policy wants repaired at once, a service each | clear the task |
@@ -28,10 +28,10 @@ not run the hour that has begun.
 ## Race conditions
 
 One run at a time (`max_active_runs=1`); an approval that nobody answers ends before the next hour's run.
-A look takes no turn and locks no state, so it makes no deployment wait. A fleet that a run is changing, or whose
+A look takes no lease and locks no state, so it makes no deployment wait. A fleet that a run is changing, or whose
 instance refresh is active, is told as *rolling*: its images and its infrastructure are not judged this time, and what
-was known of them stands. A repair takes the service's turn like a deployment, but only where nobody has it, and it
-supersedes nobody: a deployment that bakes meanwhile waits and goes on; a rollback takes the turn from it. What is
+was known of them stands. A repair acquires the service's lease like a deployment, but only where nobody has it, and it
+supersedes nobody: a deployment that bakes meanwhile waits and goes on; a rollback acquires the lease from it. What is
 applied is the plan that was shown: where it would change anything else by then, the repair is skipped.
 """
 
@@ -44,18 +44,18 @@ from typing import Any, Final
 from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, TriggerRule, task, task_group
 
 from rebake.estate.drift.report import asset_uri
-from rebake.operators.repair_drift import ApproveRepairsOperator, GiveTurnBackOperator, RepairDriftOperator
+from rebake.operators.repair_drift import ApproveRepairsOperator, ReleaseLeaseOperator, RepairDriftOperator
 from rebake.operators.report_drift import (
     APPROVE,
     AUTO,
     CHANGED,
-    LOOK,
     PLAN,
     QUESTION,
+    SCAN,
     ReportDriftOperator,
     ReportRepairsOperator,
 )
-from rebake.operators.scan_drift import LookAtEstateOperator, PlanFleetsOperator
+from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
@@ -105,8 +105,8 @@ def repair(group_id: str, repairs: Any) -> tuple[Any, str]:
             auto_scaling_group_name=auto_scaling_group_name,
             findings=findings,
         )
-        # Others wait for the turn, so it is given back however the repair ends.
-        repair_drift >> GiveTurnBackOperator(task_id="give_turn_back", service=service).as_teardown()
+        # Others wait for the lease, so it is given back however the repair ends.
+        repair_drift >> ReleaseLeaseOperator(task_id="release_lease", service=service).as_teardown()
 
     return a_service.expand_kwargs(repairs), f"{group_id}.repair_drift"
 
@@ -122,8 +122,8 @@ with DAG(
     tags=[TAG_ESTATE],
     default_args=DEFAULT_ARGS,
 ) as dag:
-    look_at_estate = LookAtEstateOperator(task_id=LOOK)
-    plan_fleets = PlanFleetsOperator.partial(task_id=PLAN).expand(fleets=look_at_estate.output)
+    scan_estate = ScanEstateOperator(task_id=SCAN)
+    plan_fleets = PlanFleetsOperator.partial(task_id=PLAN).expand(fleets=scan_estate.output)
     report_drift = ReportDriftOperator(
         task_id="report_drift",
         # With no fleet to plan, plan_fleets is skipped, and there is a report all the same.
@@ -147,7 +147,7 @@ with DAG(
     ).as_teardown(on_failure_fail_dagrun=True)
 
     # The arrow that matters: nothing is repaired before it is reported.
-    look_at_estate >> plan_fleets >> report_drift >> approve
-    # One repair of a service at a time: both have the turn in the name of this run.
+    scan_estate >> plan_fleets >> report_drift >> approve
+    # One repair of a service at a time: both hold the lease in the name of this run.
     at_once >> after_approval
     [at_once, once_approved] >> report_repairs

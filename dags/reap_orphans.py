@@ -1,15 +1,15 @@
-"""Reap leftovers: remove what bakes and tests that were killed have left behind.
+"""Reap orphans: remove what bakes and tests that were killed have left behind.
 
 Bakes and tests clean up after themselves, and a retry after a killed try. This is for what nobody comes back to:
 builders and probes, their volumes, key pairs and security groups, unfinished images, snapshots of builders. Only what
-is ours, older than `policy.leftovers.older_than_minutes` and unused goes;
+is ours, older than `policy.orphans.older_than_minutes` and unused goes;
 [docs/orphans.md](../docs/orphans.md) has every rule.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `reap_leftovers` | ends instances, waits for that deferred, removes the rest, reports | clear the task |
+| `reap_orphans` | ends instances, waits for that deferred, removes the rest, reports | clear the task |
 
-Each run writes a report, which `make report KIND=leftovers` prints. Old locks on Terraform's states are reported too,
+Each run writes a report, which `make report KIND=orphans` prints. Old locks on Terraform's states are reported too,
 and never removed. The task fails at its end when AWS refused to remove something; the rest is removed by then.
 
 ## When this DAG runs
@@ -31,7 +31,7 @@ from typing import Final
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from rebake.operators.reap_orphans import ReapLeftoversOperator
+from rebake.operators.reap_orphans import ReapOrphansOperator
 from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE
 
 HOURLY: Final = CronTriggerTimetable(
@@ -42,7 +42,7 @@ HOURLY: Final = CronTriggerTimetable(
 )
 
 with DAG(
-    dag_id="reap_leftovers",
+    dag_id="reap_orphans",
     description="Remove what bakes and tests have left behind, every hour",
     doc_md=__doc__,
     schedule=HOURLY,
@@ -52,4 +52,4 @@ with DAG(
     tags=[TAG_ESTATE],
     default_args=DEFAULT_ARGS,
 ) as dag:
-    ReapLeftoversOperator(task_id="reap_leftovers")
+    ReapOrphansOperator(task_id="reap_orphans")

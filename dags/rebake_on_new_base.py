@@ -6,7 +6,7 @@ version finds ready, `ignore` does nothing.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `find_followers` | reads the services' files | nothing has changed |
+| `find_dependents` | reads the services' files | nothing has changed |
 | `choose_version` | waits for a run that changes the service; takes its current version | the others go on |
 | `bake` | reuses the image with the same fingerprint, or runs Packer, in the pool `rebake_bakes` | the others go on |
 | `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not deployed |
@@ -15,7 +15,7 @@ version finds ready, `ignore` does nothing.
 
 All tasks but the first and the last are a group, once for each service. A service that fails stops no other, and makes
 the run fail. A service is skipped, with the reason in the report, if it was never released or is on the newest base. A
-service whose file is wrong is named in the report and in the log of `find_followers`.
+service whose file is wrong is named in the report and in the log of `find_dependents`.
 
 The deployment tests the image again, like every deployment. Here it is tested before, so that a base which does not
 suit a service starts no deployment of it.
@@ -36,8 +36,8 @@ releases that it makes are recorded as asked for by `new base <image>`.
 One run at a time (`max_active_runs=1`); events that arrive meanwhile start one more. The newest base wins: every bake
 reads which base is the current one, whichever event started the run, and a service that sits on it is left alone.
 
-A deployment or rollback that has the service's turn is waited for, and what it ends with is what follows the base. The
-deployment that is started here replaces the release that was looked at and no other. So it cannot undo a release that
+A deployment or rollback that holds the service's lease is waited for, and what it ends with is what follows the base.
+The deployment that is started here replaces the release that was looked at and no other. So it cannot undo a release that
 came in between: it ends as superseded, and if the service sits on an old base still, `deploy` fails and says so.
 Every task may be cleared and run again. `deploy` finds the deployment that it has started: clear that one's failed task
 first.
@@ -54,8 +54,8 @@ from rebake import config
 from rebake.image.recipe import base_asset_uri
 from rebake.operators.bake import BakeOperator
 from rebake.operators.choose_version import ChooseVersionOperator
-from rebake.operators.deploy_dependent import DeployFollowerOperator
-from rebake.operators.find_dependents import FindFollowersOperator
+from rebake.operators.deploy_dependent import DeployDependentOperator
+from rebake.operators.find_dependents import FindDependentsOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
 from rebake.operators.test_image import test_image_group
 from rebake.stages.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, xcom
@@ -78,7 +78,7 @@ def rebake(service: str) -> None:
         task_id="bake", service=service, version=version, commit=commit, build_id=build_id, pool=BAKE_POOL, **shown
     )
     test_image, _ = test_image_group(ami_id=xcom(bake), service=service, version=version)
-    deploy = DeployFollowerOperator(
+    deploy = DeployDependentOperator(
         task_id="deploy",
         service=service,
         version=version,
@@ -114,7 +114,7 @@ with DAG(
         ),
     },
 ) as dag:
-    find_followers = FindFollowersOperator(task_id="find_followers", base="{{ params.base }}")
-    report = ReportRebakesOperator(task_id="report", found_by="find_followers", group=GROUP)
+    find_dependents = FindDependentsOperator(task_id="find_dependents", base="{{ params.base }}")
+    report = ReportRebakesOperator(task_id="report", found_by="find_dependents", group=GROUP)
     # A teardown runs however the services came out and hides no failure; but a report that is missing is one.
-    rebake.expand(service=find_followers.output) >> report.as_teardown(on_failure_fail_dagrun=True)
+    rebake.expand(service=find_dependents.output) >> report.as_teardown(on_failure_fail_dagrun=True)

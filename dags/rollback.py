@@ -6,19 +6,19 @@ DAG for each file in `config/services/`.
 | task | what it does | when it fails |
 | --- | --- | --- |
 | `choose_release` | finds the release to return to, checks that its image is still there | nothing has changed |
-| `stop_refresh` | takes the turn from a deployment, ends its instance refresh | clear the task |
+| `stop_refresh` | acquires the lease from a deployment, ends its instance refresh | clear the task |
 | `terraform_apply` | provisions the fleet with the image of that release | running instances are untouched |
 | `start_refresh` | starts the instance refresh, or finds every instance on the image already | as before |
 | `wait_for_refresh` | waits, deferred, for a healthy fleet on the image | AWS rolls back to what the group had |
 | `record_release` | writes the record, moves `current` and `previous` | the fleet is on the image: clear the task |
-| `conclude` | records a run that did not succeed, gives the turn back | clear the task, or others wait for the turn |
+| `finalize` | records a run that did not succeed, releases the lease | clear the task, or others wait for the lease |
 
 ## Which release
 
 `release` is the id of a release, a version, or an image: the newest release that succeeded and is called so. Without
 it:
 
-* while a deployment has the turn, or the fleet is not wholly on the current release, as after a rollout that failed
+* while a deployment holds the lease, or the fleet is not wholly on the current release, as after a rollout that failed
   half-way: the current release;
 * otherwise the one before the current release. Rolling back twice goes back two releases; it never returns to what was
   just rolled back.
@@ -33,10 +33,10 @@ By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make
 
 ## Race conditions
 
-A rollback wins over a deployment: it takes the turn at once, and the deployment ends as *superseded* before its next
+A rollback wins over a deployment: it preempts the lease at once, and the deployment ends as *superseded* before its next
 effect; so does a deployment that was asked for before the rollback and is still baking. A deployment that is asked
 for later waits for the rollback. One rollback of a service at a time (`max_active_runs=1`). Services do not wait for
-each other. Every task may be cleared and run again; but a run that was asked for before another that has had the turn
+each other. Every task may be cleared and run again; but a run that was asked for before another that has held the lease
 since is superseded.
 """
 
@@ -48,12 +48,12 @@ from airflow.sdk import DAG, Asset, Param
 
 from rebake import config
 from rebake.operators.choose_release import ChooseReleaseOperator
-from rebake.operators.finalize import ConcludeOperator
+from rebake.operators.finalize import FinalizeOperator
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
-from rebake.release.lease import Kind
+from rebake.release.lease import RunKind
 from rebake.release.record import asset_uri
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
 from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
@@ -134,15 +134,15 @@ def rollback(service: config.Service) -> DAG:
             refresh_id=xcom(start_refresh),
             refresh_status=xcom(wait_for_refresh),
             instances_before=xcom(start_refresh, "instances_before"),
-            kind=Kind.ROLLBACK,
+            kind=RunKind.ROLLBACK,
             restores=xcom(choose_release, "restores"),
             outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
         )
-        conclude = ConcludeOperator(task_id="conclude", service=service.name, kind=Kind.ROLLBACK).as_teardown()
+        finalize = FinalizeOperator(task_id="finalize", service=service.name, kind=RunKind.ROLLBACK).as_teardown()
 
-        # The arrow that matters: the turn is ours, and no refresh goes elsewhere, before anything is changed.
+        # The arrow that matters: the lease is ours, and no refresh goes elsewhere, before anything is changed.
         choose_release >> stop_refresh >> terraform_apply
-        terraform_apply >> start_refresh >> wait_for_refresh >> record_release >> conclude
+        terraform_apply >> start_refresh >> wait_for_refresh >> record_release >> finalize
     return dag
 
 

@@ -89,7 +89,7 @@ class Addresses:
                     return address
         return None
 
-    def give_back(self, address: str) -> None:
+    def release(self, address: str) -> None:
         """Make the address free again; unknown ones are ignored."""
         with self._lock:
             self._used.discard(address)

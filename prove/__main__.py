@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from examples.webapp.build import build
 from prove import document, measure, timeline
-from prove.case import Case, Result
+from prove.case import Case, CaseResult
 from prove.cases import CASES
 from prove.scene import SERVICE, Scene, artifacts
 from stack import follow, up
@@ -113,7 +113,7 @@ def _write(layout: Layout, drawn: Sequence[Case]) -> None:
     """Draw the cases that ran, and write the document with all that is kept."""
     docs = layout.project / "docs"
     figures = docs / "proof"
-    results = {case.name: Result.load_from(layout.shared / "prove", case.name) for case in CASES}
+    results = {case.name: CaseResult.load_from(layout.shared / "prove", case.name) for case in CASES}
     found = {name: result for name, result in results.items() if result}
     for case in drawn:
         if case.name in found:

@@ -97,7 +97,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Result:
+class CaseResult:
     """What is kept of a case that ran, as JSON.
 
     Args:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from prove.case import LOAD_CHECKS, Case, Result
+from prove.case import LOAD_CHECKS, Case, CaseResult
 
 GREEN, RED, NOT_RUN = "🟢", "🔴", "⚪ not run"
 
 
-def render(cases: Sequence[Case], results: Mapping[str, Result]) -> str:
+def render(cases: Sequence[Case], results: Mapping[str, CaseResult]) -> str:
     """Return the document.
 
     Args:
@@ -39,7 +39,7 @@ def render(cases: Sequence[Case], results: Mapping[str, Result]) -> str:
     )
 
 
-def _head(results: Sequence[Result], rows: int) -> list[str]:
+def _head(results: Sequence[CaseResult], rows: int) -> list[str]:
     """Return when, where and of what: once where it is the same for all."""
     green = sum(result.green for result in results)
     lines = [f"**{green} of {rows} cases are green**, in {_minutes(sum(one.seconds for one in results))}."]
@@ -52,7 +52,7 @@ def _head(results: Sequence[Result], rows: int) -> list[str]:
     return ["  \n".join(lines)]
 
 
-def _row(case: Case, result: Result | None) -> tuple[str, ...]:
+def _row(case: Case, result: CaseResult | None) -> tuple[str, ...]:
     if result is None:
         return (NOT_RUN, case.title, case.must_hold, "", "", "", "", "")
     load = result.load
@@ -71,7 +71,7 @@ def _row(case: Case, result: Result | None) -> tuple[str, ...]:
     )
 
 
-def _section(case: Case, result: Result) -> str:
+def _section(case: Case, result: CaseResult) -> str:
     lines = [
         f'## <a name="{case.name}"></a>{case.title}',
         "",
@@ -93,7 +93,7 @@ def _section(case: Case, result: Result) -> str:
     return "\n".join(lines)
 
 
-def _load(result: Result) -> str:
+def _load(result: CaseResult) -> str:
     load = result.load
     reasons = "; ".join(f"{count} x {reason}" for reason, count in load["reasons"].items())
     answers = ", ".join(f"{count} by {version}" for version, count in sorted(load["answers"].items()))

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prove.case import LOSS_CHECK, RATE_CHECK, Case, Check, Findings, Moment, Result, Span
+from prove.case import LOSS_CHECK, RATE_CHECK, Case, CaseResult, Check, Findings, Moment, Span
 from prove.scene import GROUP, Run, Scene
 from prove.watch import Watcher, lives_of, moments_of, spans_of
 from stack.api import Task
 from stack.console import step
 from stack.demo import version_of
-from stack.load import Load, percentile
-from stack.load import Result as LoadResult
+from stack.load import Load, LoadResult, percentile
 
 LEAD = 3.0
 """Seconds of load before a case acts, and after it has."""
@@ -28,7 +27,7 @@ LATE_MS = 50
 _TURNS = {"RollbackInstanceRefresh": "rollback requested", "CancelInstanceRefresh": "cancellation requested"}
 
 
-def run(case: Case, scene: Scene, figures: Path) -> Result:
+def run(case: Case, scene: Scene, figures: Path) -> CaseResult:
     """Run a case, write `<name>.csv` into `figures`, and return what came of it.
 
     Args:
@@ -55,7 +54,7 @@ def run(case: Case, scene: Scene, figures: Path) -> Result:
     watcher.stop()
     came = load.stop()
     moments, spans = _timeline(scene, watcher, load.began)
-    return Result(
+    return CaseResult(
         name=case.name,
         at=at.isoformat(timespec="seconds"),
         commit=_commit(scene.stack.layout.project),

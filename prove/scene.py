@@ -12,7 +12,7 @@ from typing import Any, Final
 import requests
 
 from examples.webapp.build import NAME, build
-from prove.case import Result
+from prove.case import CaseResult
 from prove.levers import changed, wait
 from rebake import config, tags
 from rebake.release import record as release
@@ -20,7 +20,7 @@ from stack import fault, status
 from stack.api import RUN_ENDS
 from stack.console import detail
 from stack.errors import StackError
-from stack.follow import Follower, Outcome
+from stack.follow import Follower, RunOutcome
 from stack.layout import Layout
 from stack.load import Load
 from stack.settings import ACCESS_KEY, ENVIRONMENT
@@ -86,7 +86,7 @@ class Scene:
         detail(f"{dag_id} {' '.join(f'{name}={value}' for name, value in conf.items())}".rstrip())
         return run
 
-    def follow(self, run: Run) -> Outcome:
+    def follow(self, run: Run) -> RunOutcome:
         """Watch a run until it has ended."""
         return Follower(self.stack.api, run.dag_id, run.run_id, self._aside).follow()
 
@@ -225,7 +225,7 @@ class Scene:
         """Return whether nobody changes the service, and all of its instances are healthy and of one version."""
         service = self.service()
         healths = [one["health"] for one in service["instances"]]
-        return not service["turn"] and healths == ["healthy"] * size and len(service["versions"]) == 1
+        return not service["lease"] and healths == ["healthy"] * size and len(service["versions"]) == 1
 
     # Levers
 
@@ -259,7 +259,7 @@ class Scene:
         Raises:
             StackError: it never ran.
         """
-        result = Result.load_from(self.results, case)
+        result = CaseResult.load_from(self.results, case)
         if result is None or figure not in result.findings.figures:
             raise StackError(f"nothing is known of {figure} yet: run the case {case} before this one")
         return result.findings.figures[figure]

@@ -53,13 +53,13 @@ MOMENTS: Final = (
     Moment("test_image.launch", "ec2:RunInstances"),
     Moment("test_image.probe", "ssm:SendCommand", deferred=True),
     Moment("test_image.terminate", "ec2:TerminateInstances"),
-    Moment("take_turn", "s3:PutObject"),
+    Moment("acquire_lease", "s3:PutObject"),
     Moment("promote_ami", "ssm:PutParameter"),
     Moment("terraform_apply", "ec2:CreateLaunchTemplateVersion"),
     Moment("start_refresh", "autoscaling:StartInstanceRefresh"),
     Moment("wait_for_refresh", "autoscaling:DescribeInstanceRefreshes", deferred=True, after=15),
     Moment("record_release", "ec2:CreateTags"),
-    Moment("conclude", "s3:PutObject"),
+    Moment("finalize", "s3:PutObject"),
 )
 
 Strike = Callable[[Task], None]

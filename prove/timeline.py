@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from prove.case import Moment, Result, Span
+from prove.case import CaseResult, Moment, Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def lanes_of(spans: Sequence[Span]) -> list[str]:
     return list(dict.fromkeys(span.lane for span in [*runs, *sorted(instances, key=lambda span: span.start)]))
 
 
-def draw(result: Result, title: str, table: Path, picture: Path) -> None:
+def draw(result: CaseResult, title: str, table: Path, picture: Path) -> None:
     """Draw a case.
 
     Args:

@@ -170,9 +170,9 @@ def _service(asked: str) -> str:
     return service
 
 
-def _end(stack: up.Stack, outcome: follow.Outcome, what: str) -> int:
+def _end(stack: up.Stack, outcome: follow.RunOutcome, what: str) -> int:
     """Print how a run ended; return 0 if it did what it was to do, 3 if a later run took over."""
-    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "conclude")
+    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "finalize")
     is_superseded = outcome.state == "success" and told == "superseded"
     how = "superseded by a later run" if is_superseded else outcome.state
     print(f"{what}: {how} after {outcome.seconds:.0f} s")

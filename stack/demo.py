@@ -14,9 +14,9 @@ from stack import follow, up
 from stack.airflow import USER
 from stack.console import detail, elapsed, step, table
 from stack.errors import StackError
-from stack.follow import Outcome
+from stack.follow import RunOutcome
 from stack.layout import Layout
-from stack.load import Load, Result
+from stack.load import Load, LoadResult
 from stack.up import Stack
 
 SERVICE = "webapp"
@@ -63,7 +63,7 @@ def version_of(answer: str) -> str:
     return str(json.loads(answer)["version"])
 
 
-def succeed(outcome: Outcome) -> Outcome:
+def succeed(outcome: RunOutcome) -> RunOutcome:
     """Return the outcome of a run that a demo cannot go on without.
 
     Raises:
@@ -76,7 +76,7 @@ def succeed(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _handed_on(stack: Stack, outcome: Outcome, task: str, key: str = "return_value") -> str:
+def _handed_on(stack: Stack, outcome: RunOutcome, task: str, key: str = "return_value") -> str:
     return str(stack.api.xcom(outcome.dag_id, outcome.run_id, task, key))
 
 
@@ -87,7 +87,7 @@ def _expect(url: str, version: str) -> None:
         raise StackError(f"{url}/version answers {dict(answers)}: expected {version} alone")
 
 
-def _report(stack: Stack, outcomes: tuple[Outcome, Outcome, Outcome], result: Result, url: str) -> None:
+def _report(stack: Stack, outcomes: tuple[RunOutcome, RunOutcome, RunOutcome], result: LoadResult, url: str) -> None:
     base, first, second = outcomes
     names = list(dict.fromkeys([*first.stages, *second.stages]))
     columns = (base, first, second)
@@ -114,7 +114,11 @@ def _report(stack: Stack, outcomes: tuple[Outcome, Outcome, Outcome], result: Re
 
 
 def _keep(
-    path: Path, installed: float, up_seconds: float, outcomes: tuple[Outcome, Outcome, Outcome], result: Result
+    path: Path,
+    installed: float,
+    up_seconds: float,
+    outcomes: tuple[RunOutcome, RunOutcome, RunOutcome],
+    result: LoadResult,
 ) -> None:
     """Write the figures down for `make bench`."""
     figures = {

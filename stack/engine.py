@@ -120,7 +120,7 @@ class Engine:
                 subprocess.run([*as_root(), "chown", str(os.getuid()), str(self.socket)], check=False)
             time.sleep(0.05)
 
-    def leftovers(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """Return what the engine still holds of this clone's embedded cloud: containers, networks, images."""
         labelled = {"label": [f"{LABEL}={self.layout.clone_id}"]}
         with contextlib.closing(self.client()) as client:

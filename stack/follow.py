@@ -21,7 +21,7 @@ BAD = frozenset({"failed", "up_for_retry"})
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """How a run ended, and how long each of its stages took."""
 
     dag_id: str
@@ -50,7 +50,7 @@ class Follower:
         self._said: dict[str, tuple[str, int]] = {}
         self._starts: dict[str, dt.datetime] = {}
 
-    def follow(self, poll_seconds: float = 0.5) -> Outcome:
+    def follow(self, poll_seconds: float = 0.5) -> RunOutcome:
         """Watch until the run ends. An interrupt leaves the run as it is."""
         while True:
             # In this order: tasks looked at after the run has ended are in their last states.
@@ -61,7 +61,7 @@ class Follower:
             if state in RUN_ENDS:
                 ran = [task for task in tasks if task.end and task.name in self._starts and task.state != "skipped"]
                 stages = {task.name: self._seconds(task) for task in ran}
-                return Outcome(self._dag_id, self._run_id, state, time.monotonic() - self._began, stages)
+                return RunOutcome(self._dag_id, self._run_id, state, time.monotonic() - self._began, stages)
             time.sleep(poll_seconds)
 
     def _tell(self, task: Task) -> None:
@@ -117,7 +117,7 @@ def check(service: str, version: str) -> None:
         raise InputError(str(error)) from error
 
 
-def run(api: Api, dag_id: str, conf: dict[str, Any], aside: Callable[[], str] = str) -> Outcome:
+def run(api: Api, dag_id: str, conf: dict[str, Any], aside: Callable[[], str] = str) -> RunOutcome:
     """Start a run of a DAG and watch it until it ends.
 
     Raises:

@@ -35,7 +35,7 @@ class Second:
 
 
 @dataclass
-class Result:
+class LoadResult:
     """What came of a load: totals, latencies and delays of sending in seconds, and what the answers said."""
 
     sent: int = 0
@@ -95,7 +95,7 @@ class Load:
         self.seconds: dict[int, Second] = {}
         """What came of each second of it so far, by its number."""
         self._failure: BaseException | None = None
-        self.result = Result()
+        self.result = LoadResult()
 
     def start(self) -> Self:
         """Begin to send."""
@@ -103,7 +103,7 @@ class Load:
         self._thread.start()
         return self
 
-    def stop(self) -> Result:
+    def stop(self) -> LoadResult:
         """Send no more, wait for what is under way, write the report, and return what came of it."""
         self._stopping.set()
         self._thread.join(self._timeout + 5)

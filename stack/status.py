@@ -56,8 +56,8 @@ def render(status: dict[str, Any]) -> str:
             lines.append(f"  {title + ' release':<16} {service[f'{title}_release'] or 'none'}")
         lines.append(f"  last run         {_told(service['last_release'])}")
         lines += [f"  revoked          {note}" for note in service.get("revoked", ())]
-        if service["turn"]:
-            lines.append(f"  in progress      {service['turn']}")
+        if service["lease"]:
+            lines.append(f"  in progress      {service['lease']}")
         rows = [
             (item["instance"], item["state"], item["health"], item["version"], item["ami"])
             for item in service["instances"]
@@ -159,7 +159,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
         "last_release": newest,
-        "turn": now.holder if now is not None and now.is_open(dt.datetime.now(dt.UTC)) else None,
+        "lease": now.holder if now is not None and now.is_open(dt.datetime.now(dt.UTC)) else None,
     }
 
 

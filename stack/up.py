@@ -105,7 +105,7 @@ def down(layout: Layout) -> None:
     left: list[str] = []
     if engine.answers():
         engine.remove_leftovers()
-        left = engine.leftovers()
+        left = engine.orphans()
         if not engine.own and not layout.name:
             osimage.remove(layout, engine)
     if not layout.name:

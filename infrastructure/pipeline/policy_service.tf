@@ -114,10 +114,10 @@ locals {
         },
         {
           # Who may change the service now: handed out by conditional writes, never deleted.
-          Sid      = "Turn"
+          Sid      = "Lease"
           Effect   = "Allow"
           Action   = ["s3:GetObject", "s3:PutObject"]
-          Resource = ["${local.bucket}/turns/${service}.json"]
+          Resource = ["${local.bucket}/leases/${service}.json"]
         },
         {
           # Records are written and never deleted.

@@ -169,7 +169,7 @@ class LocalInstance(Instance):
             self.machine.destroy()
         except EngineError:
             log.exception("the container of instance %s was not removed", self.id)
-        self.cloud.engine.addresses.give_back(self.machine.address)
+        self.cloud.engine.addresses.release(self.machine.address)
         with self.cloud.lock:
             # moto's own termination deletes volumes and network interfaces and ends the profile's association.
             super().terminate()

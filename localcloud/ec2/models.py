@@ -82,7 +82,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
         try:
             reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
         except Exception:
-            self._give_back(addresses)
+            self._release(addresses)
             raise
         template_tags = convert_tag_spec(template.get("TagSpecifications", []))
         launched = cast("list[LocalInstance]", reservation.instances)
@@ -107,14 +107,14 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
         for _ in range(count):
             address = self.cloud.engine.addresses.take()
             if address is None:
-                self._give_back(taken)
+                self._release(taken)
                 raise InsufficientAddressesError(self.cloud.engine.cidr)
             taken.append(address)
         return taken
 
-    def _give_back(self, addresses: list[str]) -> None:
+    def _release(self, addresses: list[str]) -> None:
         for address in addresses:
-            self.cloud.engine.addresses.give_back(address)
+            self.cloud.engine.addresses.release(address)
 
     def _complete(
         self,

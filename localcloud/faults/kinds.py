@@ -15,7 +15,7 @@ from .exceptions import FaultError
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """One kind of fault.
 
     Args:
@@ -37,44 +37,44 @@ API = ("action", "rate", "seed")
 INSTANCE = ("image", "tags", "instance")
 EVERY_KIND = ("limit", "expires")
 
-KINDS: dict[str, Kind] = {
-    "throttle": Kind(
+KINDS: dict[str, FaultKind] = {
+    "throttle": FaultKind(
         "requests are refused with the service's own throttling code", API, defaults={"action": ["*:*"]}
     ),
-    "error": Kind(
+    "error": FaultKind(
         "requests fail inside AWS, by default with the service's own code for 500; with CODE and STATUS, as told",
         (*API, "code", "status"), defaults={"action": ["*:*"], "status": 500},
     ),
-    "latency": Kind("requests are answered SECONDS later", (*API, "seconds"), ("seconds",), {"action": ["*:*"]}),
-    "unavailable": Kind(
+    "latency": FaultKind("requests are answered SECONDS later", (*API, "seconds"), ("seconds",), {"action": ["*:*"]}),
+    "unavailable": FaultKind(
         "connections are reset, or with HOW=503 answered so", (*API, "how"), ("action",), {"how": "reset"}
     ),
-    "state-lock": Kind(
+    "state-lock": FaultKind(
         "Terraform's lock cannot be taken: somebody else holds it, or with HOW=503 S3 does not answer",
         ("key", "how", "rate", "seed"), defaults={"key": "*.tflock", "how": "held"},
     ),
-    "never-boots": Kind(
+    "never-boots": FaultKind(
         "an instance stays pending for SECONDS (90) and is then terminated",
         (*INSTANCE, "seconds", "rate", "seed"), INSTANCE, {"seconds": 90.0}, "instance",
     ),
-    "never-serves": Kind(
+    "never-serves": FaultKind(
         "an instance runs, but its service never starts",
         (*INSTANCE, "service", "rate", "seed"), INSTANCE, counts="instance",
     ),
-    "service-dies": Kind(
+    "service-dies": FaultKind(
         "the service dies SECONDS (0) after its instance runs, and cannot be started again",
         (*INSTANCE, "service", "seconds", "rate", "seed"), INSTANCE, {"seconds": 0.0}, "instance",
     ),
-    "health-flaps": Kind(
+    "health-flaps": FaultKind(
         "health checks answer 503 until the target is unhealthy, then as they are until it is healthy, and again; "
         "with CHECKS, so many each way",
         ("target_group", "instance", "checks"), ("target_group", "instance"), counts="check",
     ),
-    "refresh-stalls": Kind(
+    "refresh-stalls": FaultKind(
         "an instance refresh stays as it is, but can be cancelled or rolled back",
         ("group", "rate", "seed"), counts="refresh",
     ),
-    "unknown-status": Kind(
+    "unknown-status": FaultKind(
         "DescribeInstanceRefreshes tells a status of the future (Quantum) for a refresh under way",
         ("group", "shows", "rate", "seed"), defaults={"shows": "Quantum"}, counts="answer",
     ),

@@ -13,7 +13,7 @@ RebakeError
 ├── RolloutFailedError    the instance refresh did not end well: see the reason code
 ├── EstateError           the estate could not be seen whole, or a change of it was refused: read the report
 ├── DeploymentFailedError a deployment that another DAG asked for failed: read the log of its own run
-└── SupersededError       another run took the turn: nothing to do, its outcome is what counts
+└── SupersededError       another run acquired the lease: nothing to do, its outcome is what counts
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class DeploymentFailedError(RebakeError):
 
 
 class SupersededError(RebakeError):
-    """Raised when another run of the service has taken the turn, see `rebake.release.lease`.
+    """Raised when another run of the service has acquired the lease, see `rebake.release.lease`.
 
     Args:
         message: what happened, and when.

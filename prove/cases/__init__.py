@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from prove.case import Case
-from prove.cases import airflow_killed, alarm, good, kills, rollbacks, throttled, turns, unhealthy
+from prove.cases import airflow_killed, alarm, good, kills, leases, rollbacks, throttled, unhealthy
 
 CASES: Final[tuple[Case, ...]] = (
     *good.CASES,
     *rollbacks.CASES,
     *alarm.CASES,
     *unhealthy.CASES,
-    *turns.CASES,
+    *leases.CASES,
     *throttled.CASES,
     *airflow_killed.CASES,
     *kills.CASES,

@@ -17,7 +17,7 @@ HEADINGS = ("## When this DAG runs", "## Race conditions")
 EXPECTED = {
     "deploy.py": {f"deploy_{name}" for name in config.service_names()},
     "detect_drift.py": {"detect_drift"},
-    "reap_leftovers.py": {"reap_leftovers"},
+    "reap_orphans.py": {"reap_orphans"},
     "rebake_on_new_base.py": {"rebake_on_new_base"},
     "rebuild_base_image.py": {"rebuild_base_image"},
     "retire_images.py": {"retire_images"},

@@ -21,14 +21,14 @@ STAGES = [
     "bake",
     "test_image.launch",
     "test_image.probe",
-    "take_turn",
+    "acquire_lease",
     "promote_ami",
     "terraform_apply",
     "start_refresh",
     "wait_for_refresh",
     "record_release",
 ]
-BESIDES = ["conclude", "roll_back", "test_image.terminate"]
+BESIDES = ["finalize", "roll_back", "test_image.terminate"]
 """Tasks that clean up, or that run only when a stage has failed."""
 
 
@@ -64,11 +64,11 @@ def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> Non
 
 
 def test_promotion_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
-    take_turn, promote_ami = dag.get_task("take_turn"), dag.get_task("promote_ami")
+    acquire_lease, promote_ami = dag.get_task("acquire_lease"), dag.get_task("promote_ami")
 
-    assert take_turn.upstream_task_ids == {"test_image.probe"}
-    assert {"take_turn"} <= promote_ami.upstream_task_ids <= {"take_turn", "bake"}
-    assert {take_turn.trigger_rule, promote_ami.trigger_rule} == {"all_success"}
+    assert acquire_lease.upstream_task_ids == {"test_image.probe"}
+    assert {"acquire_lease"} <= promote_ami.upstream_task_ids <= {"acquire_lease", "bake"}
+    assert {acquire_lease.trigger_rule, promote_ami.trigger_rule} == {"all_success"}
 
 
 def test_the_temporary_instance_is_terminated_however_the_probe_ends(dag: DAG) -> None:
@@ -91,11 +91,11 @@ def test_no_task_that_decides_the_run_hides_a_failure_upstream(dag: DAG) -> None
 
 def test_the_turn_is_given_back_however_the_run_ends_and_decides_nothing(dag: DAG) -> None:
     """It is a teardown without a setup: it runs also where nothing before it did, and the run's state is not its."""
-    conclude = dag.get_task("conclude")
+    finalize = dag.get_task("finalize")
 
-    assert conclude.is_teardown
-    assert not conclude.on_failure_fail_dagrun
-    assert conclude.upstream_task_ids == {"record_release", "roll_back"}
+    assert finalize.is_teardown
+    assert not finalize.on_failure_fail_dagrun
+    assert finalize.upstream_task_ids == {"record_release", "roll_back"}
     assert [task.task_id for task in dag.tasks if task.is_setup] == ["test_image.launch"]
 
 

@@ -56,10 +56,10 @@ def test_what_needs_an_approval_is_repaired_after_it_and_after_what_needs_none(d
 
 @pytest.mark.parametrize("group", ["at_once", "after_approval"])
 def test_the_turn_is_given_back_however_a_repair_ends(dag: DAG, group: str) -> None:
-    give_back = dag.get_task(f"{group}.give_turn_back")
+    release = dag.get_task(f"{group}.release_lease")
 
-    assert give_back.is_teardown
-    assert f"{group}.repair_drift" in give_back.upstream_task_ids
+    assert release.is_teardown
+    assert f"{group}.repair_drift" in release.upstream_task_ids
 
 
 def test_a_report_is_written_although_no_fleet_could_be_planned(dag: DAG) -> None:

@@ -23,7 +23,7 @@ def dag(load_dag_file: Callable[[str], ModuleType]) -> DAG:
 
 
 def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
-    besides = ["find_followers", "report", "rebake.test_image.terminate"]
+    besides = ["find_dependents", "report", "rebake.test_image.terminate"]
 
     assert sorted(dag.task_ids) == sorted([*(f"rebake.{stage}" for stage in STAGES), *besides])
 

@@ -29,22 +29,22 @@ def dag(load_dag_file: Load) -> DAG:
 
 
 def test_there_is_a_task_for_each_stage_and_no_bake(dag: DAG) -> None:
-    assert sorted(dag.task_ids) == sorted([*STAGES, "conclude"])
+    assert sorted(dag.task_ids) == sorted([*STAGES, "finalize"])
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
 def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
-    """In particular the turn is taken before anything changes, and only after it is known where to return to."""
+    """In particular the lease is acquired before anything changes, and only after it is known where to return to."""
     assert later in {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
 
 
 def test_no_task_hides_a_failure_and_the_turn_is_given_back_however_the_run_ends(dag: DAG) -> None:
-    conclude = dag.get_task("conclude")
+    finalize = dag.get_task("finalize")
 
     assert [task.task_id for task in dag.tasks if not task.is_teardown and task.trigger_rule != "all_success"] == []
-    assert conclude.is_teardown
-    assert not conclude.on_failure_fail_dagrun
-    assert conclude.upstream_task_ids == {"record_release"}
+    assert finalize.is_teardown
+    assert not finalize.on_failure_fail_dagrun
+    assert finalize.upstream_task_ids == {"record_release"}
 
 
 def test_instances_that_run_the_image_already_are_left_alone(dag: DAG) -> None:
@@ -52,10 +52,10 @@ def test_instances_that_run_the_image_already_are_left_alone(dag: DAG) -> None:
 
 
 def test_the_record_says_that_it_was_a_rollback(dag: DAG) -> None:
-    assert {task: dag.get_task(task).kind for task in ("stop_refresh", "record_release", "conclude")} == {
+    assert {task: dag.get_task(task).kind for task in ("stop_refresh", "record_release", "finalize")} == {
         "stop_refresh": "rollback",
         "record_release": "rollback",
-        "conclude": "rollback",
+        "finalize": "rollback",
     }
 
 

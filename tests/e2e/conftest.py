@@ -17,7 +17,7 @@ from examples.webapp.build import build
 from prove import strikes
 from prove.strikes import MOMENTS, Striker
 from stack import follow, up
-from stack.follow import Follower, Outcome
+from stack.follow import Follower, RunOutcome
 from stack.layout import Layout
 from stack.load import Load
 from stack.up import Stack
@@ -47,7 +47,7 @@ def stack(project: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="package")
-def base(stack: Stack) -> Outcome:
+def base(stack: Stack) -> RunOutcome:
     """Return the run that baked, tested and promoted the base image."""
     outcome = follow.run(stack.api, "rebuild_base_image", {"base": "debian-12"})
     assert outcome.state == "success"
@@ -55,7 +55,7 @@ def base(stack: Stack) -> Outcome:
 
 
 @pytest.fixture(scope="package")
-def first(stack: Stack, base: Outcome, project: Path) -> Outcome:
+def first(stack: Stack, base: RunOutcome, project: Path) -> RunOutcome:
     """Return the run that deployed 1.0.0 to a fleet that did not exist before."""
     build("1.0.0", project / "build")
     outcome = follow.run(stack.api, "deploy_webapp", {"version": "1.0.0", "commit": "0123abc"})
@@ -64,7 +64,7 @@ def first(stack: Stack, base: Outcome, project: Path) -> Outcome:
 
 
 @pytest.fixture(scope="package")
-def second(stack: Stack, first: Outcome, project: Path) -> tuple[Outcome, Load]:
+def second(stack: Stack, first: RunOutcome, project: Path) -> tuple[RunOutcome, Load]:
     """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile; a worker was killed in its bake."""
     build("1.1.0", project / "build")
     url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")

@@ -15,7 +15,7 @@ from examples.webapp.build import build
 from stack import follow, status
 from stack.api import error_of
 from stack.errors import InputError
-from stack.follow import Outcome
+from stack.follow import RunOutcome
 from stack.leaks import leaks
 from stack.load import Load
 from stack.up import Stack
@@ -29,7 +29,7 @@ def _fleet(stack: Stack) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def untouched(stack: Stack, second: tuple[Outcome, Load]) -> Iterator[None]:
+def untouched(stack: Stack, second: tuple[RunOutcome, Load]) -> Iterator[None]:
     """Hold every test of this file to it: the fleet serves on, `current` stays, and nothing temporary is left."""
     before = _fleet(stack)
     with Load(f"{before['url']}version", rate=20) as load:

@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from rebake.image.recipe import base_asset_uri, base_parameter
 from stack import follow
 from stack.api import error_of
-from stack.follow import Outcome
+from stack.follow import RunOutcome
 from stack.up import Stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
@@ -32,13 +32,15 @@ def _events(stack: Stack, family: str) -> list[dict[str, Any]]:
     return [event for event in listed if event["uri"] == base_asset_uri(family)]
 
 
-def _recorded(stack: Stack, base: Outcome) -> dict[str, Any]:
+def _recorded(stack: Stack, base: RunOutcome) -> dict[str, Any]:
     keys = stack.api.xcom(base.dag_id, base.run_id, "record_base")
     record: dict[str, Any] = json.loads(_read(stack, keys["record"]))
     return record
 
 
-def test_a_promoted_base_has_a_record_of_where_it_comes_from_and_what_was_asserted(stack: Stack, base: Outcome) -> None:
+def test_a_promoted_base_has_a_record_of_where_it_comes_from_and_what_was_asserted(
+    stack: Stack, base: RunOutcome
+) -> None:
     ami_id = stack.api.xcom(base.dag_id, base.run_id, "bake")
     record = _recorded(stack, base)
 
@@ -51,7 +53,7 @@ def test_a_promoted_base_has_a_record_of_where_it_comes_from_and_what_was_assert
     assert [verdict for verdict in record["assertions"] if not verdict["ok"]] == []
 
 
-def test_a_promoted_base_has_a_bill_of_every_package_in_it(stack: Stack, base: Outcome) -> None:
+def test_a_promoted_base_has_a_bill_of_every_package_in_it(stack: Stack, base: RunOutcome) -> None:
     record = _recorded(stack, base)
     bill = _read(stack, record["sbom"])
 
@@ -61,13 +63,15 @@ def test_a_promoted_base_has_a_bill_of_every_package_in_it(stack: Stack, base: O
     assert [purl for purl in purls if purl.startswith("pkg:deb/debian/openssh-server@")]
 
 
-def test_the_event_of_a_promoted_base_carries_its_image(stack: Stack, base: Outcome) -> None:
+def test_the_event_of_a_promoted_base_carries_its_image(stack: Stack, base: RunOutcome) -> None:
     record = _recorded(stack, base)
 
     assert record["ami_id"] in [event["extra"]["ami_id"] for event in _events(stack, "debian-12")]
 
 
-def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stands(stack: Stack, base: Outcome) -> None:
+def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stands(
+    stack: Stack, base: RunOutcome
+) -> None:
     before = stack.api.xcom(base.dag_id, base.run_id, "bake")
     ssm, s3 = stack.cloud.client("ssm"), stack.cloud.client("s3")
     ssm.put_parameter(Name=base_parameter(FAMILY), Value=before, Type="String", Overwrite=True)
@@ -89,7 +93,9 @@ def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stan
     assert _events(stack, FAMILY) == []
 
 
-def test_a_run_for_all_families_lets_none_of_them_keep_the_others_from_a_new_base(stack: Stack, base: Outcome) -> None:
+def test_a_run_for_all_families_lets_none_of_them_keep_the_others_from_a_new_base(
+    stack: Stack, base: RunOutcome
+) -> None:
     """Amazon Linux has no vendor's image in the embedded cloud, and the demanding family no good one."""
     outcome = follow.run(stack.api, "rebuild_base_image", {})
 

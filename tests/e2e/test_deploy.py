@@ -10,7 +10,7 @@ import requests
 
 from rebake import tags
 from stack import status
-from stack.follow import Outcome
+from stack.follow import RunOutcome
 from stack.leaks import leaks
 from stack.load import Load
 from stack.up import Stack
@@ -22,13 +22,13 @@ STAGES = [
     "test_image.launch",
     "test_image.probe",
     "test_image.terminate",
-    "take_turn",
+    "acquire_lease",
     "promote_ami",
     "terraform_apply",
     "start_refresh",
     "wait_for_refresh",
     "record_release",
-    "conclude",
+    "finalize",
 ]
 
 
@@ -37,18 +37,20 @@ def _service(stack: Stack) -> dict[str, Any]:
     return service
 
 
-def test_every_stage_of_a_deployment_runs(first: Outcome) -> None:
+def test_every_stage_of_a_deployment_runs(first: RunOutcome) -> None:
     assert sorted(first.stages) == sorted(STAGES)
 
 
-def test_a_rollout_under_load_loses_no_request(second: tuple[Outcome, Load]) -> None:
+def test_a_rollout_under_load_loses_no_request(second: tuple[RunOutcome, Load]) -> None:
     _, load = second
 
     assert load.result.failed == 0, load.result.reasons
     assert load.result.sent > 100
 
 
-def test_a_worker_killed_in_the_bake_costs_a_try_and_nothing_else(stack: Stack, second: tuple[Outcome, Load]) -> None:
+def test_a_worker_killed_in_the_bake_costs_a_try_and_nothing_else(
+    stack: Stack, second: tuple[RunOutcome, Load]
+) -> None:
     outcome, _ = second
     fingerprint = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake", "fingerprint")
     images = stack.cloud.client("ec2").describe_images(
@@ -60,14 +62,14 @@ def test_a_worker_killed_in_the_bake_costs_a_try_and_nothing_else(stack: Stack, 
     assert leaks(stack) == []
 
 
-def test_clients_see_the_old_version_and_then_the_new_one(second: tuple[Outcome, Load]) -> None:
+def test_clients_see_the_old_version_and_then_the_new_one(second: tuple[RunOutcome, Load]) -> None:
     _, load = second
 
     assert {json.loads(body)["version"] for body in load.result.answers} == {"1.0.0", "1.1.0"}
 
 
 def test_after_a_rollout_every_instance_runs_the_image_that_was_baked(
-    stack: Stack, second: tuple[Outcome, Load]
+    stack: Stack, second: tuple[RunOutcome, Load]
 ) -> None:
     outcome, _ = second
     service = _service(stack)

@@ -12,7 +12,7 @@ import yaml
 from rebake.config import load_environment
 from rebake.estate.drift import report as drift_report
 from stack.api import Api
-from stack.follow import Follower, Outcome
+from stack.follow import Follower, RunOutcome
 from stack.load import Load
 from stack.up import Stack
 
@@ -67,7 +67,7 @@ def _drift(stack: Stack) -> None:
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[ssh])
 
 
-def _look(stack: Stack, *, approve: bool) -> tuple[Outcome, set[str]]:
+def _look(stack: Stack, *, approve: bool) -> tuple[RunOutcome, set[str]]:
     """Return a look and the findings at webapp in its report, after the answer where one is asked for."""
     stack.api.unpause(DAG)
     run_id = stack.api.trigger(DAG, {})
@@ -97,7 +97,7 @@ def _approve(api: Api, run_id: str) -> None:
 
 
 def test_drift_made_by_hand_is_found_and_repaired_and_the_next_look_says_so(
-    stack: Stack, second: tuple[Outcome, Load], policy: None
+    stack: Stack, second: tuple[RunOutcome, Load], policy: None
 ) -> None:
     delay, ports = _delay(stack), _ports(stack)
     _drift(stack)

@@ -8,7 +8,7 @@ import pytest
 
 from stack import follow, revoke, status
 from stack.api import error_of
-from stack.follow import Outcome
+from stack.follow import RunOutcome
 from stack.load import Load
 from stack.up import Stack
 
@@ -18,7 +18,7 @@ REASON = 'CVE-2026-1: it\'s "bad"'
 
 
 @pytest.fixture
-def revoked(stack: Stack, second: tuple[Outcome, Load]) -> Iterator[str]:
+def revoked(stack: Stack, second: tuple[RunOutcome, Load]) -> Iterator[str]:
     """Return the image that webapp runs, revoked while the test runs."""
     image: str = status.collect(stack)["services"]["webapp"]["current"]
     assert revoke.run(stack, image, REASON, undo=False)

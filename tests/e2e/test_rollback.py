@@ -8,7 +8,7 @@ import pytest
 
 from stack import fault, follow, lineage, status
 from stack.api import error_of
-from stack.follow import Outcome
+from stack.follow import RunOutcome
 from stack.load import Load
 from stack.up import Stack
 
@@ -26,7 +26,7 @@ def _other_version(service: dict[str, Any]) -> str:
 
 
 def test_an_image_that_never_serves_is_rolled_back_and_the_run_says_why(
-    stack: Stack, second: tuple[Outcome, Load]
+    stack: Stack, second: tuple[RunOutcome, Load]
 ) -> None:
     before = _service(stack)
     version = _other_version(before)
@@ -44,7 +44,7 @@ def test_an_image_that_never_serves_is_rolled_back_and_the_run_says_why(
     assert (after["current"], after["versions"]) == (before["current"], before["versions"])
 
 
-def test_a_rollback_by_hand_brings_the_release_before_back(stack: Stack, second: tuple[Outcome, Load]) -> None:
+def test_a_rollback_by_hand_brings_the_release_before_back(stack: Stack, second: tuple[RunOutcome, Load]) -> None:
     before = _service(stack)
     version = _other_version(before)
     with Load(f"{before['url']}version", rate=30) as load:
@@ -57,7 +57,7 @@ def test_a_rollback_by_hand_brings_the_release_before_back(stack: Stack, second:
     assert after["current"] != before["current"]
 
 
-def test_a_release_is_found_from_its_commit_and_from_its_instances(stack: Stack, first: Outcome) -> None:
+def test_a_release_is_found_from_its_commit_and_from_its_instances(stack: Stack, first: RunOutcome) -> None:
     (instance, *_) = _service(stack)["instances"]
     by_instance = lineage.run(stack, instance["instance"], "webapp", "text")
     by_commit = lineage.run(stack, "0123abc", "webapp", "text")

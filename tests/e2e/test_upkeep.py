@@ -7,7 +7,7 @@ import pytest
 from rebake.config import load_environment
 from rebake.estate.report import REBAKE, latest
 from stack import follow, lineage, status
-from stack.follow import Follower, Outcome
+from stack.follow import Follower, RunOutcome
 from stack.load import Load
 from stack.up import Stack
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 DAG = "rebake_on_new_base"
 
 
-def test_a_service_follows_a_new_base_by_its_event_alone_and_loses_no_request(stack: Stack, first: Outcome) -> None:
+def test_a_service_follows_a_new_base_by_its_event_alone_and_loses_no_request(stack: Stack, first: RunOutcome) -> None:
     before = status.collect(stack)["services"]["webapp"]
     stack.api.wait_for_dag(DAG)
     stack.api.unpause(DAG)

@@ -356,7 +356,7 @@ def test_grace_period_defaults_to_zero(small: World) -> None:
     assert small.group["DefaultInstanceWarmup"] == 30
 
 
-def test_moto_is_given_back(small: World) -> None:
+def test_moto_is_released_at(small: World) -> None:
     """Once stopped, nothing of the embedded cloud is left in moto."""
     from moto.autoscaling import models
     from moto.autoscaling.responses import AutoScalingResponse

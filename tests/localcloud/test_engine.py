@@ -59,7 +59,7 @@ def test_an_address_given_back_is_the_last_to_be_used_again() -> None:
     first = addresses.take()
     assert first is not None
 
-    addresses.give_back(first)
+    addresses.release(first)
 
     assert [addresses.take() for _ in range(5)][-1] == first
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from localcloud.autoscaling.refresh.arithmetic import Bounds, Fleet, Step, next_step, percentage_complete
+from localcloud.autoscaling.refresh.arithmetic import Bounds, FleetSize, Step, next_step, percentage_complete
 
 
-def untouched(desired: int) -> Fleet:
+def untouched(desired: int) -> FleetSize:
     """A healthy fleet of which nothing was replaced yet."""
-    return Fleet(desired=desired, old=desired, old_available=desired, new=0, new_ready=0)
+    return FleetSize(desired=desired, old=desired, old_available=desired, new=0, new_ready=0)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def simulate(desired: int, bounds: Bounds, boots_in: int = 3) -> tuple[int, int,
     for rounds in range(1000):
         if not old and ready == desired:
             return fewest, most, rounds
-        fleet = Fleet(desired=desired, old=old, old_available=old, new=ready + len(booting), new_ready=ready)
+        fleet = FleetSize(desired=desired, old=old, old_available=old, new=ready + len(booting), new_ready=ready)
         step = next_step(fleet, bounds)
         old -= step.terminate
         booting = [left - 1 for left in booting] + [boots_in] * step.launch
@@ -78,14 +78,14 @@ def test_without_a_maximum_the_fleet_dips(desired: int, minimum: int, fewest: in
 
 def test_next_batch_waits_for_the_last_one_without_a_maximum() -> None:
     """While a new instance is not ready, nothing else is terminated."""
-    fleet = Fleet(desired=3, old=2, old_available=2, new=1, new_ready=0)
+    fleet = FleetSize(desired=3, old=2, old_available=2, new=1, new_ready=0)
 
     assert next_step(fleet, Bounds(66, None)) == Step()
 
 
 def test_lost_instance_is_made_good_before_the_next_batch() -> None:
     """An old instance that died is replaced first."""
-    fleet = Fleet(desired=10, old=9, old_available=9, new=0, new_ready=0)
+    fleet = FleetSize(desired=10, old=9, old_available=9, new=0, new_ready=0)
 
     assert next_step(fleet, Bounds(80, None)) == Step(launch=1)
 
@@ -93,25 +93,25 @@ def test_lost_instance_is_made_good_before_the_next_batch() -> None:
 @pytest.mark.parametrize("maximum", [None, 125])
 def test_broken_fleet_can_be_replaced(maximum: int | None) -> None:
     """Old instances that do not serve anyway do not hold up a refresh that repairs them."""
-    fleet = Fleet(desired=3, old=3, old_available=0, new=0, new_ready=0)
+    fleet = FleetSize(desired=3, old=3, old_available=0, new=0, new_ready=0)
     if maximum is None:
         assert next_step(fleet, Bounds(100, None)).terminate == 1
     else:
         assert next_step(fleet, Bounds(100, maximum)) == Step(launch=1)
-        surged = Fleet(desired=3, old=3, old_available=0, new=1, new_ready=1)
+        surged = FleetSize(desired=3, old=3, old_available=0, new=1, new_ready=1)
         assert next_step(surged, Bounds(100, maximum)).terminate == 1
 
 
 def test_kept_instances_count_but_are_not_replaced() -> None:
     """Protected instances serve on: the refresh replaces the others alone."""
-    fleet = Fleet(desired=3, old=0, old_available=0, new=2, new_ready=2, kept=1, kept_available=1)
+    fleet = FleetSize(desired=3, old=0, old_available=0, new=2, new_ready=2, kept=1, kept_available=1)
 
     assert next_step(fleet, Bounds(100, 125)) == Step()
 
 
 def test_no_more_new_instances_than_wanted() -> None:
     """A wide surge near the end launches only what is still missing."""
-    fleet = Fleet(desired=4, old=1, old_available=1, new=3, new_ready=3)
+    fleet = FleetSize(desired=4, old=1, old_available=1, new=3, new_ready=3)
 
     assert next_step(fleet, Bounds(100, 200)) == Step(launch=1)
 

@@ -163,13 +163,13 @@ def test_whatever_begins_to_need_an_image_after_the_first_look_keeps_it(
             Bucket=BUCKET, Key=f"releases/webapp/{record['release_id']}.progress.json", Body=json.dumps(record)
         ),
     }
-    look_again = EstateHook.look_again
+    rescan = EstateHook.rescan
 
-    def begin_and_look_again(hook: EstateHook, *args: Any) -> Any:
+    def begin_and_rescan(hook: EstateHook, *args: Any) -> Any:
         begins[begin]()
-        return look_again(hook, *args)
+        return rescan(hook, *args)
 
-    monkeypatch.setattr(EstateHook, "look_again", begin_and_look_again)
+    monkeypatch.setattr(EstateHook, "rescan", begin_and_rescan)
     cloud.after(31)
 
     report = cloud.run()
@@ -194,12 +194,12 @@ def test_it_stops_in_the_middle_when_a_fleet_is_not_seen_any_more(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = cloud.image("old")
-    look_again = EstateHook.look_again
+    rescan = EstateHook.rescan
 
     def blind(hook: EstateHook, *args: Any) -> Any:
-        return replace(look_again(hook, *args), fleets=())
+        return replace(rescan(hook, *args), fleets=())
 
-    monkeypatch.setattr(EstateHook, "look_again", blind)
+    monkeypatch.setattr(EstateHook, "rescan", blind)
     cloud.after(31)
 
     with pytest.raises(EstateError, match="group webapp-local was seen at first"):

@@ -184,7 +184,7 @@ def test_a_start_that_cannot_succeed_says_why_on_one_line(
 
 
 def test_a_second_cloud_of_the_same_name_is_refused(server: Server) -> None:
-    """It would take the first one's containers for leftovers."""
+    """It would take the first one's containers for orphans."""
     ended = refusal("--name", server.name)
 
     assert ended.returncode == 1

@@ -23,7 +23,7 @@ REGION = "eu-west-1"
 RUN_ID = "manual__2026-11-23T18:30:12+00:00"
 DAG_ID = "deploy_webapp"
 RUN_TAG = f"{DAG_ID}/{RUN_ID}"
-ASKED = datetime(2026, 11, 23, 18, 30, 12, 345678, tzinfo=UTC)
+REQUESTED_AT = datetime(2026, 11, 23, 18, 30, 12, 345678, tzinfo=UTC)
 GROUP = "webapp-local"
 AMI = "ami-0123456789abcdef0"
 TEMPLATE = "lt-0123456789abcdef0"
@@ -48,7 +48,7 @@ class FakeTaskInstance:
 
 def context(try_number: int = 1, user: str | None = "ada") -> Any:
     """Return the context of a task of the run `RUN_ID`."""
-    run = SimpleNamespace(dag_id=DAG_ID, run_id=RUN_ID, run_after=ASKED, triggering_user_name=user)
+    run = SimpleNamespace(dag_id=DAG_ID, run_id=RUN_ID, run_after=REQUESTED_AT, triggering_user_name=user)
     return {"ti": FakeTaskInstance(try_number), "dag_run": run, "outlet_events": {}}
 
 
@@ -156,7 +156,7 @@ def group(
         "DefaultCooldown": 300,
         "AvailabilityZones": ["eu-west-1a"],
         "HealthCheckType": "ELB",
-        "CreatedTime": ASKED,
+        "CreatedTime": REQUESTED_AT,
         "TargetGroupARNs": list(target_groups),
         "Instances": list(instances),
     }

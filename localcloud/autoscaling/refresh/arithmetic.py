@@ -33,7 +33,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class FleetSize:
     """A group in the middle of a refresh, as counts of instances that are not terminating.
 
     Args:
@@ -73,7 +73,7 @@ class Step:
     terminate: int = 0
 
 
-def next_step(fleet: Fleet, bounds: Bounds) -> Step:
+def next_step(fleet: FleetSize, bounds: Bounds) -> Step:
     """Return how many instances to launch, and how many old ones to terminate, right now.
 
     With a maximum, instances are launched up to it and old ones leave as soon as the floor allows. Without one, a
@@ -92,7 +92,7 @@ def next_step(fleet: Fleet, bounds: Bounds) -> Step:
     return Step(launch=max(0, min(room, wanted)), terminate=min(fleet.old, max(0, spare, broken)))
 
 
-def _terminate_and_launch(fleet: Fleet, batch: int) -> Step:
+def _terminate_and_launch(fleet: FleetSize, batch: int) -> Step:
     missing = max(0, fleet.desired - fleet.alive)
     if missing or fleet.new_ready < fleet.new:
         return Step(launch=missing)

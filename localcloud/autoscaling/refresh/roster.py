@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from localcloud.autoscaling.group import STANDBY, TERMINATING
 
-from .arithmetic import Fleet
+from .arithmetic import FleetSize
 
 if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
@@ -72,10 +72,10 @@ class Roster:
             return False
         return len(self.ready) + len(self.standing) + len(self.held) >= self.desired
 
-    def fleet(self) -> Fleet:
+    def fleet(self) -> FleetSize:
         """Return the counts that `arithmetic` decides by."""
         kept = [*self.standing, *self.held]
-        return Fleet(
+        return FleetSize(
             desired=self.desired,
             old=len(self.leaving_next),
             old_available=len([each for each in self.leaving_next if self._hands.is_available(each)]),

@@ -33,7 +33,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Service:
+class UnitState:
     """How systemd has a unit: `enabled` and `active` in its own words, empty where it does not know the unit."""
 
     enabled: str
@@ -82,7 +82,7 @@ class Facts:
     os_id: str
     os_version: str
     packages: list[Package] = field(default_factory=list)
-    services: dict[str, Service] = field(default_factory=dict)
+    services: dict[str, UnitState] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
@@ -151,7 +151,7 @@ def _facts(rows: Mapping[str, list[list[str]]]) -> Facts:
         os_id,
         os_version,
         packages=[Package(*row) for row in rows["package"]],
-        services={unit: Service(*states) for unit, *states in rows["service"]},
+        services={unit: UnitState(*states) for unit, *states in rows["service"]},
         listeners=[Listener(address, f"{port}/{protocol}", name) for protocol, address, port, name in rows["port"]],
         sysctls={row[0]: row[1] for row in rows["sysctl"]},
         users={name: User(int(number), shell, password) for name, number, shell, password in rows["user"]},

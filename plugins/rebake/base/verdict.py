@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from rebake.base.inspection import Facts, File, Listener, Service
+from rebake.base.inspection import Facts, File, Listener, UnitState
 from rebake.config.assertions import Assertions, FileState, Ports, Services, Users
 
 IMDS_V2: Final = "v2.0"
@@ -19,7 +19,7 @@ _ACTIVE: Final = frozenset({"active", "activating", "reloading"})
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", "shutdown", "halt"})
 _PASSWORDS: Final = frozenset({"P", "PS", "NP"})
 """`passwd --status` of a password that lets somebody in: set, or none needed. L and LK are locked."""
-_NO_UNIT: Final = Service("", "")
+_NO_UNIT: Final = UnitState("", "")
 _ANYWHERE: Final = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 # compared with, not bound to
 
 
@@ -87,13 +87,13 @@ def _packages(assertions: Assertions, facts: Facts) -> Iterator[Verdict]:
 
 
 def _services(services: Services, facts: Facts) -> Iterator[Verdict]:
-    def judge(kind: str, units: Iterable[str], ok: Callable[[Service], bool], expected: str) -> Iterator[Verdict]:
+    def judge(kind: str, units: Iterable[str], ok: Callable[[UnitState], bool], expected: str) -> Iterator[Verdict]:
         for unit in units:
             state = facts.services.get(unit, _NO_UNIT)
             found = ", ".join(filter(None, (state.enabled, state.active)))
             yield Verdict(f"services.{kind} {unit}", ok(state), expected, found or "no such unit")
 
-    def is_off(state: Service) -> bool:
+    def is_off(state: UnitState) -> bool:
         return state.enabled in _OFF and state.active not in _ACTIVE
 
     yield from judge("enabled", services.enabled, lambda state: state.enabled in _ENABLED, "enabled")

@@ -3,18 +3,18 @@
 from rebake.config.bases import Base, base_names, load_base
 from rebake.config.environments import Environment, Network, load_environment
 from rebake.config.probe import HttpCheck, Probe
-from rebake.config.rollout import Rollout
-from rebake.config.services import Fleet, HealthCheck, Service, load_service, read_service, service_names
+from rebake.config.rollout import RolloutConfig
+from rebake.config.services import FleetConfig, HealthCheck, Service, load_service, read_service, service_names
 
 __all__ = [
     "Base",
     "Environment",
-    "Fleet",
+    "FleetConfig",
     "HealthCheck",
     "HttpCheck",
     "Network",
     "Probe",
-    "Rollout",
+    "RolloutConfig",
     "Service",
     "base_names",
     "load_base",

@@ -39,11 +39,11 @@ class Retirement(Strict):
         return self
 
 
-class Leftovers(Strict):
+class Orphans(Strict):
     """When something temporary counts as left behind."""
 
     dry_run: bool = Field(False, description="Report what would be removed, and remove nothing.")
-    older_than_minutes: int = Field(60, ge=0, description="Age in minutes from which a temporary thing is a leftover.")
+    older_than_minutes: int = Field(60, ge=0, description="Age in minutes from which a temporary thing is a orphan.")
 
 
 class Remedies(Strict):
@@ -71,5 +71,5 @@ class Policy(Strict):
     )
     concurrent_bakes: int = Field(4, ge=1, le=64, description="Slots of the pool that bakes share.")
     retirement: Retirement = Retirement()
-    leftovers: Leftovers = Leftovers()
+    orphans: Orphans = Orphans()
     drift: Drift = Drift()

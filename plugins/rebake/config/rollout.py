@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from rebake.config.strict import Strict
 
 
-class Rollout(Strict):
+class RolloutConfig(Strict):
     """Preferences of the instance refresh (Auto Scaling API, RefreshPreferences), and how long it is put up with."""
 
     min_healthy_percentage: int = Field(100, ge=0, le=100)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from rebake.config import files
 from rebake.config.environments import Environment, load_environment
 from rebake.config.probe import Probe
-from rebake.config.rollout import Rollout
+from rebake.config.rollout import RolloutConfig
 from rebake.config.strict import Name, Strict
 from rebake.exceptions import ConfigError
 
@@ -31,7 +31,7 @@ class HealthCheck(Strict):
         return self
 
 
-class Fleet(Strict):
+class FleetConfig(Strict):
     """What Terraform provisions for a service."""
 
     instance_type: str = "t3.micro"
@@ -64,9 +64,9 @@ class Service(Strict):
         "bake", description="What a new base of its family starts: a deployment, a bake and its test, or nothing."
     )
     version_pattern: str = r"^[0-9]+\.[0-9]+\.[0-9]+$"
-    fleet: Fleet
+    fleet: FleetConfig
     probe: Probe = Probe()
-    rollout: Rollout = Rollout()
+    rollout: RolloutConfig = RolloutConfig()
 
     @model_validator(mode="after")
     def _templates_are_whole(self) -> Self:

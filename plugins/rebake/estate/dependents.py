@@ -18,7 +18,7 @@ STAGES: Final = ("choose_version", "bake", "test_image.launch", "test_image.prob
 
 
 @dataclass(frozen=True)
-class Course:
+class DependentResult:
     """How it went with one service.
 
     Attributes:
@@ -47,7 +47,7 @@ class Stage:
     word: str = ""
 
 
-def followers(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> list[str]:
+def dependents(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> list[str]:
     """Return the services that bake on one of the families and do not ignore it."""
     return [
         name
@@ -56,13 +56,13 @@ def followers(services: Mapping[str, Service | ConfigError], families: Collectio
     ]
 
 
-def left_out(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> Iterator[Course]:
+def skipped(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> Iterator[DependentResult]:
     """Yield those that nothing is done for, and that the report has to name all the same."""
     for name, service in services.items():
         if isinstance(service, ConfigError):
-            yield Course(name, "", "invalid", why=str(service))
+            yield DependentResult(name, "", "invalid", why=str(service))
         elif service.base in families and service.on_new_base == IGNORE:
-            yield Course(name, IGNORE, "ignored", why=f"config/services/{name}.yaml: on_new_base: ignore")
+            yield DependentResult(name, IGNORE, "ignored", why=f"config/services/{name}.yaml: on_new_base: ignore")
 
 
 def reason_to_stay(service: Service, release: Mapping[str, Any] | None, newest: str) -> str:
@@ -82,7 +82,7 @@ def reason_to_stay(service: Service, release: Mapping[str, Any] | None, newest: 
     return ""
 
 
-def course(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> Course:
+def result_of(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> DependentResult:
     """Return how it went with a service that followed.
 
     Args:
@@ -95,14 +95,18 @@ def course(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> Cours
     ami_id = str(found["bake"].result or "")
     for name, stage in found.items():
         if stage.state == "failed":
-            return Course(service, on_new_base, "failed", version, ami_id, f"{name}: {stage.word or 'see its log'}")
+            return DependentResult(
+                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.word or 'see its log'}"
+            )
     if found["choose_version"].state == "skipped":
-        return Course(service, on_new_base, "not needed", why=found["choose_version"].word)
+        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].word)
     deploy = found["deploy"]
     if deploy.state == "success":
-        return Course(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
+        return DependentResult(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
     if deploy.state == "skipped" and deploy.word:
-        return Course(service, on_new_base, "superseded", version, ami_id, deploy.word)
+        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.word)
     if deploy.state == "skipped" and found["test_image.probe"].state == "success":
-        return Course(service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it")
-    return Course(service, on_new_base, "stopped", version, ami_id, "the run was stopped, or never got so far")
+        return DependentResult(
+            service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it"
+        )
+    return DependentResult(service, on_new_base, "stopped", version, ami_id, "the run was stopped, or never got so far")

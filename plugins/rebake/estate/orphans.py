@@ -16,7 +16,7 @@ from typing import Final
 
 from rebake import tags
 from rebake.estate.inventory import Tags
-from rebake.estate.report import LEFTOVERS, Report, Table
+from rebake.estate.report import ORPHANS, Report, Table
 
 PACKERS: Final = re.compile(r"packer_([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """What Packer calls a key pair or a security group. The first eight digits are when, in seconds since the epoch."""
@@ -32,7 +32,7 @@ _EARLIEST: Final = datetime(2013, 1, 1, tzinfo=UTC)
 _UNREADY: Final = "pending"
 
 
-class Kind(StrEnum):
+class OrphanKind(StrEnum):
     """What is left behind, in the order in which it can be removed: an instance uses what comes after it."""
 
     INSTANCE = "instance"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     SNAPSHOT = "snapshot"
 
 
-class Outcome(StrEnum):
+class ReapOutcome(StrEnum):
     """What became of one thing."""
 
     REMOVED = "removed"
@@ -56,7 +56,7 @@ class Outcome(StrEnum):
 class Temporary:
     """One thing that may be temporary, as AWS shows it."""
 
-    kind: Kind
+    kind: OrphanKind
     id: str
     name: str
     tags: Tags
@@ -79,11 +79,11 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Result:
+class ReapResult:
     """What became of one thing, and why."""
 
     thing: Temporary
-    outcome: Outcome
+    outcome: ReapOutcome
     why: str
 
     @property
@@ -114,31 +114,31 @@ def is_ours(thing: Temporary, environment: str) -> bool:
     """
     if thing.tags.get(tags.ENVIRONMENT, environment) != environment:
         return False
-    if thing.kind is Kind.IMAGE:
+    if thing.kind is OrphanKind.IMAGE:
         is_finished = thing.tags.get(tags.KIND) in tags.IMAGE_KINDS
         return not is_finished and tags.RELEASE not in thing.tags and IMAGES.fullmatch(thing.name) is not None
-    if thing.kind is Kind.SECURITY_GROUP and not (
+    if thing.kind is OrphanKind.SECURITY_GROUP and not (
         PROBES.fullmatch(thing.name) or (PACKERS.fullmatch(thing.name) and thing.description == PACKERS_GROUP)
     ):
         return False
-    if thing.kind is Kind.KEY_PAIR and not PACKERS.fullmatch(thing.name):
+    if thing.kind is OrphanKind.KEY_PAIR and not PACKERS.fullmatch(thing.name):
         return False
-    if thing.kind in (Kind.SECURITY_GROUP, Kind.KEY_PAIR) and not thing.tags:
+    if thing.kind in (OrphanKind.SECURITY_GROUP, OrphanKind.KEY_PAIR) and not thing.tags:
         return PACKERS.fullmatch(thing.name) is not None
     return thing.tags.get(tags.KIND) in TEMPORARY
 
 
 def reason_to_stay(thing: Temporary, *, now: datetime, older_than: timedelta) -> str:
-    """Return why a thing of ours is no leftover; empty if it is one.
+    """Return why a thing of ours is no orphan; empty if it is one.
 
     Args:
         thing: it.
         now: the time, UTC.
-        older_than: the age from which it is a leftover.
+        older_than: the age from which it is a orphan.
     """
     if thing.users:
         return f"in use by {', '.join(thing.users)}"
-    if thing.state == _UNREADY and thing.kind in (Kind.IMAGE, Kind.SNAPSHOT):
+    if thing.state == _UNREADY and thing.kind in (OrphanKind.IMAGE, OrphanKind.SNAPSHOT):
         return "AWS is still making it"
     if thing.made is None:
         return "nothing tells when it was made: remove it by hand if it is not needed"
@@ -154,7 +154,7 @@ def stale(locks: Iterable[Lock], *, now: datetime, older_than: timedelta) -> lis
 
 
 def report(
-    results: Iterable[Result],
+    results: Iterable[ReapResult],
     locks: Iterable[Lock],
     *,
     environment: str,
@@ -172,39 +172,39 @@ def report(
         region: its region.
         now: when, UTC.
         dry_run: whether nothing was to be removed.
-        older_than: the age from which a thing is a leftover.
+        older_than: the age from which a thing is a orphan.
     """
     results, locks = list(results), list(locks)
-    of = {outcome: [one for one in results if one.outcome is outcome] for outcome in Outcome}
-    gone = [*of[Outcome.REMOVED], *of[Outcome.DRY]]
+    of = {outcome: [one for one in results if one.outcome is outcome] for outcome in ReapOutcome}
+    gone = [*of[ReapOutcome.REMOVED], *of[ReapOutcome.DRY]]
     columns = ("kind", "id", "name", "made", "outcome", "why")
     return Report(
-        kind=LEFTOVERS,
+        kind=ORPHANS,
         environment=environment,
         region=region,
         at=now,
-        title=_title(len(gone), len(of[Outcome.FAILED]), len(locks), dry_run=dry_run),
+        title=_title(len(gone), len(of[ReapOutcome.FAILED]), len(locks), dry_run=dry_run),
         summary={
             "dry run": dry_run,
             "older than minutes": older_than.total_seconds() / 60,
-            **{str(kind): sum(one.thing.kind is kind for one in gone) for kind in Kind},
-            "kept": len(of[Outcome.KEPT]),
-            "failed": len(of[Outcome.FAILED]),
+            **{str(kind): sum(one.thing.kind is kind for one in gone) for kind in OrphanKind},
+            "kept": len(of[ReapOutcome.KEPT]),
+            "failed": len(of[ReapOutcome.FAILED]),
             "old locks": len(locks),
         },
         tables=(
-            Table("Left behind", columns, tuple(one.row for one in [*of[Outcome.FAILED], *gone])),
+            Table("Left behind", columns, tuple(one.row for one in [*of[ReapOutcome.FAILED], *gone])),
             Table(
                 "Locks on Terraform's states that are old: see that nobody applies, then `terraform force-unlock`",
                 ("object", "taken", "by"),
                 tuple((lock.key, f"{lock.taken:%Y-%m-%d %H:%M}", lock.holder) for lock in locks),
             ),
-            Table("Temporary, and in use or young", columns, tuple(one.row for one in of[Outcome.KEPT])),
+            Table("Temporary, and in use or young", columns, tuple(one.row for one in of[ReapOutcome.KEPT])),
         ),
     )
 
 
 def _title(gone: int, failed: int, locks: int, *, dry_run: bool) -> str:
-    done = f"{'Would remove' if dry_run else 'Removed'} {gone} leftovers" if gone else "Nothing was left behind"
+    done = f"{'Would remove' if dry_run else 'Removed'} {gone} orphans" if gone else "Nothing was left behind"
     notes = (f"{failed} could not be removed" if failed else "", f"{locks} old locks" if locks else "")
     return "; ".join([done, *filter(None, notes)])

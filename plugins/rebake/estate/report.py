@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RETIRE_IMAGES: Final = "retire-images"
-LEFTOVERS: Final = "leftovers"
+ORPHANS: Final = "orphans"
 DRIFT: Final = "drift"
 REBAKE: Final = "rebake"
-KINDS: Final = (RETIRE_IMAGES, LEFTOVERS, DRIFT, REBAKE)
+KINDS: Final = (RETIRE_IMAGES, ORPHANS, DRIFT, REBAKE)
 """What reports are about; each kind has a folder of its own."""
 
 _WIDEST: Final = 60

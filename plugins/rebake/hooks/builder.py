@@ -24,7 +24,7 @@ TERMINATION_TIMEOUT: Final = 600
 
 _GROUP_ATTEMPTS: Final = 20
 
-Leftovers = Mapping[str, Sequence[str]]
+Orphans = Mapping[str, Sequence[str]]
 """Names by kind (`key_pair`, `security_group`), as a bake noted them while Packer told of them."""
 
 
@@ -48,7 +48,7 @@ class BuilderHook(AwsBaseHook):
     def sweep(
         self,
         run_tag: str,
-        noted: Leftovers,
+        noted: Orphans,
         poll_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> list[str]:

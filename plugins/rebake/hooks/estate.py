@@ -90,7 +90,7 @@ class EstateHook(AwsBaseHook):
             instances=tuple(self.instances(_members(groups))),
         )
 
-    def look_again(self, estate: Estate, ami_ids: Collection[str], names: Collection[str]) -> Estate:
+    def rescan(self, estate: Estate, ami_ids: Collection[str], names: Collection[str]) -> Estate:
         """Return what can be seen now of a few images and of what may use them, in place of what was seen before.
 
         Read anew are these images and their instances, all groups, and all templates' newest and default versions;
@@ -111,7 +111,7 @@ class EstateHook(AwsBaseHook):
             instances=tuple(self.instances(members, ami_ids=ami_ids)),
         )
 
-    def look_again_at_templates(self, estate: Estate, services: Collection[str]) -> Estate:
+    def rescan_templates(self, estate: Estate, services: Collection[str]) -> Estate:
         """Return the estate with all that may use launch templates of these services as it is now."""
         fleets, members = self._fleets_again(estate, services)
         return replace(

@@ -1,4 +1,4 @@
-"""A service's turn in S3, and the check that every stage makes before it changes what the service runs."""
+"""A service's lease in S3, and the check that every stage makes before it changes what the service runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rebake.config import Environment
 
 
-class TurnsHook(AwsBaseHook):
+class LeaseHook(AwsBaseHook):
     """Thin wrapper around `boto3.client("s3")`, for `rebake.release.lease`; triggers use its asynchronous client."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -33,7 +33,7 @@ class TurnsHook(AwsBaseHook):
         return client
 
     def check(self, bucket: str, service: str, run: str) -> None:
-        """Make sure that the run still has the service's turn.
+        """Make sure that the run still holds the service's lease.
 
         Raises:
             SupersededError: another run has, or had, it.
@@ -41,7 +41,7 @@ class TurnsHook(AwsBaseHook):
         lease.check(self.s3, bucket, service, run)
 
 
-class TurnStage:
+class LeaseStage:
     """Mixin of a stage that changes what a service runs, beside `EnvironmentConnection`."""
 
     environment: Environment
@@ -49,17 +49,17 @@ class TurnStage:
     log: Any
 
     @cached_property
-    def turns(self) -> TurnsHook:
-        """The turns' hook, with the environment's connection."""
-        return TurnsHook(**self.connection)
+    def leases(self) -> LeaseHook:
+        """The leases' hook, with the environment's connection."""
+        return LeaseHook(**self.connection)
 
-    def check_turn(self, service: str, context: Context) -> None:
-        """Make sure that the run still has the turn; call this before each effect.
+    def check_lease(self, service: str, context: Context) -> None:
+        """Make sure that the run still holds the lease; call this before each effect.
 
         Raises:
             AirflowSkipException: it has not: the run is superseded, which is no failure.
         """
         try:
-            self.turns.check(self.environment.bucket, service, run_tag(context))
+            self.leases.check(self.environment.bucket, service, run_tag(context))
         except SupersededError as error:
             raise AirflowSkipException(str(error)) from error

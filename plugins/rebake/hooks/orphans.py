@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from rebake import tags
 from rebake.aws_errors import error_code
-from rebake.estate.orphans import TEMPORARY, Kind, Lock, Temporary, made_at
+from rebake.estate.orphans import TEMPORARY, Lock, OrphanKind, Temporary, made_at
 from rebake.estate.retirement import protection
 from rebake.exceptions import ImageError
 from rebake.hooks.estate import EstateHook
@@ -43,7 +43,7 @@ _GONE: Final = frozenset({
 Filters = list[Any]
 
 
-class LeftoversHook(AwsBaseHook):
+class OrphansHook(AwsBaseHook):
     """Thick wrapper around `boto3.client("ec2")` for what bakes and tests make for a while.
 
     The number of calls grows with the pages of AWS's answers and with what is temporary, never with the estate.
@@ -59,7 +59,7 @@ class LeftoversHook(AwsBaseHook):
         client: EC2Client = self.conn
         return client
 
-    def find(self, kind: Kind) -> list[Temporary]:
+    def find(self, kind: OrphanKind) -> list[Temporary]:
         """Return what may be temporary of a kind; whether it is ours is not decided here.
 
         EC2: DescribeInstances, DescribeVolumes, DescribeSecurityGroups, DescribeKeyPairs, DescribeImages,
@@ -76,13 +76,13 @@ class LeftoversHook(AwsBaseHook):
 
         EC2: TerminateInstances, DeleteVolume, DeleteSecurityGroup, DeleteKeyPair, DeregisterImage, DeleteSnapshot.
         """
-        removers: dict[Kind, Callable[[], object]] = {
-            Kind.INSTANCE: lambda: self.ec2.terminate_instances(InstanceIds=[thing.id]),
-            Kind.VOLUME: lambda: self.ec2.delete_volume(VolumeId=thing.id),
-            Kind.SECURITY_GROUP: lambda: self.ec2.delete_security_group(GroupId=thing.id),
-            Kind.KEY_PAIR: lambda: self.ec2.delete_key_pair(KeyName=thing.name),
-            Kind.IMAGE: lambda: self._remove_image(thing),
-            Kind.SNAPSHOT: lambda: self.ec2.delete_snapshot(SnapshotId=thing.id),
+        removers: dict[OrphanKind, Callable[[], object]] = {
+            OrphanKind.INSTANCE: lambda: self.ec2.terminate_instances(InstanceIds=[thing.id]),
+            OrphanKind.VOLUME: lambda: self.ec2.delete_volume(VolumeId=thing.id),
+            OrphanKind.SECURITY_GROUP: lambda: self.ec2.delete_security_group(GroupId=thing.id),
+            OrphanKind.KEY_PAIR: lambda: self.ec2.delete_key_pair(KeyName=thing.name),
+            OrphanKind.IMAGE: lambda: self._remove_image(thing),
+            OrphanKind.SNAPSHOT: lambda: self.ec2.delete_snapshot(SnapshotId=thing.id),
         }
         try:
             removers[thing.kind]()
@@ -99,21 +99,21 @@ class LeftoversHook(AwsBaseHook):
         return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name}
 
     @property
-    def _finders(self) -> dict[Kind, Callable[[Filters], Iterator[Temporary]]]:
+    def _finders(self) -> dict[OrphanKind, Callable[[Filters], Iterator[Temporary]]]:
         return {
-            Kind.INSTANCE: self._instances,
-            Kind.VOLUME: self._volumes,
-            Kind.SECURITY_GROUP: self._groups,
-            Kind.KEY_PAIR: self._keys,
-            Kind.IMAGE: self._images,
-            Kind.SNAPSHOT: self._snapshots,
+            OrphanKind.INSTANCE: self._instances,
+            OrphanKind.VOLUME: self._volumes,
+            OrphanKind.SECURITY_GROUP: self._groups,
+            OrphanKind.KEY_PAIR: self._keys,
+            OrphanKind.IMAGE: self._images,
+            OrphanKind.SNAPSHOT: self._snapshots,
         }
 
     def _instances(self, which: Filters) -> Iterator[Temporary]:
         states = [state for state in LIVE_STATES if state not in _ENDING]
         for one in self._described([*_tagged(), {"Name": "instance-state-name", "Values": states}, *which]):
             labels = tags.read(one)
-            yield Temporary(Kind.INSTANCE, one["InstanceId"], labels.get("Name", ""), labels, one["LaunchTime"])
+            yield Temporary(OrphanKind.INSTANCE, one["InstanceId"], labels.get("Name", ""), labels, one["LaunchTime"])
 
     def _volumes(self, which: Filters) -> Iterator[Temporary]:
         pages = self.ec2.get_paginator("describe_volumes").paginate(
@@ -122,7 +122,7 @@ class LeftoversHook(AwsBaseHook):
         for page in pages:
             for one in page["Volumes"]:
                 labels = tags.read(one)
-                yield Temporary(Kind.VOLUME, one["VolumeId"], labels.get("Name", ""), labels, one["CreateTime"])
+                yield Temporary(OrphanKind.VOLUME, one["VolumeId"], labels.get("Name", ""), labels, one["CreateTime"])
 
     def _groups(self, which: Filters) -> Iterator[Temporary]:
         named: Any = {"Name": "group-name", "Values": ["packer_*", "rebake-probe-*"]}
@@ -132,7 +132,7 @@ class LeftoversHook(AwsBaseHook):
         for one in found:
             labels, name = tags.read(one), str(one["GroupName"])
             yield Temporary(
-                Kind.SECURITY_GROUP,
+                OrphanKind.SECURITY_GROUP,
                 one["GroupId"],
                 name,
                 labels,
@@ -150,7 +150,7 @@ class LeftoversHook(AwsBaseHook):
         for one in found:
             labels, name = tags.read(one), str(one["KeyName"])
             made = one.get("CreateTime") or made_at(name, labels)
-            yield Temporary(Kind.KEY_PAIR, one["KeyPairId"], name, labels, made, users=users[name])
+            yield Temporary(OrphanKind.KEY_PAIR, one["KeyPairId"], name, labels, made, users=users[name])
 
     def _images(self, which: Filters) -> Iterator[Temporary]:
         hook = ImageHook(**self._connection)
@@ -160,7 +160,7 @@ class LeftoversHook(AwsBaseHook):
         for image in found:
             using = (users[image.id],) if image.id in users else ()
             made = image.created_at if image.created else None
-            yield Temporary(Kind.IMAGE, image.id, image.name, image.tags, made, users=using, state=image.state)
+            yield Temporary(OrphanKind.IMAGE, image.id, image.name, image.tags, made, users=using, state=image.state)
 
     def _snapshots(self, which: Filters) -> Iterator[Temporary]:
         pages = self.ec2.get_paginator("describe_snapshots").paginate(
@@ -178,7 +178,7 @@ class LeftoversHook(AwsBaseHook):
         for one in found:
             labels, snapshot_id = tags.read(one), str(one["SnapshotId"])
             yield Temporary(
-                Kind.SNAPSHOT,
+                OrphanKind.SNAPSHOT,
                 snapshot_id,
                 labels.get("Name", ""),
                 labels,
@@ -239,12 +239,12 @@ def _holder(s3: S3Client, bucket: str, key: str) -> str:
 
 _SNAPSHOT_OF_IMAGE: Final = "block-device-mapping.snapshot-id"
 _ID: Final = {
-    Kind.INSTANCE: "instance-id",
-    Kind.VOLUME: "volume-id",
-    Kind.SECURITY_GROUP: "group-id",
-    Kind.KEY_PAIR: "key-pair-id",
-    Kind.IMAGE: "image-id",
-    Kind.SNAPSHOT: "snapshot-id",
+    OrphanKind.INSTANCE: "instance-id",
+    OrphanKind.VOLUME: "volume-id",
+    OrphanKind.SECURITY_GROUP: "group-id",
+    OrphanKind.KEY_PAIR: "key-pair-id",
+    OrphanKind.IMAGE: "image-id",
+    OrphanKind.SNAPSHOT: "snapshot-id",
 }
 
 

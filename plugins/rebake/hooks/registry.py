@@ -1,8 +1,8 @@
 """The registry of images: one SSM parameter a channel, such as `/rebake/webapp/current`.
 
 Parameter Store has no conditional write: of two writers the later wins, and neither learns of the other. So whoever
-moves a service's channels has the service's turn (`rebake.release.lease`), which S3 does hand out conditionally; the channel
-of a base family is moved by one DAG alone, one run at a time.
+moves a service's channels holds the service's lease (`rebake.release.lease`), which S3 grants
+conditionally; the channel of a base family is moved by one DAG alone, one run at a time.
 """
 
 from __future__ import annotations

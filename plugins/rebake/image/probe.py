@@ -50,7 +50,7 @@ class Answer:
 
 
 @dataclass
-class Outcome:
+class CheckOutcome:
     """What a check came to over all its attempts."""
 
     name: str
@@ -61,12 +61,12 @@ class Outcome:
 
 
 @dataclass
-class Report:
+class ProbeReport:
     """The test report that becomes part of the release record."""
 
     instance_id: str
     address: str
-    checks: list[Outcome] = field(default_factory=list)
+    checks: list[CheckOutcome] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -126,8 +126,8 @@ async def run_checks(
     *,
     deadline: float,
     poll_seconds: float,
-    on_attempt: Callable[[Outcome], None],
-) -> list[Outcome]:
+    on_attempt: Callable[[CheckOutcome], None],
+) -> list[CheckOutcome]:
     """Ask every check until it passes or the deadline is over.
 
     Args:
@@ -148,9 +148,9 @@ async def _pursue(
     ask: Callable[[Check], Awaitable[Answer]],
     deadline: float,
     poll_seconds: float,
-    on_attempt: Callable[[Outcome], None],
-) -> Outcome:
-    outcome = Outcome(check.name)
+    on_attempt: Callable[[CheckOutcome], None],
+) -> CheckOutcome:
+    outcome = CheckOutcome(check.name)
     start = time.monotonic()
     while True:
         outcome.attempts += 1
@@ -170,7 +170,7 @@ async def _pursue(
         await asyncio.sleep(poll_seconds)
 
 
-def explain(report: Report) -> str:
+def explain(report: ProbeReport) -> str:
     """Return one paragraph that names the instance and each failed check with its last answer."""
     failed = [outcome for outcome in report.checks if not outcome.ok]
     told = "; ".join(f"{one.name}: {one.answer} (asked {one.attempts} times in {one.seconds:g} s)" for one in failed)

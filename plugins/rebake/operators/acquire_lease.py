@@ -1,4 +1,4 @@
-"""The stage `take_turn`: from here on this run, and no other, changes what the service runs."""
+"""The stage `acquire_lease`: from here on this run, and no other, changes what the service runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.exceptions import ConfigError, SupersededError
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Claim, Kind
+from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import described, found_out, task_states
 from rebake.stages.tooling import reachable, run_tag
@@ -29,57 +29,57 @@ REPLACED: Final = "replaced"
 """XCom key of what is current in the place of the release that the run was to replace: `{"by", "message"}`."""
 
 
-class TakeTurnOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
-    """Take the service's turn, waiting deferred for a run that has it; return the turn's number.
+class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
+    """Acquire the service's lease, waiting deferred for a run that has it; return the lease's number.
 
     Then write the first word of the release record. See `rebake.release.lease` for who waits for whom.
 
     Args:
         service: name of the service (templated).
-        kind: `deploy`, which waits, or `rollback`, which takes the turn from a deployment (templated).
+        kind: `deploy`, which waits, or `rollback`, which acquires the lease from a deployment (templated).
         replaces: the release that must be the current one still; empty if any may be (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
-    aws_hook_class = TurnsHook
+    aws_hook_class = LeaseHook
     template_fields: Sequence[str] = aws_template_fields("service", "kind", "replaces")
 
-    def __init__(self, *, service: str, kind: str = Kind.DEPLOY, replaces: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, service: str, kind: str = RunKind.DEPLOY, replaces: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.service = service
         self.kind = kind
         self.replaces = replaces
 
     def execute(self, context: Context) -> int:
-        """Return the turn's number.
+        """Return the lease's number.
 
         Raises:
             ConfigError: the environment's bucket does not exist, or the kind is none.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later has, or had, the turn, or another release than the
+            AirflowSkipException: a run that was asked for later has, or had, the lease, or another release than the
                 one that was to be replaced is current: this run is superseded.
         """
-        if self.kind not in set(Kind):
-            raise ConfigError(f"kind {self.kind!r} of a turn is none of {', '.join(Kind)}")
+        if self.kind not in set(RunKind):
+            raise ConfigError(f"kind {self.kind!r} of a lease is none of {', '.join(RunKind)}")
         with reachable(self.hook):
             taken = self._take(context)
-            # Only who has the turn knows that no release comes in between.
+            # Only who holds the lease knows that no release comes in between.
             self._check_replaced(context)
-        self.log.info("%s has turn %d of %s until %s", taken.holder, taken.token, self.service, taken.until)
+        self.log.info("%s has lease %d of %s until %s", taken.holder, taken.token, self.service, taken.until)
         self._begin_record(context)
         return taken.token
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> int:
-        """Try again, now that the turn that was waited for is over."""
+        """Try again, now that the lease that was waited for is over."""
         return self.execute(context)
 
-    def _take(self, context: Context) -> lease.Turn:
+    def _take(self, context: Context) -> lease.Lease:
         rollout = config.load_service(self.service, self.environment).rollout
         span = timedelta(seconds=rollout.timeout) + lease.SLACK
-        claim = Claim(run_tag(context), Kind(self.kind), context["dag_run"].run_after, span)
+        claim = LeaseRequest(run_tag(context), RunKind(self.kind), context["dag_run"].run_after, span)
         while True:
             try:
-                taken = lease.take(self.hook.s3, self.environment.bucket, self.service, claim)
+                taken = lease.acquire(self.hook.s3, self.environment.bucket, self.service, claim)
             except SupersededError as error:
                 raise AirflowSkipException(str(error)) from error
             if taken:
@@ -89,10 +89,10 @@ class TakeTurnOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
             if other and other.is_open(datetime.now(UTC)):
                 self._wait(other)
 
-    def _wait(self, other: lease.Turn) -> None:
+    def _wait(self, other: lease.Lease) -> None:
         self.log.info(
-            "%s has the turn of %s since %s: waiting for its end. If it is no longer running, clear its task "
-            "`conclude`; otherwise the turn is void at %s",
+            "%s holds the lease of %s since %s: waiting for its end. If it is no longer running, clear its task "
+            "`finalize`; otherwise the lease is void at %s",
             other.holder,
             self.service,
             other.since,

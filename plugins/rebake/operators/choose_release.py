@@ -18,7 +18,7 @@ from rebake.hooks.instance import InstanceHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import ReleaseStage
 from rebake.release import lease, rollback
-from rebake.release.lease import Kind
+from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
@@ -46,7 +46,7 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
 
     Args:
         service: name of the service (templated).
-        release: id, version or image of the release; empty for the one before, see `rebake.release.rollback` (templated).
+        release: id, version or image of the release; empty for the one before (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -101,9 +101,9 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         return {next_one, *persist(lambda: hook.images(ids)).values()}
 
     def _deployment(self) -> str:
-        """Return the deployment that has the service's turn; empty if there is none."""
+        """Return the deployment that holds the service's lease; empty if there is none."""
         now = lease.read(self.hook.s3, self.environment.bucket, self.service)
-        is_deploying = now is not None and now.kind is Kind.DEPLOY and now.is_open(datetime.now(UTC))
+        is_deploying = now is not None and now.kind is RunKind.DEPLOY and now.is_open(datetime.now(UTC))
         return now.holder if now is not None and is_deploying else ""
 
     def _check_image(self, chosen: rollback.Record, records: Sequence[rollback.Record]) -> None:

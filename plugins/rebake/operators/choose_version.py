@@ -74,7 +74,7 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         return str(now["version"])
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Look again, now that the turn that was waited for is over."""
+        """Look again, now that the lease that was waited for is over."""
         return self.execute(context)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class DeployFollowerOperator(EnvironmentConnection, TriggerDagRunOperator):
+class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
     """Start a run of `deploy_<service>` and wait for it, deferred; return the id of its release.
 
     The run replaces the release that was looked at and no other, so that it cannot undo what somebody has deployed
@@ -116,7 +116,7 @@ class DeployFollowerOperator(EnvironmentConnection, TriggerDagRunOperator):
             raise DeploymentFailedError(f"run {run_id} of {dag_id} failed: its log and its release record say why")
         ti: Any = context["ti"]
         pulled = {"dag_id": dag_id, "run_id": run_id, "map_indexes": -1}
-        if ti.xcom_pull(task_ids="conclude", **pulled) == release.SUCCESSFUL:
+        if ti.xcom_pull(task_ids="finalize", **pulled) == release.SUCCESSFUL:
             return str(ti.xcom_pull(task_ids="record_release", **pulled))
         return self._superseded(context, run_id)
 

@@ -1,4 +1,4 @@
-"""The stage `conclude`: however the run ended, write it down and give the turn back."""
+"""The stage `finalize`: however the run ended, write it down and release the lease."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.operators.acquire_lease import REPLACED
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Kind
+from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.dag_defaults import ERROR
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RECORD: Final = "record_release"
 """The task that writes the record of a run that succeeds."""
-TAKE_TURN: Final = "take_turn"
+TAKE_TURN: Final = "acquire_lease"
 """The task that may find that another release is current than the one that was to be replaced."""
 ROLL_BACK: Final = "roll_back"
 """The task that returns the fleet to the image before, where AWS did not."""
@@ -36,8 +36,8 @@ RETURNED_STATES: Final = ("RollbackSuccessful",)
 _UNTOLD: Final = "its log says why; no word of it came from the worker, which may have been lost"
 
 
-class ConcludeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
-    """Write the final record of a run that did not succeed, and give the service's turn back; return the outcome.
+class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+    """Write the final record of a run that did not succeed, and give the service's lease back; return the outcome.
 
     A run that succeeded has its record already. As the teardown of its DAG it runs whatever happened before, and
     neither hides a failure nor makes one: the run fails if and only if one of its stages does.
@@ -51,7 +51,7 @@ class ConcludeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     aws_hook_class = ReleasesHook
     template_fields: Sequence[str] = aws_template_fields("service", "kind")
 
-    def __init__(self, *, service: str, kind: str = Kind.DEPLOY, **kwargs: Any) -> None:
+    def __init__(self, *, service: str, kind: str = RunKind.DEPLOY, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.service = service
         self.kind = kind
@@ -74,11 +74,11 @@ class ConcludeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
                 outcome = record["outcome"]
                 self._write(record, context)
                 self.log.info("%s: %s: %s", record["release_id"], outcome, record["explanation"])
-            if lease.give_back(s3, bucket, self.service, run):
-                self.log.info("%s gave the turn of %s back", run, self.service)
+            if lease.release(s3, bucket, self.service, run):
+                self.log.info("%s released the lease of %s", run, self.service)
         return outcome
 
-    def _describe(self, context: Context, states: Mapping[str, str], now: lease.Turn | None) -> dict[str, Any]:
+    def _describe(self, context: Context, states: Mapping[str, str], now: lease.Lease | None) -> dict[str, Any]:
         facts = found_out(context, states)
         group = facts.get("auto_scaling_group_name")
         if group:
@@ -108,7 +108,7 @@ class ConcludeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
         return found
 
     def _outcome(
-        self, context: Context, states: Mapping[str, str], now: lease.Turn | None, refresh_status: str
+        self, context: Context, states: Mapping[str, str], now: lease.Lease | None, refresh_status: str
     ) -> dict[str, Any]:
         stages = [task.task_id for task in context["dag"].topological_sort() if not task.is_teardown]
         failed = next((stage for stage in stages if states.get(stage) == "failed"), "")

@@ -1,4 +1,4 @@
-"""The task `find_followers`: which services bake on a base that was just promoted."""
+"""The task `find_dependents`: which services bake on a base that was just promoted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 FAMILIES: Final = "families"
 """XCom key of the base families that the run is about."""
-LEFT_OUT: Final = "left_out"
-"""XCom key of the services that nothing is done for, each as a `dependents.Course`."""
+LEFT_OUT: Final = "skipped"
+"""XCom key of the services that nothing is done for, each as a `dependents.DependentResult`."""
 
 
-class FindFollowersOperator(BaseOperator):
+class FindDependentsOperator(BaseOperator):
     """Return the names of the services that follow; AWS is not asked.
 
     Args:
@@ -47,9 +47,9 @@ class FindFollowersOperator(BaseOperator):
         for name, service in services.items():
             if isinstance(service, ConfigError):
                 self.log.warning("%s cannot follow any base: %s", name, service)
-        names = dependents.followers(services, families)
+        names = dependents.dependents(services, families)
         context["ti"].xcom_push(key=FAMILIES, value=families)
-        context["ti"].xcom_push(key=LEFT_OUT, value=[asdict(one) for one in dependents.left_out(services, families)])
+        context["ti"].xcom_push(key=LEFT_OUT, value=[asdict(one) for one in dependents.skipped(services, families)])
         self.log.info("%s: followed by %s", ", ".join(families) or "no family", ", ".join(names) or "no service")
         return names
 

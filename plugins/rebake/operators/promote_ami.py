@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.hooks.lease import TurnStage
+from rebake.hooks.lease import LeaseStage
 from rebake.hooks.registry import CANDIDATE, RegistryHook
 from rebake.hooks.revocation import ReleaseStage
 from rebake.stages.connection import EnvironmentConnection
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PromoteAmiOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[RegistryHook]):
+class PromoteAmiOperator(LeaseStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[RegistryHook]):
     """Point a channel at an image; return the parameter's version.
 
     Args:
         ami_id: the image (templated).
         name: whose channels, such as `/rebake/webapp` (templated).
         channel: `candidate`, `current` or `previous`; `candidate` by default (templated).
-        service: whose turn the run must have; empty for a base family, which has none (templated).
+        service: whose lease the run must hold; empty for a base family, which has none (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -46,11 +46,11 @@ class PromoteAmiOperator(TurnStage, ReleaseStage, EnvironmentConnection, AwsBase
             ImageError: Parameter Store does not accept the image.
             RevokedError: the image was revoked, perhaps since it was baked.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: another run has taken the service's turn.
+            AirflowSkipException: another run has acquired the service's lease.
         """
         with reachable(self.hook):
             if self.service:
-                self.check_turn(self.service, context)
+                self.check_lease(self.service, context)
             self.refuse_revoked(self.ami_id, f"{self.name}/{self.channel}", service=self.service)
             before = self.hook.read(self.name, self.channel)
         version = self.hook.point(self.name, self.channel, self.ami_id, poll_seconds=self.environment.poll_seconds)

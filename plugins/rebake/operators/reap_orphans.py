@@ -1,4 +1,4 @@
-"""The stage `reap_leftovers`: remove what bakes and tests have left behind, and say what that was."""
+"""The stage `reap_orphans`: remove what bakes and tests have left behind, and say what that was."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake.estate import orphans
-from rebake.estate.orphans import Kind, Outcome, Result, Temporary
+from rebake.estate.orphans import OrphanKind, ReapOutcome, ReapResult, Temporary
 from rebake.exceptions import EstateError
-from rebake.hooks.orphans import LeftoversHook, LocksHook
+from rebake.hooks.orphans import LocksHook, OrphansHook
 from rebake.hooks.reports import ReportsHook
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
@@ -27,8 +27,8 @@ TERMINATION_TIMEOUT: Final = 900
 """Seconds that instances may take to terminate; what they use then stays until the next run."""
 
 
-class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook]):
-    """Remove the environment's leftovers, see `rebake.estate.orphans`; return the report's object key.
+class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
+    """Remove the environment's orphans, see `rebake.estate.orphans`; return the report's object key.
 
     Instances first; once they are terminated, which is waited for without a worker slot, what they used. Each thing is
     looked at again immediately before it is removed. Safe to repeat.
@@ -37,7 +37,7 @@ class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook
         **kwargs: those of `AwsBaseOperator`.
     """
 
-    aws_hook_class = LeftoversHook
+    aws_hook_class = OrphansHook
     template_fields: Sequence[str] = aws_template_fields()
 
     def execute(self, context: Context) -> str:
@@ -48,8 +48,8 @@ class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook
             CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
-            results = self._reap(Kind.INSTANCE)
-        ended = [one.thing.id for one in results if one.outcome is Outcome.REMOVED]
+            results = self._reap(OrphanKind.INSTANCE)
+        ended = [one.thing.id for one in results if one.outcome is ReapOutcome.REMOVED]
         if ended:
             self.log.info("terminating %s", ", ".join(ended))
             poll_seconds = self.environment.poll_seconds
@@ -74,9 +74,9 @@ class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook
             self.log.warning("not every instance is terminated yet, the next run goes on: %s", event["message"])
         return self._finish([_load(one) for one in told])
 
-    def _finish(self, results: list[Result]) -> str:
-        for kind in Kind:
-            if kind is not Kind.INSTANCE:
+    def _finish(self, results: list[ReapResult]) -> str:
+        for kind in OrphanKind:
+            if kind is not OrphanKind.INSTANCE:
                 results += self._reap(kind)
         environment, now, older_than = self.environment, datetime.now(UTC), self._older_than
         locks = LocksHook(**self.connection).find(environment.bucket, environment.name)
@@ -86,35 +86,35 @@ class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook
             environment=environment.name,
             region=environment.region,
             now=now,
-            dry_run=environment.policy.leftovers.dry_run,
+            dry_run=environment.policy.orphans.dry_run,
             older_than=older_than,
         )
         key = ReportsHook(**self.connection).write(environment.bucket, report)
         self.log.info("%s\n\nwrote s3://%s/%s", report.to_text(), environment.bucket, key)
-        failed = [one for one in results if one.outcome is Outcome.FAILED]
+        failed = [one for one in results if one.outcome is ReapOutcome.FAILED]
         if failed:
             raise EstateError(
-                f"AWS refused to remove {len(failed)} leftovers, the first: {failed[0].thing.id}: {failed[0].why}"
+                f"AWS refused to remove {len(failed)} orphans, the first: {failed[0].thing.id}: {failed[0].why}"
             )
         return key
 
     @property
     def _older_than(self) -> timedelta:
-        return timedelta(minutes=self.environment.policy.leftovers.older_than_minutes)
+        return timedelta(minutes=self.environment.policy.orphans.older_than_minutes)
 
-    def _reap(self, kind: Kind) -> list[Result]:
+    def _reap(self, kind: OrphanKind) -> list[ReapResult]:
         ours = (one for one in self.hook.find(kind) if orphans.is_ours(one, self.environment.name))
         return [self._judge(one) for one in ours]
 
-    def _judge(self, thing: Temporary) -> Result:
-        dry_run = self.environment.policy.leftovers.dry_run
+    def _judge(self, thing: Temporary) -> ReapResult:
+        dry_run = self.environment.policy.orphans.dry_run
         try:
             why = self._reason_to_stay(thing) or ("" if dry_run else self._remove(thing))
         except (ClientError, BotoCoreError) as error:
-            return Result(thing, Outcome.FAILED, str(error))
+            return ReapResult(thing, ReapOutcome.FAILED, str(error))
         if why:
-            return Result(thing, Outcome.KEPT, why)
-        return Result(thing, Outcome.DRY if dry_run else Outcome.REMOVED, "")
+            return ReapResult(thing, ReapOutcome.KEPT, why)
+        return ReapResult(thing, ReapOutcome.DRY if dry_run else ReapOutcome.REMOVED, "")
 
     def _remove(self, thing: Temporary) -> str:
         """Look at a thing again and remove it; return why it stays, if it does."""
@@ -130,17 +130,17 @@ class ReapLeftoversOperator(EnvironmentConnection, AwsBaseOperator[LeftoversHook
         return orphans.reason_to_stay(thing, now=datetime.now(UTC), older_than=self._older_than)
 
 
-def _dump(result: Result) -> dict[str, Any]:
+def _dump(result: ReapResult) -> dict[str, Any]:
     """Return a result as plain data, which outlives the wait."""
     thing = asdict(result.thing) | {"made": result.thing.made.isoformat() if result.thing.made else None}
     return {"thing": thing, "outcome": str(result.outcome), "why": result.why}
 
 
-def _load(told: dict[str, Any]) -> Result:
+def _load(told: dict[str, Any]) -> ReapResult:
     thing = dict(told["thing"])
     made = datetime.fromisoformat(thing["made"]) if thing["made"] else None
-    return Result(
-        Temporary(**{**thing, "kind": Kind(thing["kind"]), "made": made, "users": tuple(thing["users"])}),
-        Outcome(told["outcome"]),
+    return ReapResult(
+        Temporary(**{**thing, "kind": OrphanKind(thing["kind"]), "made": made, "users": tuple(thing["users"])}),
+        ReapOutcome(told["outcome"]),
         told["why"],
     )

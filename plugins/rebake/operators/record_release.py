@@ -12,11 +12,11 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnStage
+from rebake.hooks.lease import LeaseStage
 from rebake.hooks.registry import RegistryHook, moved, service_name
 from rebake.hooks.releases import ReleasesHook
 from rebake.release import record as release
-from rebake.release.lease import Kind
+from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import described, text
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RecordReleaseOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Write the release record, tag the image, move `current` and `previous`; return the release id.
 
     The record comes first and the pointers last: `current` never points at a release without a record. A retry
@@ -99,7 +99,7 @@ class RecordReleaseOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Re
         refresh_id: str,
         refresh_status: str,
         instances_before: list[str],
-        kind: str = Kind.DEPLOY,
+        kind: str = RunKind.DEPLOY,
         restores: str = "",
         **kwargs: Any,
     ) -> None:
@@ -133,7 +133,7 @@ class RecordReleaseOperator(TurnStage, EnvironmentConnection, AwsBaseOperator[Re
             AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):
-            self.check_turn(self.service, context)
+            self.check_lease(self.service, context)
             record = self._write(context)
         release_id: str = record["release_id"]
         InstanceHook(**self.connection).tag_image(self.ami_id, {tags.RELEASE: release_id})

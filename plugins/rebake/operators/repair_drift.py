@@ -1,4 +1,4 @@
-"""The stages of `detect_drift` that repair: a person's approval, the repair under the service's turn, its end."""
+"""The stages of `detect_drift` that repair: a person's approval, the repair under the service's lease, its end."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 from rebake import config, tags
 from rebake.aws_errors import persist
 from rebake.estate.drift import posture, terraform_plan
-from rebake.estate.drift.finding import Finding, Kind
+from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import CURRENT, RegistryHook, service_name
 from rebake.operators.report_drift import OUTCOME
@@ -62,14 +62,14 @@ class ApproveRepairsOperator(ApprovalOperator):
 
 
 class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
-    """Repair what was found at one service, under the service's turn; leave it alone where a run is changing it.
+    """Repair what was found at one service, under the service's lease; leave it alone where a run is changing it.
 
     * Posture: openings of security groups are closed, instances made to ask for metadata tokens.
     * Infrastructure: the fleet is planned with the image of the current release and applied, if the plan would change
       what was found and nothing else.
     * Image: the same, and then an instance refresh to that image; instances that run it stay.
 
-    The turn is given back by `GiveTurnBackOperator`. A repair is no release: `current` stays, and no record is written.
+    The lease is released by `ReleaseLeaseOperator`. A repair is no release: `current` stays, and no record is written.
     Further XCom key: `outcome`.
 
     Args:
@@ -103,12 +103,12 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         kinds = {one.kind for one in found}
         try:
             with reachable(self.hook):
-                self._take_turn(context)
-                if Kind.POSTURE in kinds:
-                    self._close([one for one in found if one.kind is Kind.POSTURE])
-            if kinds - {Kind.POSTURE}:
+                self._acquire_lease(context)
+                if FindingKind.POSTURE in kinds:
+                    self._close([one for one in found if one.kind is FindingKind.POSTURE])
+            if kinds - {FindingKind.POSTURE}:
                 wanted, ami_id = self._apply(context, found)
-                if Kind.IMAGE in kinds:
+                if FindingKind.IMAGE in kinds:
                     self._roll(context, wanted, ami_id)
         except AirflowSkipException as skip:
             self._tell(context, f"left alone: {skip}")
@@ -130,11 +130,11 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         self.log.info("%s: %s", self.service, outcome)
         return outcome
 
-    def _take_turn(self, context: Context) -> None:
+    def _acquire_lease(self, context: Context) -> None:
         rollout = config.load_service(self.service, self.environment).rollout
         span = timedelta(seconds=rollout.timeout) + lease.SLACK
         bucket = self.environment.bucket
-        taken = lease.take_if_free(self.turns.s3, bucket, self.service, run_tag(context), span)
+        taken = lease.acquire_if_free(self.leases.s3, bucket, self.service, run_tag(context), span)
         if taken is None:
             raise AirflowSkipException(f"another run is changing {self.service}; the next look tells what is left")
 
@@ -155,7 +155,7 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         if current is None:
             raise AirflowSkipException(f"{self.service} has no current release to return to")
         image = ImageHook(**self.connection).available(current.ami_id, "the image of the current release")
-        expected = {one.seen for one in found if one.kind is Kind.INFRASTRUCTURE}
+        expected = {one.seen for one in found if one.kind is FindingKind.INFRASTRUCTURE}
 
         def review(planned: Mapping[str, Any]) -> None:
             others = [one for one in terraform_plan.findings(self.service, planned) if one.seen not in expected]
@@ -170,7 +170,7 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
 
     def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
         """Bring every instance to the image, and defer until the fleet is healthy."""
-        self.check_turn(self.service, context)
+        self.check_lease(self.service, context)
         begun = Rollout(
             autoscaling=AutoScalingHook(**self.connection),
             instances=InstanceHook(**self.connection),
@@ -188,15 +188,15 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         self.wait_for_refresh(context, wait)
 
 
-class GiveTurnBackOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
-    """Give the turn of a repair back, however it ended; return whether the run had it.
+class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
+    """Release the lease of a repair, however it ended; return whether the run had it.
 
     Args:
         service: name of the service (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
-    aws_hook_class = TurnsHook
+    aws_hook_class = LeaseHook
     template_fields: Sequence[str] = aws_template_fields("service")
 
     def __init__(self, *, service: str, **kwargs: Any) -> None:
@@ -210,4 +210,4 @@ class GiveTurnBackOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
             CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
-            return lease.give_back(self.hook.s3, self.environment.bucket, self.service, run_tag(context))
+            return lease.release(self.hook.s3, self.environment.bucket, self.service, run_tag(context))

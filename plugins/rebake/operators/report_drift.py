@@ -10,7 +10,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.estate.drift import report as drift_report
-from rebake.estate.drift.finding import Change, Finding, Kind, Unseen
+from rebake.estate.drift.finding import Change, Finding, FindingKind, Unseen
 from rebake.estate.drift.report import known
 from rebake.estate.report import DRIFT, Report
 from rebake.exceptions import RolloutFailedError
@@ -22,7 +22,7 @@ from rebake.stages.tooling import reachable
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-LOOK: Final = "look_at_estate"
+SCAN: Final = "scan_estate"
 PLAN: Final = "plan_fleets"
 AUTO: Final = "auto"
 APPROVE: Final = "approve"
@@ -54,8 +54,8 @@ class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
         ti: Any = context["ti"]
         planned: list[dict[str, Any]] = ti.xcom_pull(task_ids=[PLAN])
         findings = [Finding.load(one) for one in _gathered(FINDINGS, ti, planned)]
-        unseen = [Unseen(**{**one, "kind": Kind(one["kind"])}) for one in _gathered(UNSEEN, ti, planned)]
-        repairs = self._repairs(findings, ti.xcom_pull(task_ids=LOOK, key=GROUPS) or {})
+        unseen = [Unseen(**{**one, "kind": FindingKind(one["kind"])}) for one in _gathered(UNSEEN, ti, planned)]
+        repairs = self._repairs(findings, ti.xcom_pull(task_ids=SCAN, key=GROUPS) or {})
         at = (context["dag_run"].start_date or datetime.now(UTC)).replace(microsecond=0)
         bucket = self.environment.bucket
         with reachable(self.hook):
@@ -156,5 +156,5 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
 
 def _gathered(what: str, ti: Any, planned: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
     """Return what all tasks that looked have told."""
-    told: list[dict[str, Any]] = list(ti.xcom_pull(task_ids=LOOK, key=what) or [])
+    told: list[dict[str, Any]] = list(ti.xcom_pull(task_ids=SCAN, key=what) or [])
     return told + [one for part in planned if part for one in part[what]]

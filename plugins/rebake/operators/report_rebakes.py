@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import config
-from rebake.estate.dependents import STAGES, Course, Stage, course
+from rebake.estate.dependents import STAGES, DependentResult, Stage, result_of
 from rebake.estate.report import REBAKE, Report, Table
 from rebake.exceptions import ConfigError
 from rebake.hooks.reports import ReportsHook
@@ -51,7 +51,7 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         Raises:
             CloudUnreachableError: the AWS API does not answer.
         """
-        courses = list(self._courses(context))
+        courses = list(self._results(context))
         families = ", ".join(self._found(context, FAMILIES))
         counts = Counter(one.outcome for one in courses)
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
@@ -74,12 +74,12 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         with reachable(self.hook):
             return self.hook.write(self.environment.bucket, report)
 
-    def _courses(self, context: Context) -> Iterator[Course]:
+    def _results(self, context: Context) -> Iterator[DependentResult]:
         states = task_states(context)
         for part, name in enumerate(self._found(context, "return_value")):
-            yield course(name, _policy(name), dict(self._stages(context, states, part)))
+            yield result_of(name, _policy(name), dict(self._stages(context, states, part)))
         for one in self._found(context, LEFT_OUT):
-            yield Course(**one)
+            yield DependentResult(**one)
 
     def _found(self, context: Context, key: str) -> list[Any]:
         return context["ti"].xcom_pull(task_ids=self.found_by, key=key, map_indexes=-1) or []

@@ -16,7 +16,7 @@ from rebake.estate.outdated import promotions
 from rebake.estate.retirement import protection, retire
 from rebake.estate.retirement.protection import Situation
 from rebake.estate.retirement.pruning import prunings
-from rebake.estate.retirement.report import Outcome, Result, of_image, of_snapshot, of_version, report
+from rebake.estate.retirement.report import RetireOutcome, RetireResult, of_image, of_snapshot, of_version, report
 from rebake.estate.retirement.retire import Decision, Plan, Step
 from rebake.exceptions import ConfigError, EstateError
 from rebake.hooks.estate import EstateHook
@@ -112,9 +112,9 @@ class _Run:
         self.dry_run = dry_run
         self.estate_hook = EstateHook(images=hook, **connection)
         self.releases = ReleasesHook(**connection)
-        self.images: list[Result] = []
-        self.versions: list[Result] = []
-        self.snapshots: list[Result] = []
+        self.images: list[RetireResult] = []
+        self.versions: list[RetireResult] = []
+        self.snapshots: list[RetireResult] = []
         # Before the images: the image of a snapshot that is seen now is seen too, unless it is gone.
         self.tagged = list(hook.snapshots())
         self.estate: Estate = self.estate_hook.read()
@@ -123,10 +123,10 @@ class _Run:
         self.gaps = list(self.plan.gaps)
 
     @property
-    def failed(self) -> list[Result]:
+    def failed(self) -> list[RetireResult]:
         """What AWS refused."""
         every = [*self.images, *self.versions, *self.snapshots]
-        return [result for result in every if result.outcome is Outcome.FAILED]
+        return [result for result in every if result.outcome is RetireOutcome.FAILED]
 
     def go(self) -> None:
         """Do all of it, unless what is in use cannot be seen whole."""
@@ -167,13 +167,13 @@ class _Run:
                 later = now[start:] + later
                 break
             self.images += self._retire_batch(batch)
-        self.images += [of_image(one, Outcome.WAITS) for one in later]
+        self.images += [of_image(one, RetireOutcome.WAITS) for one in later]
 
-    def _retire_batch(self, batch: Sequence[Decision]) -> Iterator[Result]:
+    def _retire_batch(self, batch: Sequence[Decision]) -> Iterator[RetireResult]:
         names = {_registry_name(one.image) for one in batch}
-        fresh = self.estate_hook.look_again(self.estate, [one.image.id for one in batch], names)
+        fresh = self.estate_hook.rescan(self.estate, [one.image.id for one in batch], names)
         if self._lost_fleets(fresh):
-            yield from (of_image(one, Outcome.KEPT, "what is in use could not be seen whole") for one in batch)
+            yield from (of_image(one, RetireOutcome.KEPT, "what is in use could not be seen whole") for one in batch)
             return
         situation = replace(self.situation, now=_now(), held=self._held())
         used = protection.in_use(fresh)
@@ -183,24 +183,26 @@ class _Run:
                 why = (
                     _changed(one.image, now) or retire.protected(one.image, used, situation) or self._shared(one.image)
                 )
-                yield of_image(one, Outcome.KEPT, why) if why else self._take(one)
+                yield of_image(one, RetireOutcome.KEPT, why) if why else self._take(one)
             except (ClientError, BotoCoreError) as error:
-                yield of_image(one, Outcome.FAILED, str(error))
+                yield of_image(one, RetireOutcome.FAILED, str(error))
 
-    def _take(self, decision: Decision) -> Result:
+    def _take(self, decision: Decision) -> RetireResult:
         image = decision.image
         if self.dry_run:
-            return of_image(decision, Outcome.DRY)
+            return of_image(decision, RetireOutcome.DRY)
         if decision.step is Step.DEPRECATE:
             at = self.hook.deprecate(image, _now())
-            return of_image(decision, Outcome.DONE, f"{decision.reason}; deprecated from {at:%Y-%m-%d %H:%M} UTC")
+            return of_image(decision, RetireOutcome.DONE, f"{decision.reason}; deprecated from {at:%Y-%m-%d %H:%M} UTC")
         if decision.step is Step.DISABLE:
             self.hook.disable(image)
-            return of_image(decision, Outcome.DONE)
+            return of_image(decision, RetireOutcome.DONE)
         left = self.hook.deregister(image)
         if left:
-            return of_image(decision, Outcome.LEFT, f"the image is gone; its snapshots are in use: {', '.join(left)}")
-        return of_image(decision, Outcome.DONE, f"{decision.reason}; with {len(image.snapshots)} snapshots")
+            return of_image(
+                decision, RetireOutcome.LEFT, f"the image is gone; its snapshots are in use: {', '.join(left)}"
+            )
+        return of_image(decision, RetireOutcome.DONE, f"{decision.reason}; with {len(image.snapshots)} snapshots")
 
     def _shared(self, image: Image) -> str:
         accounts = self.hook.shared_with(image)
@@ -218,18 +220,18 @@ class _Run:
         if not due:
             return
         services = {self.estate.templates_by_id[template_id].tags.get(tags.SERVICE, "") for template_id in due}
-        fresh = self.estate_hook.look_again_at_templates(self.estate, services)
+        fresh = self.estate_hook.rescan_templates(self.estate, services)
         if self._lost_fleets(fresh):
             return
         for one in prunings(fresh, self.environment.name, self.policy.keep_template_versions):
             wanted = due.get(one.template.id, set())
             self.versions += self._prune(one.template.id, sorted(wanted & set(one.numbers)))
             self.versions += [
-                self._version(one.template.id, number, Outcome.KEPT, one.kept.get(number, "it is used meanwhile"))
+                self._version(one.template.id, number, RetireOutcome.KEPT, one.kept.get(number, "it is used meanwhile"))
                 for number in sorted(wanted - set(one.numbers))
             ]
 
-    def _prune(self, template_id: str, numbers: list[int]) -> Iterator[Result]:
+    def _prune(self, template_id: str, numbers: list[int]) -> Iterator[RetireResult]:
         if not numbers:
             return
         why = f"nothing uses it, and {self.policy.keep_template_versions} newer ones stay"
@@ -238,12 +240,12 @@ class _Run:
             refused = {} if self.dry_run else self.hook.delete_versions(template_id, numbers)
         except (ClientError, BotoCoreError) as error:
             refused = dict.fromkeys(numbers, str(error))
-        done = Outcome.DRY if self.dry_run else Outcome.DONE
+        done = RetireOutcome.DRY if self.dry_run else RetireOutcome.DONE
         for number in numbers:
-            outcome = Outcome.FAILED if number in refused else done
+            outcome = RetireOutcome.FAILED if number in refused else done
             yield self._version(template_id, number, outcome, refused.get(number, why))
 
-    def _version(self, template_id: str, number: int, outcome: Outcome, why: str) -> Result:
+    def _version(self, template_id: str, number: int, outcome: RetireOutcome, why: str) -> RetireResult:
         template = self.estate.templates_by_id[template_id]
         return of_version(template.name, template_id, number, template.tags.get(tags.SERVICE, ""), outcome, why)
 
@@ -253,17 +255,17 @@ class _Run:
             try:
                 self.snapshots.append(self._delete_orphan(snapshot))
             except (ClientError, BotoCoreError) as error:
-                self.snapshots.append(of_snapshot(snapshot, Outcome.FAILED, str(error)))
-        self.snapshots += [of_snapshot(one, Outcome.WAITS, _ORPHAN) for one in found[self.policy.at_most :]]
+                self.snapshots.append(of_snapshot(snapshot, RetireOutcome.FAILED, str(error)))
+        self.snapshots += [of_snapshot(one, RetireOutcome.WAITS, _ORPHAN) for one in found[self.policy.at_most :]]
 
-    def _delete_orphan(self, snapshot: protection.Snapshot) -> Result:
+    def _delete_orphan(self, snapshot: protection.Snapshot) -> RetireResult:
         if self.hook.snapshot_shares(snapshot.id):
-            return of_snapshot(snapshot, Outcome.KEPT, "it is shared")
+            return of_snapshot(snapshot, RetireOutcome.KEPT, "it is shared")
         if self.dry_run:
-            return of_snapshot(snapshot, Outcome.DRY, _ORPHAN)
+            return of_snapshot(snapshot, RetireOutcome.DRY, _ORPHAN)
         if self.hook.delete_snapshot(snapshot.id):
-            return of_snapshot(snapshot, Outcome.DONE, _ORPHAN)
-        return of_snapshot(snapshot, Outcome.LEFT, "it is in use")
+            return of_snapshot(snapshot, RetireOutcome.DONE, _ORPHAN)
+        return of_snapshot(snapshot, RetireOutcome.LEFT, "it is in use")
 
 
 _ORPHAN: Final = "its image is gone"

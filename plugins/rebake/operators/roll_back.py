@@ -66,7 +66,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         """Return the final status; by deferring, where there is something to wait for.
 
         Raises:
-            AirflowSkipException: there is nothing to roll back, or another run has taken the service's turn.
+            AirflowSkipException: there is nothing to roll back, or another run has acquired the service's lease.
             RolloutFailedError: a refresh to something else is active.
             ToolFailedError: Terraform failed.
             CloudUnreachableError: the AWS API does not answer.
@@ -74,7 +74,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         if not self.auto_scaling_group_name:
             raise AirflowSkipException("nothing was provisioned, so nothing was rolled out: nothing to roll back")
         with reachable(self.hook):
-            self.check_turn(self.service, context)
+            self.check_lease(self.service, context)
             target = self._target()
         active = active_refresh(persist(lambda: self._autoscaling.refreshes(self.auto_scaling_group_name)))
         goes_to = self._goes_to(active) if active else ""
@@ -100,12 +100,12 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         """Go on when the refresh to the image that failed has ended, whichever way.
 
         Raises:
-            AirflowSkipException: another run has taken the service's turn.
+            AirflowSkipException: another run has acquired the service's lease.
             RolloutFailedError: it has not ended.
         """
-        self.tell_progress(event)
+        self.log_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
-        self.check_turn(self.service, context)
+        self.check_lease(self.service, context)
         return self._return_to(context, self._target())
 
     def _target(self) -> str:
@@ -137,7 +137,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         )
         outputs = self.apply_fleet(context, self.service, ami_id=ami_id, version=version)
         wanted = Version(str(outputs["launch_template_id"]), str(outputs[RETURNED]))
-        self.check_turn(self.service, context)
+        self.check_lease(self.service, context)
         begun = self._rollout(context, ami_id, wanted).begin()
         wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": STILL_THERE}
         if not begun.refresh_id:

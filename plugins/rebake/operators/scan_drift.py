@@ -15,10 +15,10 @@ from rebake import config
 from rebake.aws_errors import persist
 from rebake.estate.drift import drift, terraform_plan
 from rebake.estate.drift.drift import Deployed, Services
-from rebake.estate.drift.finding import Finding, Kind, Unseen
+from rebake.estate.drift.finding import Finding, FindingKind, Unseen
 from rebake.exceptions import ConfigError, ToolFailedError
 from rebake.hooks.drift import view
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.hooks.network import NetworkHook
 from rebake.operators.terraform_apply import FleetStage, FleetTool
 from rebake.release import lease
@@ -48,14 +48,14 @@ def read_services(environment: config.Environment) -> Services:
     return Services(valid, broken)
 
 
-class LookAtEstateOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
+class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     """Compare what the AWS API tells with the registry and the service files; return the fleets to plan, in lanes.
 
     Nothing is changed. Each lane is a list of fleets that one task plans one after the other. Further XCom keys:
     `findings`, `unseen`, and `groups`, the Auto Scaling group of each service.
     """
 
-    aws_hook_class = TurnsHook
+    aws_hook_class = LeaseHook
 
     def execute(self, context: Context) -> list[list[dict[str, str]]]:
         """Return the lanes; none where nothing is deployed.
@@ -71,7 +71,7 @@ class LookAtEstateOperator(EnvironmentConnection, AwsBaseOperator[TurnsHook]):
             options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
             look = drift.look(seen, services, busy={}, **options)
             # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
-            doubted = {one.service for one in look.findings if one.kind is Kind.IMAGE}
+            doubted = {one.service for one in look.findings if one.kind is FindingKind.IMAGE}
             busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
             look = drift.look(seen, services, busy=busy, **options)
         ti = context["ti"]
@@ -98,7 +98,7 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
     out. One whose plan fails is a finding itself, and the others are planned all the same.
 
     Args:
-        fleets: the lane, of `LookAtEstateOperator` (templated).
+        fleets: the lane, of `ScanEstateOperator` (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -126,15 +126,15 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
                 # What a deployment changed while Terraform looked is no drift.
                 why = why or (self._busy(fleet.service, began) if planned else "")
                 if why:
-                    unseen.append(Unseen(fleet.service, Kind.INFRASTRUCTURE, f"{drift.ROLLING}: {why}"))
+                    unseen.append(Unseen(fleet.service, FindingKind.INFRASTRUCTURE, f"{drift.ROLLING}: {why}"))
                 else:
                     found += planned
                 self.log.info("%s: %s", fleet.service, why or f"{len(planned)} differences")
         return {FINDINGS: [one.dump() for one in found], UNSEEN: [asdict(one) for one in unseen]}
 
     def _busy(self, service: str, began: datetime) -> str:
-        with reachable(self.turns):
-            return changed_by(self.turns, self.environment.bucket, service, began)
+        with reachable(self.leases):
+            return changed_by(self.leases, self.environment.bucket, service, began)
 
     def _plan(self, tool: FleetTool, fleet: Deployed) -> list[Finding]:
         try:
@@ -146,12 +146,16 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
             state = f"terraform/{fleet.service}-{self.environment.name}.tfstate"
             return [
                 Finding(
-                    Kind.INFRASTRUCTURE, "plan-failed", fleet.service, state, found=str(error)[: terraform_plan.LONGEST]
+                    FindingKind.INFRASTRUCTURE,
+                    "plan-failed",
+                    fleet.service,
+                    state,
+                    found=str(error)[: terraform_plan.LONGEST],
                 )
             ]
 
 
-def changed_by(hook: TurnsHook, bucket: str, service: str, since: datetime) -> str:
+def changed_by(hook: LeaseHook, bucket: str, service: str, since: datetime) -> str:
     """Return which run is changing a service, or has since then; empty if none.
 
     Args:
@@ -167,6 +171,6 @@ def changed_by(hook: TurnsHook, bucket: str, service: str, since: datetime) -> s
     if last is None:
         return ""
     if last.is_open(datetime.now(UTC)):
-        return f"{last.holder} has the turn"
-    ended = last.given_back or last.until
-    return f"{last.holder} had the turn until {ended:%H:%M:%S}" if ended > since - _CLOCKS else ""
+        return f"{last.holder} holds the lease"
+    ended = last.released_at or last.until
+    return f"{last.holder} held the lease until {ended:%H:%M:%S}" if ended > since - _CLOCKS else ""

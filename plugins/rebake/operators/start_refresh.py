@@ -14,7 +14,7 @@ from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnStage
+from rebake.hooks.lease import LeaseStage
 from rebake.hooks.revocation import ReleaseStage
 from rebake.rollout.refresh import Reason, Version, active_refresh
 from rebake.stages.connection import EnvironmentConnection
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class StartRefreshOperator(
-    RolloutWait, TurnStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]
+    RolloutWait, LeaseStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]
 ):
     """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
 
-    A refresh that is being cancelled or rolled back, as by the run that had the turn before, is in the way of every
+    A refresh that is being cancelled or rolled back, as by the run that held the lease before, is in the way of every
     other: its end is waited for, deferred.
 
     Then, in this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
@@ -82,7 +82,7 @@ class StartRefreshOperator(
             RevokedError: the image was revoked, perhaps since it was promoted.
             RolloutFailedError: the version is not what it should be, or a refresh to something else is active.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: another run has taken the service's turn; a refresh that was started is cancelled.
+            AirflowSkipException: another run has acquired the service's lease; a refresh that was started is cancelled.
         """
         try:
             return self._start(context)
@@ -101,13 +101,13 @@ class StartRefreshOperator(
             RolloutFailedError: see `execute`.
             AirflowSkipException: see `execute`.
         """
-        self.tell_progress(event)
+        self.log_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         return self._start(context)
 
     def _start(self, context: Context) -> str:
         with reachable(self.hook):
-            self.check_turn(self.service, context)
+            self.check_lease(self.service, context)
             self.refuse_revoked(self.ami_id, f"rolling out {self.service}", service=self.service)
             begun = Rollout(
                 autoscaling=self.hook,
@@ -120,21 +120,21 @@ class StartRefreshOperator(
                 asked=context["dag_run"].run_after,
                 log=self.log,
             ).begin()
-            self._look_again(context, begun.refresh_id)
+            self._rescan(context, begun.refresh_id)
         context["ti"].xcom_push(key="instances_before", value=list(begun.replaced))
         context["ti"].xcom_push(key="version_at_the_end", value=begun.version)
         return begun.refresh_id
 
-    def _look_again(self, context: Context, refresh_id: str) -> None:
-        """Cancel the refresh if a rollback took the turn while it was started.
+    def _rescan(self, context: Context, refresh_id: str) -> None:
+        """Cancel the refresh if a rollback acquired the lease while it was started.
 
-        The rollback takes the turn and then looks for a refresh; this starts one and then looks at the turn. So one
-        of the two sees the other, whichever was faster.
+        The rollback acquires the lease and then looks for a refresh; this starts one and then checks the lease. So
+        one of the two sees the other, whichever was faster.
         """
         if not refresh_id:
             return
         try:
-            self.check_turn(self.service, context)
+            self.check_lease(self.service, context)
         except AirflowSkipException:
             active = active_refresh(persist(lambda: self.hook.refreshes(self.auto_scaling_group_name)))
             if active is not None and active["InstanceRefreshId"] == refresh_id:

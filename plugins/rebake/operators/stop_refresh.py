@@ -1,4 +1,4 @@
-"""The stage `stop_refresh` of a rollback: take the turn, and let no refresh go on to another image."""
+"""The stage `stop_refresh` of a rollback: acquire the lease, and let no refresh go on to another image."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.operators.acquire_lease import TakeTurnOperator
-from rebake.release.lease import Kind
+from rebake.operators.acquire_lease import AcquireLeaseOperator
+from rebake.release.lease import RunKind
 from rebake.rollout.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
 from rebake.stages.waiting import RolloutWait
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StopRefreshOperator(RolloutWait, TakeTurnOperator):
-    """Take the service's turn from whoever deploys, and end a refresh to another image; return the refresh's id.
+class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
+    """Acquire the service's lease from whoever deploys, and end a refresh to another image; return the refresh's id.
 
     Where AWS's own rollback of the refresh leads to the image, it is asked for: that keeps the instances that still
     run it. Otherwise the refresh is cancelled, and the stages that follow replace what is left. A refresh that goes
@@ -29,12 +29,14 @@ class StopRefreshOperator(RolloutWait, TakeTurnOperator):
     Args:
         auto_scaling_group_name: the group (templated).
         ami_id: the image to return to (templated).
-        **kwargs: those of `TakeTurnOperator`.
+        **kwargs: those of `AcquireLeaseOperator`.
     """
 
-    template_fields: Sequence[str] = (*TakeTurnOperator.template_fields, "auto_scaling_group_name", "ami_id")
+    template_fields: Sequence[str] = (*AcquireLeaseOperator.template_fields, "auto_scaling_group_name", "ami_id")
 
-    def __init__(self, *, auto_scaling_group_name: str, ami_id: str, kind: str = Kind.ROLLBACK, **kwargs: Any) -> None:
+    def __init__(
+        self, *, auto_scaling_group_name: str, ami_id: str, kind: str = RunKind.ROLLBACK, **kwargs: Any
+    ) -> None:
         super().__init__(kind=kind, **kwargs)
         self.auto_scaling_group_name = auto_scaling_group_name
         self.ami_id = ami_id
@@ -45,7 +47,7 @@ class StopRefreshOperator(RolloutWait, TakeTurnOperator):
         Raises:
             ConfigError: the environment's bucket does not exist.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later had the turn: this one is superseded.
+            AirflowSkipException: a run that was asked for later held the lease: this one is superseded.
         """
         super().execute(context)
         hook = AutoScalingHook(**self.connection)
@@ -80,7 +82,7 @@ class StopRefreshOperator(RolloutWait, TakeTurnOperator):
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str] | None = None) -> Any:
-        """Try again, now that the turn that was waited for is over."""
+        """Try again, now that the lease that was waited for is over."""
         return self.execute(context)
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
@@ -89,7 +91,7 @@ class StopRefreshOperator(RolloutWait, TakeTurnOperator):
         Raises:
             RolloutFailedError: it has not, within the service's `rollout.timeout`.
         """
-        self.tell_progress(event)
+        self.log_progress(event)
         refresh_id = wait["refresh_id"]
         hook = AutoScalingHook(**self.connection)
         active = active_refresh(persist(lambda: hook.refreshes(self.auto_scaling_group_name)))

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from rebake import config
 from rebake.aws_errors import error_code
 from rebake.exceptions import ConfigError, ToolFailedError
-from rebake.hooks.lease import TurnStage
+from rebake.hooks.lease import LeaseStage
 from rebake.hooks.network import NetworkHook
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import Access, ToolStage, reachable, workspace_key
@@ -54,7 +54,7 @@ class FleetTool:
         )
 
 
-class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
+class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
     """Mixin of an operator that applies a service's fleet."""
 
     log: Any
@@ -82,12 +82,12 @@ class FleetStage(TurnStage, ToolStage, EnvironmentConnection):
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: another run has taken the service's turn.
+            AirflowSkipException: another run has acquired the service's lease.
         """
         service = config.load_service(service_name, self.environment)
-        with reachable(self.turns):
+        with reachable(self.leases):
             self._check_bucket()
-            self.check_turn(service_name, context)
+            self.check_lease(service_name, context)
         with self.fleet_tool(context) as tool:
             outputs = tool.runner.apply(*tool.files(service, ami_id=ami_id, version=version), review)
         missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
@@ -177,7 +177,7 @@ class TerraformApplyOperator(FleetStage, AwsBaseOperator[NetworkHook]):
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: another run has taken the service's turn.
+            AirflowSkipException: another run has acquired the service's lease.
         """
         outputs = self.apply_fleet(context, self.service, ami_id=self.ami_id, version=self.version)
         for name in PUSHED:

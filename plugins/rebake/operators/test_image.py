@@ -142,10 +142,10 @@ class LaunchProbeOperator(_ProbeStage):
         )
 
     def _clean_up(self, run: str) -> None:
-        leftovers = [probe["InstanceId"] for probe in self.hook.find_probes(run)]
-        self.hook.terminate(leftovers)
+        orphans = [probe["InstanceId"] for probe in self.hook.find_probes(run)]
+        self.hook.terminate(orphans)
         poll_seconds = self.environment.poll_seconds
-        self.hook.wait_terminated(leftovers, poll_seconds, TERMINATION_TIMEOUT)
+        self.hook.wait_terminated(orphans, poll_seconds, TERMINATION_TIMEOUT)
         self.hook.delete_probe_groups(run, poll_seconds)
 
 

@@ -24,7 +24,7 @@ FAILED: Final = "failed"
 ROLLED_BACK: Final = "rolled_back"
 """It failed, and the fleet is back on the image before."""
 SUPERSEDED: Final = "superseded"
-"""Another run took the turn; nobody needs to be woken."""
+"""Another run acquired the lease; nobody needs to be woken."""
 
 _IDENTITY: Final = ("dag_run", "outcome", "ami_id", "launch_template")
 """What two records share when they were written by two tries of one run that did the same."""

@@ -48,7 +48,7 @@ def default(service: str, records: Sequence[Record], images: Collection[str], de
         service: name of the service.
         records: the service's records, newest first.
         images: what its fleet runs, or would launch next.
-        deployment: the run of a deployment that has the turn; empty if there is none.
+        deployment: the run of a deployment that holds the lease; empty if there is none.
 
     Raises:
         ConfigError: there is no such release.

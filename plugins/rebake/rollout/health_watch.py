@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from rebake.rollout.refresh import Fleet, Version, leaves_the_group
+from rebake.rollout.refresh import FleetHealth, Version, leaves_the_group
 
 LOOKS: Final = 3
 """Looks in a row that must agree: target health is a moment's opinion, and answers may be out of date."""
@@ -98,7 +98,11 @@ def new_instances(group: Mapping[str, Any], wanted: Version) -> list[str]:
 
 
 def sightings(
-    group: Mapping[str, Any], fleet: Fleet, wanted: Version, described: Iterable[Mapping[str, Any]], started: datetime
+    group: Mapping[str, Any],
+    fleet: FleetHealth,
+    wanted: Version,
+    described: Iterable[Mapping[str, Any]],
+    started: datetime,
 ) -> list[Sighting]:
     """Return the new instances of a refresh.
 

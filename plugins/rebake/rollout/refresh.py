@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from rebake.config import Rollout
+from rebake.config import RolloutConfig
 from rebake.exceptions import RolloutFailedError
 
 SUCCESS_STATES: Final = ("Successful",)
@@ -43,7 +43,7 @@ class Reason(StrEnum):
     LOST = "lost"
     """AWS no longer knows the refresh, or the group."""
     SUPERSEDED = "superseded"
-    """Someone else took the service's turn, as a rollback by hand does: not a failure to page anyone for."""
+    """Someone else acquired the service's lease, as a rollback by hand does: not a failure to page anyone for."""
 
 
 REASON_OF_STATE: Final = {
@@ -71,7 +71,7 @@ class Version:
         return same_template and named.get("Version") == self.number
 
 
-def preferences(rollout: Rollout) -> dict[str, Any]:
+def preferences(rollout: RolloutConfig) -> dict[str, Any]:
     """Return RefreshPreferences for StartInstanceRefresh, whole: no field with a default in AWS is left to it.
 
     * With MaxHealthyPercentage left out AWS terminates and launches together, so the fleet dips.
@@ -168,7 +168,7 @@ def progress(refresh: Mapping[str, Any]) -> str:
 
 
 @dataclass
-class Fleet:
+class FleetHealth:
     """How the instances of a group are, by Auto Scaling and by the load balancer.
 
     Attributes:
@@ -184,7 +184,7 @@ class Fleet:
     has_load_balancer: bool = False
 
     @classmethod
-    def of(cls, group: Mapping[str, Any], target_health: Sequence[Mapping[str, Any]]) -> Fleet:
+    def of(cls, group: Mapping[str, Any], target_health: Sequence[Mapping[str, Any]]) -> FleetHealth:
         """Return the fleet that DescribeAutoScalingGroups and DescribeTargetHealth tell of."""
         return cls(
             desired=group["DesiredCapacity"],

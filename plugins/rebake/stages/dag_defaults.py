@@ -48,7 +48,7 @@ def log_failure(context: Context) -> None:
     log.error("run %s of %s failed at %s: %s: %s", ti.run_id, ti.dag_id, ti.task_id, type(error).__name__, why)
 
 
-def leave_word(context: Context) -> None:
+def push_error(context: Context) -> None:
     """Hand the reason of a failure on, for the release record: other tasks do not see the exception."""
     error = context.get("exception")
     if isinstance(error, BaseException):
@@ -80,7 +80,7 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
         RetryRule(
             exception=SupersededError,
             action=RetryAction.FAIL,
-            reason="another run has the turn, and does not give it to an older one",
+            reason="another run holds the lease, and does not give it to an older one",
         ),
         RetryRule(
             exception=ToolFailedError,
@@ -96,7 +96,7 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "retry_policy": RETRY_POLICY,
-    "on_failure_callback": [log_failure, leave_word],
+    "on_failure_callback": [log_failure, push_error],
 }
 
 

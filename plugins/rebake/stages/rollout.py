@@ -171,7 +171,7 @@ class Rollout:
     def _finished_by_this_run(self, refreshes: Sequence[Mapping[str, Any]], wanted: Version) -> str:
         """Return the refresh that an earlier try of this run started and that has ended well since, if there is one.
 
-        One run at a time has the service's turn, so a refresh that began after the run was asked for is its own.
+        One run at a time holds the service's lease, so a refresh that began after the run was asked for is its own.
         """
         for refresh in refreshes:
             ours = wanted.matches(desired_template(refresh)) and refresh["Status"] in SUCCESS_STATES

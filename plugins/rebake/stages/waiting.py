@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.exceptions import RolloutFailedError
-from rebake.rollout.refresh import Fleet, Reason
+from rebake.rollout.refresh import FleetHealth, Reason
 from rebake.stages.tooling import run_tag
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
@@ -113,9 +113,9 @@ class RolloutWait:
 
         Raises:
             RolloutFailedError: the refresh ended in anything but success.
-            AirflowSkipException: another run has taken the turn.
+            AirflowSkipException: another run has acquired the lease.
         """
-        self.tell_progress(event)
+        self.log_progress(event)
         if event["turning"]:
             self.log.warning(
                 "rollout of %s: %s: %s; waiting for the end of the refresh",
@@ -138,7 +138,7 @@ class RolloutWait:
         self.log.info("%s", event["message"])
         return event["status"]
 
-    def tell_progress(self, event: dict[str, Any]) -> None:
+    def log_progress(self, event: dict[str, Any]) -> None:
         """Log what the trigger has seen: its own log is overwritten by that of the next trigger of the same try."""
         for line in event.get("progress", ()):  # none in the event of a trigger that an older version began
             self.log.info("%s", line)
@@ -154,7 +154,7 @@ class RolloutWait:
 
     def _explain(self, event: dict[str, Any], wait: dict[str, str]) -> str:
         what = f"instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "no refresh was needed"
-        problems = "; ".join(Fleet(**event["fleet"]).problems(wait["template_version"]))
+        problems = "; ".join(FleetHealth(**event["fleet"]).problems(wait["template_version"]))
         return (
             f"rollout of {self.service} to {self.auto_scaling_group_name}: {event['reason']}: "
             f"{what}: {event['message'].rstrip('.')}. The fleet: {problems or 'nothing is wrong, or nothing is known'}"

@@ -40,7 +40,7 @@ class Silence:
 
 
 @dataclass(frozen=True)
-class Result:
+class ProcessResult:
     """How a program ended."""
 
     status: int
@@ -64,7 +64,7 @@ class Program:
         log: gets each line as it appears.
         grace: seconds between SIGTERM and SIGKILL.
         secrets: texts that no log and no error may show.
-        keep: how many of the last lines `Result.output` has.
+        keep: how many of the last lines `ProcessResult.output` has.
         on_line: is called with each line, masked.
         lock: a file descriptor that stays open until the program has ended, even without the task.
     """
@@ -94,7 +94,7 @@ class Program:
         self._guardian: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def run(self) -> Result:
+    def run(self) -> ProcessResult:
         """Run the program to its end and return how it ended.
 
         Any exception in between (a timeout of the task, an interrupt from the keyboard) stops the program, waits
@@ -128,7 +128,9 @@ class Program:
                 status = self._guardian.poll()
                 self._close()
                 output.unlink(missing_ok=True)
-        return Result(status=1 if status is None else status, output="\n".join(self._tail), stopped=self._stopped)
+        return ProcessResult(
+            status=1 if status is None else status, output="\n".join(self._tail), stopped=self._stopped
+        )
 
     def stop(self) -> None:
         """Ask the program to end and clean up; returns at once. It is safe in a signal handler, and repeatedly."""

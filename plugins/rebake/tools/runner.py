@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
-from rebake.tools.process import Log, Program, Result, Silence
+from rebake.tools.process import Log, ProcessResult, Program, Silence
 from rebake.tools.workspace import Workspace
 
 Version = tuple[int, ...]
@@ -179,7 +179,7 @@ class Runner:
         self._program: Program | None = None
         self._stopped = False
 
-    def run(self, *arguments: str, quiet: bool = False, accept: Sequence[int] = (0,)) -> Result:
+    def run(self, *arguments: str, quiet: bool = False, accept: Sequence[int] = (0,)) -> ProcessResult:
         """Run the tool with `arguments` in the workspace.
 
         Args:

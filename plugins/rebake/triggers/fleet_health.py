@@ -14,7 +14,7 @@ from airflow.triggers.base import TriggerEvent
 
 from rebake.aws_errors import is_transient
 from rebake.hooks.autoscaling import AutoScalingHook, TargetHealthHook, describe_group, describe_target_health
-from rebake.rollout.refresh import Fleet, Reason
+from rebake.rollout.refresh import FleetHealth, Reason
 from rebake.triggers.base import DeadlineTrigger
 
 PROGRESS_LINES: Final = 200
@@ -57,15 +57,15 @@ class FleetTrigger(DeadlineTrigger, abc.ABC):
             self.tell(f"AWS does not answer, asking again: {error}")
             return False, None
 
-    async def look(self, autoscaling: Any, elbv2: Any) -> Fleet | None:
+    async def look(self, autoscaling: Any, elbv2: Any) -> FleetHealth | None:
         """Return the fleet; none if the group does not exist."""
         group = await describe_group(autoscaling, self.auto_scaling_group_name)
         if group is None:
             return None
-        return Fleet.of(group, await describe_target_health(elbv2, group.get("TargetGroupARNs", [])))
+        return FleetHealth.of(group, await describe_target_health(elbv2, group.get("TargetGroupARNs", [])))
 
     def event(
-        self, fleet: Fleet | None, message: str, *, reason: Reason | None = None, status: str, **more: Any
+        self, fleet: FleetHealth | None, message: str, *, reason: Reason | None = None, status: str, **more: Any
     ) -> TriggerEvent:
         """Return the one event; without a reason it means success."""
         return TriggerEvent(
@@ -74,7 +74,7 @@ class FleetTrigger(DeadlineTrigger, abc.ABC):
                 "reason": reason.value if reason else "",
                 "status": status,
                 "message": message,
-                "fleet": (fleet or Fleet()).dump(),
+                "fleet": (fleet or FleetHealth()).dump(),
                 "progress": list(self._progress),
                 **more,
             }
@@ -115,7 +115,7 @@ class FleetHealthTrigger(FleetTrigger):
         else:
             yield self.event(fleet, f"{fleet.desired} instances are healthy", status=self.status)
 
-    async def _wait(self, autoscaling: Any, elbv2: Any) -> tuple[Fleet | None, list[str]]:
+    async def _wait(self, autoscaling: Any, elbv2: Any) -> tuple[FleetHealth | None, list[str]]:
         fleet, problems = None, ["AWS has not answered"]
         while True:
             answered, seen = await self.survive(self.look(autoscaling, elbv2))

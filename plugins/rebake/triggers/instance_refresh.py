@@ -24,7 +24,7 @@ from rebake.hooks.autoscaling import (
     end_refresh,
 )
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.release import lease
 from rebake.rollout.health_watch import HealthWatch, sightings
 from rebake.rollout.refresh import (
@@ -32,7 +32,7 @@ from rebake.rollout.refresh import (
     BACKWARD_STATES,
     REASON_OF_STATE,
     SUCCESS_STATES,
-    Fleet,
+    FleetHealth,
     Reason,
     progress,
     wanted_version,
@@ -42,7 +42,7 @@ from rebake.triggers.fleet_health import FleetTrigger
 LOST_AFTER: Final = 5
 """Looks in a row that do not find it before a refresh counts as lost; the first looks may be early."""
 TURN_EVERY: Final = 10.0
-"""Seconds at least between two looks at whose turn it is: a rollback by hand does not come every second."""
+"""Seconds at least between two looks at who holds the lease: a rollback by hand does not come every second."""
 
 _ALARM_WORTHY: Final = ("Failed", "RollbackInProgress", "RollbackSuccessful", "RollbackFailed")
 """States that an alarm may have brought about."""
@@ -78,9 +78,9 @@ class InstanceRefreshTrigger(FleetTrigger):
     Args:
         auto_scaling_group_name: the group.
         refresh_id: the refresh.
-        service: whose turn it is; empty not to look.
-        run: the run that has the turn.
-        bucket: where the turns are.
+        service: who holds the lease; empty not to look.
+        run: the run that holds the lease.
+        bucket: where the leases are.
         unhealthy_deadline: seconds that a new instance may take to become healthy.
         roll_back: whether a refresh that goes wrong is rolled back; otherwise it is cancelled, and stays as it is.
         cause: why the refresh was turned round, a `Reason`; empty as long as it was not.
@@ -129,13 +129,13 @@ class InstanceRefreshTrigger(FleetTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
         async with AsyncExitStack() as stack:
-            hooks: tuple[type[Any], ...] = (AutoScalingHook, TargetHealthHook, InstanceHook, AlarmsHook, TurnsHook)
+            hooks: tuple[type[Any], ...] = (AutoScalingHook, TargetHealthHook, InstanceHook, AlarmsHook, LeaseHook)
             clients = [
                 await stack.enter_async_context(await hook(**self.connection).get_async_conn()) for hook in hooks
             ]
             self._autoscaling, self._elbv2, self._ec2, self._cloudwatch, self._s3 = clients
             verdict = await self._wait()
-            fleet: Fleet | None = None
+            fleet: FleetHealth | None = None
             if verdict.reason is not None:
                 try:
                     _, fleet = await self.survive(self.look(self._autoscaling, self._elbv2))
@@ -236,7 +236,7 @@ class InstanceRefreshTrigger(FleetTrigger):
             return ""
         targets = await describe_target_health(self._elbv2, group.get("TargetGroupARNs", []))
         described = await describe_instances(self._ec2, self.auto_scaling_group_name)
-        fleet = Fleet.of(group, targets)
+        fleet = FleetHealth.of(group, targets)
         return self._watch.judge(sightings(group, fleet, wanted, described, started), time.time())
 
     async def _alarms(self, refresh: dict[str, Any]) -> str:
@@ -252,11 +252,11 @@ class InstanceRefreshTrigger(FleetTrigger):
         return "".join(f"; {alarm}" for alarm in found or [])
 
     async def _other_turn(self, *, at_once: bool = False) -> str:
-        """Return who has taken the turn from this run; empty if nobody has, or if it is too early to look again."""
+        """Return who has acquired the lease from this run; empty if nobody has, or if it is too early to look again."""
         if not self.service or (time.monotonic() - self._turn_seen < TURN_EVERY and not at_once):
             return ""
         self._turn_seen = time.monotonic()
-        answered, other = await self.survive(lease.taken_by_another(self._s3, self.bucket, self.service, self.turn_of))
+        answered, other = await self.survive(lease.held_by_another(self._s3, self.bucket, self.service, self.turn_of))
         return str(lease.superseded(other)) if answered and other else ""
 
     async def _describe(self) -> dict[str, Any] | None:

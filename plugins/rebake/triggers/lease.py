@@ -1,4 +1,4 @@
-"""Waiting for a service's turn to be free, without a worker slot."""
+"""Waiting for a service's lease to be free, without a worker slot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow.triggers.base import TriggerEvent
 
 from rebake.aws_errors import is_transient
 from rebake.config import Environment
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.release import lease
 from rebake.triggers.base import DeadlineTrigger
 
@@ -19,17 +19,17 @@ _GRACE: Final = timedelta(seconds=120)
 """After the trigger's own deadline, when Airflow ends the deferral, should the trigger not."""
 
 
-class TurnTrigger(DeadlineTrigger):
-    """Waits until the turn that another run has is over: given back, taken from it, or past its time.
+class LeaseTrigger(DeadlineTrigger):
+    """Waits until the lease that another run has is over: given back, taken from it, or past its time.
 
-    The event is `{"token": number of the turn that is over}`. It promises nothing: whoever waited tries to take the
-    turn, and waits again if another was faster.
+    The event is `{"token": number of the lease that is over}`. It promises nothing: whoever waited tries to take the
+    lease, and waits again if another was faster.
 
     Args:
         bucket: the environment's bucket.
         service: name of the service.
-        token: number of the turn that is waited for.
-        **kwargs: those of `DeadlineTrigger`; the deadline is when that turn is void.
+        token: number of the lease that is waited for.
+        **kwargs: those of `DeadlineTrigger`; the deadline is when that lease is void.
     """
 
     def __init__(self, *, bucket: str, service: str, token: int, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ class TurnTrigger(DeadlineTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
-        async with await TurnsHook(**self.connection).get_async_conn() as s3:
+        async with await LeaseHook(**self.connection).get_async_conn() as s3:
             while True:
                 if await self._is_free(s3) or self.is_over:
                     break
@@ -49,8 +49,8 @@ class TurnTrigger(DeadlineTrigger):
 
     async def _is_free(self, s3: Any) -> bool:
         try:
-            # No run is called "": so this is the turn of whoever has it.
-            now = await lease.taken_by_another(s3, self.bucket, self.service, "")
+            # No run is called "": so this is the lease of whoever has it.
+            now = await lease.held_by_another(s3, self.bucket, self.service, "")
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -59,18 +59,20 @@ class TurnTrigger(DeadlineTrigger):
         return now is None or now.token != self.token or not now.is_open(datetime.now(UTC))
 
 
-def until_over(other: lease.Turn, service: str, environment: Environment, connection: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `defer` that make an operator wait for the end of a turn, then go on.
+def until_over(
+    other: lease.Lease, service: str, environment: Environment, connection: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of `defer` that make an operator wait for the end of a lease, then go on.
 
     It goes on with its method `execute_complete`.
 
     Args:
-        other: the turn that another run has.
+        other: the lease that another run has.
         service: name of the service.
         environment: where it runs.
         connection: arguments of a hook of the environment.
     """
-    trigger = TurnTrigger(
+    trigger = LeaseTrigger(
         bucket=environment.bucket,
         service=service,
         token=other.token,

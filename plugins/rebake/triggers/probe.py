@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from rebake.aws_errors import error_code, is_transient
 from rebake.hooks.instance import GONE_STATES, InstanceHook
-from rebake.image.probe import Answer, Check, Outcome, Report, ask_http, excerpt, explain, run_checks
+from rebake.image.probe import Answer, Check, CheckOutcome, ProbeReport, ask_http, excerpt, explain, run_checks
 from rebake.triggers.base import DeadlineTrigger
 
 _COMMAND_ENDS: Final = ("Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated")
@@ -54,7 +54,7 @@ class ProbeTrigger(DeadlineTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
         start = time.monotonic()
-        report = Report(self.instance_id, "", [Outcome(check.name) for check in self.checks])
+        report = ProbeReport(self.instance_id, "", [CheckOutcome(check.name) for check in self.checks])
         async with (
             await InstanceHook(**self.connection).get_async_conn() as ec2,
             await SsmHook(**self.connection).get_async_conn() as ssm,
@@ -75,7 +75,7 @@ class ProbeTrigger(DeadlineTrigger):
             }
         )
 
-    async def _wait_for_address(self, ec2: Any, report: Report) -> str:
+    async def _wait_for_address(self, ec2: Any, report: ProbeReport) -> str:
         """Fill in the instance's address when it runs; return why it never will, or nothing."""
         state = "unknown"
         while True:
@@ -92,7 +92,7 @@ class ProbeTrigger(DeadlineTrigger):
                 return f"temporary instance {self.instance_id} did not run before the deadline: its state is {state}"
             await asyncio.sleep(self.poll_seconds)
 
-    async def _check(self, ec2: Any, ssm: Any, session: aiohttp.ClientSession, report: Report) -> str:
+    async def _check(self, ec2: Any, ssm: Any, session: aiohttp.ClientSession, report: ProbeReport) -> str:
         """Fill in the outcomes; return why the checks were broken off, or nothing."""
         base_url = f"http://{report.address}:{self.port}"
 
@@ -102,7 +102,7 @@ class ProbeTrigger(DeadlineTrigger):
                 self._outputs[check.name] = answer.output
             return answer
 
-        def tell(outcome: Outcome) -> None:
+        def tell(outcome: CheckOutcome) -> None:
             self.log.info("%s: %s (attempt %d)", outcome.name, outcome.answer, outcome.attempts)
 
         checks = asyncio.ensure_future(

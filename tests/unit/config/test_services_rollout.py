@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rebake.config import Fleet, Rollout, Service
+from rebake.config import FleetConfig, RolloutConfig, Service
 
 
 def _service(fleet: dict[str, Any] | None = None, **rollout: Any) -> Service:
@@ -17,8 +17,8 @@ def _service(fleet: dict[str, Any] | None = None, **rollout: Any) -> Service:
         description="",
         artifact="{version}",
         base="debian-12",
-        fleet=Fleet(**sizes),
-        rollout=Rollout(**rollout),
+        fleet=FleetConfig(**sizes),
+        rollout=RolloutConfig(**rollout),
     )
 
 
@@ -41,11 +41,11 @@ def test_a_value_that_aws_refuses_or_that_makes_no_sense_is_refused_with_the_rul
     rollout: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError, match=message):
-        Rollout(**rollout)
+        RolloutConfig(**rollout)
 
 
 def test_checkpoints_alarms_and_times_are_accepted() -> None:
-    rollout = Rollout(checkpoints=(10, 50, 100), checkpoint_delay=60, bake_time=120, alarms=("errors",))
+    rollout = RolloutConfig(checkpoints=(10, 50, 100), checkpoint_delay=60, bake_time=120, alarms=("errors",))
 
     assert rollout.checkpoints == (10, 50, 100)
 
@@ -99,14 +99,14 @@ def test_an_unhealthy_deadline_that_no_instance_can_meet_is_refused() -> None:
 def test_the_percentages_come_to_whole_instances_as_aws_rounds_them(
     minimum: int, maximum: int, desired: int, at_once: int, fewest: int
 ) -> None:
-    rollout = Rollout(min_healthy_percentage=minimum, max_healthy_percentage=maximum)
+    rollout = RolloutConfig(min_healthy_percentage=minimum, max_healthy_percentage=maximum)
 
     assert (rollout.at_once(desired), rollout.fewest(desired)) == (at_once, fewest)
 
 
 def test_a_rollout_that_may_dip_says_to_how_many() -> None:
-    rollout = Rollout(min_healthy_percentage=75)
+    rollout = RolloutConfig(min_healthy_percentage=75)
 
     assert "3 of 4 may be all that serve meanwhile" in rollout.dip(4)
     assert "takes none from 3" in rollout.dip(3)
-    assert Rollout(min_healthy_percentage=100).dip(4) == ""
+    assert RolloutConfig(min_healthy_percentage=100).dip(4) == ""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rebake import config
-from rebake.estate.dependents import Stage, course, followers, left_out, reason_to_stay
+from rebake.estate.dependents import Stage, dependents, reason_to_stay, result_of, skipped
 from rebake.exceptions import ConfigError
 from tests.unit.release.test_lineage import record
 
@@ -26,13 +26,13 @@ SERVICES = {
 
 
 def test_the_services_of_the_family_follow_that_do_not_ignore_it() -> None:
-    assert followers(SERVICES, ["debian-12"]) == ["shop", "blog"]
-    assert followers(SERVICES, ["debian-12", "amazon-linux-2023"]) == ["shop", "blog", "mail"]
-    assert followers(SERVICES, []) == []
+    assert dependents(SERVICES, ["debian-12"]) == ["shop", "blog"]
+    assert dependents(SERVICES, ["debian-12", "amazon-linux-2023"]) == ["shop", "blog", "mail"]
+    assert dependents(SERVICES, []) == []
 
 
 def test_a_service_that_ignores_new_bases_and_one_with_a_broken_file_are_told_of_all_the_same() -> None:
-    found = {one.service: (one.outcome, one.why) for one in left_out(SERVICES, ["debian-12"])}
+    found = {one.service: (one.outcome, one.why) for one in skipped(SERVICES, ["debian-12"])}
 
     assert found == {
         "wiki": ("ignored", "config/services/wiki.yaml: on_new_base: ignore"),
@@ -83,6 +83,6 @@ TESTED = BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.prob
     ],
 )
 def test_each_way_that_a_service_can_come_out_is_told(stages: dict[str, Stage], told: tuple[str, ...]) -> None:
-    found = course("shop", "deploy", stages)
+    found = result_of("shop", "deploy", stages)
 
     assert (found.outcome, found.version, found.ami_id, found.why) == told

@@ -9,7 +9,7 @@ import pytest
 
 from rebake import tags
 from rebake.estate import orphans
-from rebake.estate.orphans import PACKERS_GROUP, Kind, Lock, Outcome, Result, Temporary
+from rebake.estate.orphans import PACKERS_GROUP, Lock, OrphanKind, ReapOutcome, ReapResult, Temporary
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,26 +24,29 @@ def _packers(made: datetime = OLD) -> str:
     return f"packer_{int(made.timestamp()):08x}-0123-4567-89ab-0123456789ab"
 
 
-def _thing(kind: Kind, name: str = "", labels: dict[str, str] | None = None, **more: Any) -> Temporary:
+def _thing(kind: OrphanKind, name: str = "", labels: dict[str, str] | None = None, **more: Any) -> Temporary:
     return Temporary(**{"kind": kind, "id": "id-1", "name": name, "tags": labels or {}, "made": OLD, **more})
 
 
 @pytest.mark.parametrize(
     "thing",
     [
-        pytest.param(_thing(Kind.INSTANCE, labels=BUILDER), id="builder"),
-        pytest.param(_thing(Kind.INSTANCE, labels=PROBE), id="probe"),
-        pytest.param(_thing(Kind.INSTANCE, labels={tags.KIND: tags.KIND_PROBE}), id="before environments were tagged"),
-        pytest.param(_thing(Kind.VOLUME, labels=BUILDER), id="volume"),
-        pytest.param(_thing(Kind.KEY_PAIR, _packers()), id="Packer's key pair, which has no tags"),
-        pytest.param(_thing(Kind.KEY_PAIR, _packers(), BUILDER), id="newer Packer's key pair"),
+        pytest.param(_thing(OrphanKind.INSTANCE, labels=BUILDER), id="builder"),
+        pytest.param(_thing(OrphanKind.INSTANCE, labels=PROBE), id="probe"),
         pytest.param(
-            _thing(Kind.SECURITY_GROUP, _packers(), description=PACKERS_GROUP), id="Packer's group, which has no tags"
+            _thing(OrphanKind.INSTANCE, labels={tags.KIND: tags.KIND_PROBE}), id="before environments were tagged"
         ),
-        pytest.param(_thing(Kind.SECURITY_GROUP, PROBES, PROBE), id="probe's group"),
-        pytest.param(_thing(Kind.IMAGE, IMAGE), id="image that Packer had not tagged yet"),
-        pytest.param(_thing(Kind.IMAGE, IMAGE, BUILDER), id="image with its builder's tags"),
-        pytest.param(_thing(Kind.SNAPSHOT, labels=BUILDER), id="builder's snapshot"),
+        pytest.param(_thing(OrphanKind.VOLUME, labels=BUILDER), id="volume"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers()), id="Packer's key pair, which has no tags"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers(), BUILDER), id="newer Packer's key pair"),
+        pytest.param(
+            _thing(OrphanKind.SECURITY_GROUP, _packers(), description=PACKERS_GROUP),
+            id="Packer's group, which has no tags",
+        ),
+        pytest.param(_thing(OrphanKind.SECURITY_GROUP, PROBES, PROBE), id="probe's group"),
+        pytest.param(_thing(OrphanKind.IMAGE, IMAGE), id="image that Packer had not tagged yet"),
+        pytest.param(_thing(OrphanKind.IMAGE, IMAGE, BUILDER), id="image with its builder's tags"),
+        pytest.param(_thing(OrphanKind.SNAPSHOT, labels=BUILDER), id="builder's snapshot"),
     ],
 )
 def test_what_bakes_and_tests_make_is_ours(thing: Temporary) -> None:
@@ -57,23 +60,27 @@ FLEET = {tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"}
 @pytest.mark.parametrize(
     "thing",
     [
-        pytest.param(_thing(Kind.INSTANCE, labels=FLEET), id="a fleet's instance"),
-        pytest.param(_thing(Kind.INSTANCE, "rebake builder webapp"), id="an instance that is only called so"),
-        pytest.param(_thing(Kind.INSTANCE, labels={**BUILDER, tags.ENVIRONMENT: "other"}), id="another environment's"),
-        pytest.param(_thing(Kind.VOLUME), id="a stranger's volume"),
-        pytest.param(_thing(Kind.KEY_PAIR, "packer_key"), id="a key pair that is called nearly so"),
-        pytest.param(_thing(Kind.KEY_PAIR, _packers().upper()), id="a key pair in capitals"),
-        pytest.param(_thing(Kind.KEY_PAIR, f"{_packers()}-mine"), id="a key pair that is called so and more"),
-        pytest.param(_thing(Kind.KEY_PAIR, _packers(), {"team": "b"}), id="a key pair of another Packer"),
-        pytest.param(_thing(Kind.SECURITY_GROUP, _packers(), description="mine"), id="a group described differently"),
-        pytest.param(_thing(Kind.SECURITY_GROUP, "webapp-local", FLEET), id="a fleet's group"),
-        pytest.param(_thing(Kind.SECURITY_GROUP, PROBES), id="a probe's group without its tags"),
-        pytest.param(_thing(Kind.SECURITY_GROUP, "default", BUILDER), id="a group of another name"),
-        pytest.param(_thing(Kind.IMAGE, IMAGE, {tags.KIND: tags.KIND_APP_IMAGE}), id="a finished image"),
-        pytest.param(_thing(Kind.IMAGE, IMAGE, {tags.RELEASE: "webapp-1"}), id="an image that was released"),
-        pytest.param(_thing(Kind.IMAGE, "rebake-golden"), id="an image that is called nearly so"),
-        pytest.param(_thing(Kind.IMAGE, "debian-12", BUILDER), id="an image of another name"),
-        pytest.param(_thing(Kind.SNAPSHOT, labels={tags.KIND: tags.KIND_APP_IMAGE}), id="an image's snapshot"),
+        pytest.param(_thing(OrphanKind.INSTANCE, labels=FLEET), id="a fleet's instance"),
+        pytest.param(_thing(OrphanKind.INSTANCE, "rebake builder webapp"), id="an instance that is only called so"),
+        pytest.param(
+            _thing(OrphanKind.INSTANCE, labels={**BUILDER, tags.ENVIRONMENT: "other"}), id="another environment's"
+        ),
+        pytest.param(_thing(OrphanKind.VOLUME), id="a stranger's volume"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, "packer_key"), id="a key pair that is called nearly so"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers().upper()), id="a key pair in capitals"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, f"{_packers()}-mine"), id="a key pair that is called so and more"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers(), {"team": "b"}), id="a key pair of another Packer"),
+        pytest.param(
+            _thing(OrphanKind.SECURITY_GROUP, _packers(), description="mine"), id="a group described differently"
+        ),
+        pytest.param(_thing(OrphanKind.SECURITY_GROUP, "webapp-local", FLEET), id="a fleet's group"),
+        pytest.param(_thing(OrphanKind.SECURITY_GROUP, PROBES), id="a probe's group without its tags"),
+        pytest.param(_thing(OrphanKind.SECURITY_GROUP, "default", BUILDER), id="a group of another name"),
+        pytest.param(_thing(OrphanKind.IMAGE, IMAGE, {tags.KIND: tags.KIND_APP_IMAGE}), id="a finished image"),
+        pytest.param(_thing(OrphanKind.IMAGE, IMAGE, {tags.RELEASE: "webapp-1"}), id="an image that was released"),
+        pytest.param(_thing(OrphanKind.IMAGE, "rebake-golden"), id="an image that is called nearly so"),
+        pytest.param(_thing(OrphanKind.IMAGE, "debian-12", BUILDER), id="an image of another name"),
+        pytest.param(_thing(OrphanKind.SNAPSHOT, labels={tags.KIND: tags.KIND_APP_IMAGE}), id="an image's snapshot"),
     ],
 )
 def test_what_others_made_is_never_ours(thing: Temporary) -> None:
@@ -83,11 +90,13 @@ def test_what_others_made_is_never_ours(thing: Temporary) -> None:
 @pytest.mark.parametrize(
     ("thing", "why"),
     [
-        pytest.param(_thing(Kind.INSTANCE, made=NOW - timedelta(minutes=59)), "59 minutes old", id="young"),
-        pytest.param(_thing(Kind.INSTANCE, made=NOW + HOUR), "-60 minutes old", id="made in the future"),
-        pytest.param(_thing(Kind.KEY_PAIR, users=("i-1", "i-2")), "in use by i-1, i-2", id="in use"),
-        pytest.param(_thing(Kind.SECURITY_GROUP, made=None), "nothing tells when it was made", id="of unknown age"),
-        pytest.param(_thing(Kind.IMAGE, state="pending"), "AWS is still making it", id="still being made"),
+        pytest.param(_thing(OrphanKind.INSTANCE, made=NOW - timedelta(minutes=59)), "59 minutes old", id="young"),
+        pytest.param(_thing(OrphanKind.INSTANCE, made=NOW + HOUR), "-60 minutes old", id="made in the future"),
+        pytest.param(_thing(OrphanKind.KEY_PAIR, users=("i-1", "i-2")), "in use by i-1, i-2", id="in use"),
+        pytest.param(
+            _thing(OrphanKind.SECURITY_GROUP, made=None), "nothing tells when it was made", id="of unknown age"
+        ),
+        pytest.param(_thing(OrphanKind.IMAGE, state="pending"), "AWS is still making it", id="still being made"),
     ],
 )
 def test_what_is_young_or_used_or_not_understood_stays(thing: Temporary, why: str) -> None:
@@ -120,7 +129,7 @@ def test_only_old_locks_are_told_of() -> None:
     assert orphans.stale([old, young], now=NOW, older_than=HOUR) == [old]
 
 
-def _report(*results: Result, dry_run: bool = False) -> Any:
+def _report(*results: ReapResult, dry_run: bool = False) -> Any:
     lock = Lock("terraform/webapp-local.tfstate.tflock", OLD, "ada")
     return orphans.report(
         results, [lock], environment="local", region="eu-west-1", now=NOW, dry_run=dry_run, older_than=HOUR
@@ -129,16 +138,18 @@ def _report(*results: Result, dry_run: bool = False) -> Any:
 
 def test_the_report_tells_what_went_what_stays_and_why() -> None:
     report = _report(
-        Result(_thing(Kind.INSTANCE), Outcome.REMOVED, ""),
-        Result(_thing(Kind.VOLUME), Outcome.FAILED, "UnauthorizedOperation"),
-        Result(_thing(Kind.KEY_PAIR), Outcome.KEPT, "in use by i-1"),
+        ReapResult(_thing(OrphanKind.INSTANCE), ReapOutcome.REMOVED, ""),
+        ReapResult(_thing(OrphanKind.VOLUME), ReapOutcome.FAILED, "UnauthorizedOperation"),
+        ReapResult(_thing(OrphanKind.KEY_PAIR), ReapOutcome.KEPT, "in use by i-1"),
     )
 
-    assert report.title == "Removed 1 leftovers; 1 could not be removed; 1 old locks"
+    assert report.title == "Removed 1 orphans; 1 could not be removed; 1 old locks"
     assert (report.summary["instance"], report.summary["kept"], report.summary["failed"]) == (1, 1, 1)
     for part in ("UnauthorizedOperation", "in use by i-1", "terraform/webapp-local.tfstate.tflock"):
         assert part in report.to_text()
 
 
 def test_a_dry_run_says_that_it_removed_nothing() -> None:
-    assert _report(Result(_thing(Kind.INSTANCE), Outcome.DRY, ""), dry_run=True).title.startswith("Would remove 1")
+    assert _report(ReapResult(_thing(OrphanKind.INSTANCE), ReapOutcome.DRY, ""), dry_run=True).title.startswith(
+        "Would remove 1"
+    )

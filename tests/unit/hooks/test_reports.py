@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from rebake.estate.report import DRIFT, LEFTOVERS, RETIRE_IMAGES, Report, Table
+from rebake.estate.report import DRIFT, ORPHANS, RETIRE_IMAGES, Report, Table
 from rebake.hooks.reports import ReportsHook
 
 REGION, BUCKET = "eu-west-1", "rebake-local"
@@ -59,7 +59,7 @@ def test_the_newest_report_of_a_kind_is_found(hook: ReportsHook) -> None:
 
 
 def test_no_report_is_no_error(hook: ReportsHook) -> None:
-    assert hook.latest(BUCKET, LEFTOVERS) is None
+    assert hook.latest(BUCKET, ORPHANS) is None
 
 
 def test_a_report_that_was_written_is_read_back_whole() -> None:

@@ -16,7 +16,7 @@ from rebake.estate.revocation import Mark
 from rebake.exceptions import RevokedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
@@ -75,7 +75,7 @@ class Cloud:
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setattr(TurnsHook, "check", lambda *_: None)
+    monkeypatch.setattr(LeaseHook, "check", lambda *_: None)
     with mock_aws():
         yield Cloud()
 

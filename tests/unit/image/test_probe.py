@@ -15,7 +15,7 @@ from airflow.providers.amazon.aws.hooks.ssm import SsmHook
 
 from rebake.config import HttpCheck, Probe
 from rebake.hooks.instance import InstanceHook
-from rebake.image.probe import Answer, Check, Outcome, Report, checks_of, excerpt, explain, run_checks
+from rebake.image.probe import Answer, Check, CheckOutcome, ProbeReport, checks_of, excerpt, explain, run_checks
 from rebake.triggers.probe import ProbeTrigger
 from tests.unit.rollout_support import CONNECTION, AsyncScript
 
@@ -43,13 +43,13 @@ def test_a_long_body_is_cut() -> None:
     assert excerpt("x" * 1000).endswith("... (1000 characters)")
 
 
-def _pursue(*answers: Answer, seconds: float = 30) -> Outcome:
+def _pursue(*answers: Answer, seconds: float = 30) -> CheckOutcome:
     left = list(answers)
 
     async def ask(_: Check) -> Answer:
         return left.pop(0)
 
-    told: list[Outcome] = []
+    told: list[CheckOutcome] = []
     outcomes = asyncio.run(
         run_checks([Check("check")], ask, deadline=time.time() + seconds, poll_seconds=0.001, on_attempt=told.append)
     )
@@ -89,8 +89,10 @@ def test_a_check_that_hangs_does_not_outlive_the_deadline_nor_hide_the_others() 
 
 
 def test_the_explanation_names_each_failed_check_with_its_last_answer() -> None:
-    report = Report(
-        "i-1", "10.0.0.1", [Outcome("GET /", True, 1, 0.1, "HTTP 200"), Outcome("self-test", False, 4, 9, "exit 1")]
+    report = ProbeReport(
+        "i-1",
+        "10.0.0.1",
+        [CheckOutcome("GET /", True, 1, 0.1, "HTTP 200"), CheckOutcome("self-test", False, 4, 9, "exit 1")],
     )
 
     assert explain(report) == "1 of 2 checks failed on i-1 (10.0.0.1): self-test: exit 1 (asked 4 times in 9 s)"

@@ -1,4 +1,4 @@
-"""The stage take_turn: it takes, waits deferred, or ends the run as superseded."""
+"""The stage acquire_lease: it takes, waits deferred, or ends the run as superseded."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from moto import mock_aws
 
 from rebake.exceptions import ConfigError
-from rebake.hooks.lease import TurnsHook
-from rebake.operators.acquire_lease import TakeTurnOperator
+from rebake.hooks.lease import LeaseHook
+from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Claim, Kind
-from rebake.triggers.lease import TurnTrigger
+from rebake.release.lease import LeaseRequest, RunKind
+from rebake.triggers.lease import LeaseTrigger
 from tests.unit.release.test_lease import _Body
 from tests.unit.release.test_lineage import record
-from tests.unit.rollout_support import ASKED, CONNECTION, RUN_TAG, AsyncScript, context, run_trigger
+from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncScript, context, run_trigger
 
 BUCKET = "rebake-local"
 SPAN = timedelta(hours=2)
@@ -42,18 +42,20 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def _context() -> Any:
     task = context()
     handed_on = {("bake", "return_value"): "ami-01", ("bake", "version"): "1.2.3", ("bake", "commit"): "0a1b2c3"}
-    task["ti"].get_task_states = lambda **_: {task["ti"].run_id: {"bake": "success", "take_turn": "running"}}
+    task["ti"].get_task_states = lambda **_: {task["ti"].run_id: {"bake": "success", "acquire_lease": "running"}}
     task["ti"].xcom_pull = lambda task_ids, key: handed_on.get((task_ids, key))
     return task
 
 
 def _take(kind: str = "deploy") -> int:
-    return TakeTurnOperator(task_id="take_turn", service="webapp", kind=kind).execute(_context())
+    return AcquireLeaseOperator(task_id="acquire_lease", service="webapp", kind=kind).execute(_context())
 
 
 def _other(s3: Any, name: str, minutes: int) -> None:
-    kind = Kind.ROLLBACK if name.startswith("rollback") else Kind.DEPLOY
-    assert lease.take(s3, BUCKET, "webapp", Claim(name, kind, ASKED + timedelta(minutes=minutes), SPAN))
+    kind = RunKind.ROLLBACK if name.startswith("rollback") else RunKind.DEPLOY
+    assert lease.acquire(
+        s3, BUCKET, "webapp", LeaseRequest(name, kind, REQUESTED_AT + timedelta(minutes=minutes), SPAN)
+    )
 
 
 def test_a_free_turn_is_taken_for_the_rollout_and_an_hour_more(s3: Any) -> None:
@@ -61,7 +63,7 @@ def test_a_free_turn_is_taken_for_the_rollout_and_an_hour_more(s3: Any) -> None:
 
     now = lease.read(s3, BUCKET, "webapp")
     assert now is not None
-    assert (now.holder, now.kind, now.asked) == (RUN_TAG, Kind.DEPLOY, ASKED)
+    assert (now.holder, now.kind, now.requested_at) == (RUN_TAG, RunKind.DEPLOY, REQUESTED_AT)
     assert now.until - now.since == timedelta(seconds=900) + lease.SLACK
 
 
@@ -81,7 +83,7 @@ def test_a_turn_that_another_has_is_waited_for_until_it_is_void(s3: Any) -> None
         _take()
 
     trigger = deferred.value.trigger
-    assert isinstance(trigger, TurnTrigger)
+    assert isinstance(trigger, LeaseTrigger)
     now = lease.read(s3, BUCKET, "webapp")
     assert now is not None
     assert (trigger.token, trigger.deadline) == (now.token, now.until.timestamp())
@@ -98,7 +100,7 @@ def test_a_rollback_does_not_wait_for_a_deployment(s3: Any) -> None:
 def test_a_run_that_comes_too_late_is_skipped_and_leaves_no_record(s3: Any) -> None:
     _other(s3, "rollback_webapp/later", 5)
 
-    with pytest.raises(AirflowSkipException, match="rollback_webapp/later, which was asked for later, has the turn"):
+    with pytest.raises(AirflowSkipException, match="rollback_webapp/later, which was requested later, holds the lease"):
         _take()
 
     assert [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == [lease.key("webapp")]
@@ -114,7 +116,7 @@ def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> Non
     replaces = _release(s3, 1)
     _release(s3, 2, outcome="failed")
 
-    assert TakeTurnOperator(task_id="take_turn", service="webapp", replaces=replaces).execute(_context()) == 1
+    assert AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(_context()) == 1
 
 
 def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -> None:
@@ -122,47 +124,47 @@ def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -
     task = _context()
 
     with pytest.raises(AirflowSkipException, match=f"superseded: {newer} is the current release of webapp"):
-        TakeTurnOperator(task_id="take_turn", service="webapp", replaces=replaces).execute(task)
+        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(task)
 
     assert task["ti"].pushed["replaced"]["by"] == "deploy_webapp/manual__2"
 
 
 def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:
-    with pytest.raises(ConfigError, match="kind 'redeploy' of a turn is none of deploy, rollback"):
+    with pytest.raises(ConfigError, match="kind 'redeploy' of a lease is none of deploy, rollback"):
         _take("redeploy")
 
 
-def _trigger(deadline: float) -> TurnTrigger:
-    return TurnTrigger(bucket=BUCKET, service="webapp", token=1, deadline=deadline, poll_seconds=0.001, **CONNECTION)
+def _trigger(deadline: float) -> LeaseTrigger:
+    return LeaseTrigger(bucket=BUCKET, service="webapp", token=1, deadline=deadline, poll_seconds=0.001, **CONNECTION)
 
 
-def _object(*, given_back: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
+def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
     now = datetime.now(UTC)
-    one = lease.Turn("deploy_webapp/a", Kind.DEPLOY, token, now, now, now + SPAN, now if given_back else None)
+    one = lease.Lease("deploy_webapp/a", RunKind.DEPLOY, token, now, now, now + SPAN, now if released_at else None)
     return "get_object", {"Body": _Body(one.dump()), "ETag": '"1"'}
 
 
 FAR = datetime.now(UTC).timestamp() + 3600
 
 
-def test_the_wait_ends_when_the_turn_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(given_back=False), ("get_object", "SlowDown"), _object(given_back=True))
-    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+def test_the_wait_ends_when_the_turn_is_released_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = AsyncScript("s3", _object(released_at=False), ("get_object", "SlowDown"), _object(released_at=True))
+    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
     assert run_trigger(_trigger(FAR)) == {"token": 1}
-    assert len(script.asked) == 3
+    assert len(script.requested_at) == 3
 
 
 def test_the_wait_ends_when_the_turn_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(given_back=False, token=2))
-    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+    script = AsyncScript("s3", _object(released_at=False, token=2))
+    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
     assert run_trigger(_trigger(FAR)) == {"token": 1}
 
 
 def test_the_wait_ends_when_the_turn_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(given_back=False))
-    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+    script = AsyncScript("s3", _object(released_at=False))
+    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
     assert run_trigger(_trigger(0)) == {"token": 1}
 
@@ -170,14 +172,14 @@ def test_the_wait_ends_when_the_turn_is_void(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_wait_goes_on_in_another_triggerer() -> None:
     path, arguments = _trigger(FAR).serialize()
 
-    again = TurnTrigger(**arguments)
-    assert path == "rebake.triggers.lease.TurnTrigger"
+    again = LeaseTrigger(**arguments)
+    assert path == "rebake.triggers.lease.LeaseTrigger"
     assert again.serialize() == (path, arguments)
 
 
 def test_an_error_that_will_not_pass_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     script = AsyncScript("s3", ("get_object", "AccessDenied"))
-    monkeypatch.setattr(TurnsHook, "get_async_conn", script.get_async_conn)
+    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
     async def first() -> None:
         async for _ in _trigger(FAR).run():

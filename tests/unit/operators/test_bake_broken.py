@@ -80,10 +80,10 @@ def test_a_retry_removes_the_builder_key_pair_and_group_of_the_killed_try(
 
     run.execute(app())
 
-    assert leftovers(cloud) == ([], [], [])
+    assert orphans(cloud) == ([], [], [])
 
 
-def leftovers(cloud: Cloud) -> tuple[list[str], list[str], list[str]]:
+def orphans(cloud: Cloud) -> tuple[list[str], list[str], list[str]]:
     instances = [
         instance["InstanceId"]
         for reservation in cloud.ec2.describe_instances()["Reservations"]
@@ -105,7 +105,7 @@ def test_a_bake_that_fails_names_what_was_baked_and_leaves_nothing(packer: Prete
     with pytest.raises(ToolFailedError, match=r"baking webapp 1\.2\.3 failed: .*step self-test failed"):
         Run().execute(app())
 
-    assert leftovers(cloud) == ([], [], [])
+    assert orphans(cloud) == ([], [], [])
 
 
 def test_an_image_that_lacks_the_tags_of_its_bake_is_not_used(packer: PretendedPacker, cloud: Cloud) -> None:

@@ -19,17 +19,17 @@ from moto import mock_aws
 from rebake import config
 from rebake.exceptions import ConfigError, DeploymentFailedError
 from rebake.operators.choose_version import ChooseVersionOperator
-from rebake.operators.deploy_dependent import DeployFollowerOperator
-from rebake.operators.find_dependents import FindFollowersOperator
+from rebake.operators.deploy_dependent import DeployDependentOperator
+from rebake.operators.find_dependents import FindDependentsOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Claim, Kind
+from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages import pool
 from rebake.stages.tooling import run_tag
-from rebake.triggers.lease import TurnTrigger
+from rebake.triggers.lease import LeaseTrigger
 from tests.unit.release.test_lineage import record
-from tests.unit.rollout_support import ASKED, RUN_ID, RUN_TAG, context
+from tests.unit.rollout_support import REQUESTED_AT, RUN_ID, RUN_TAG, context
 
 BUCKET = "rebake-local"
 RUN = f"rebake__{RUN_ID}"
@@ -99,13 +99,15 @@ def test_a_service_that_was_never_released_is_skipped(aws: Any) -> None:
 
 
 def test_a_run_that_is_changing_the_service_is_waited_for(aws: Any) -> None:
-    lease.take(aws.s3, BUCKET, "webapp", Claim("rollback_webapp/x", Kind.ROLLBACK, ASKED, timedelta(days=999)))
+    lease.acquire(
+        aws.s3, BUCKET, "webapp", LeaseRequest("rollback_webapp/x", RunKind.ROLLBACK, REQUESTED_AT, timedelta(days=999))
+    )
 
     with pytest.raises(TaskDeferred) as deferred:
         _choose(context())
 
-    assert isinstance(deferred.value.trigger, TurnTrigger)
-    lease.give_back(aws.s3, BUCKET, "webapp", "rollback_webapp/x")
+    assert isinstance(deferred.value.trigger, LeaseTrigger)
+    lease.release(aws.s3, BUCKET, "webapp", "rollback_webapp/x")
     operator = ChooseVersionOperator(task_id="choose_version", service="webapp")
     assert operator.execute_complete(context(), {"token": 1}) == "1.1.0"
 
@@ -114,13 +116,13 @@ def test_the_families_of_the_events_are_looked_at_and_no_other() -> None:
     event = SimpleNamespace(extra={"ami_id": "ami-0new"})
     task = context() | {"triggering_asset_events": {Asset("rebake://bases/amazon-linux-2023"): [event]}}
 
-    assert FindFollowersOperator(task_id="find_followers").execute(task) == []
+    assert FindDependentsOperator(task_id="find_dependents").execute(task) == []
     assert task["ti"].pushed["families"] == ["amazon-linux-2023"]
 
 
 @pytest.mark.parametrize(("base", "names"), [("", ["pages", "webapp"]), ("debian-12", ["pages", "webapp"])])
 def test_by_hand_a_family_is_named_or_all_are_looked_at(base: str, names: list[str]) -> None:
-    assert FindFollowersOperator(task_id="find_followers", base=base).execute(context()) == names
+    assert FindDependentsOperator(task_id="find_dependents", base=base).execute(context()) == names
 
 
 def test_a_broken_service_file_is_reported_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,13 +136,13 @@ def test_a_broken_service_file_is_reported_and_stops_no_other(monkeypatch: pytes
     monkeypatch.setattr(config, "load_service", load)
     task = context()
 
-    assert FindFollowersOperator(task_id="find_followers").execute(task) == ["webapp"]
-    (left,) = task["ti"].pushed["left_out"]
+    assert FindDependentsOperator(task_id="find_dependents").execute(task) == ["webapp"]
+    (left,) = task["ti"].pushed["skipped"]
     assert (left["service"], left["outcome"], left["why"]) == ("pages", "invalid", "pages.yaml: fleet: Field required")
 
 
-def _deploy(service: str = "pages") -> DeployFollowerOperator:
-    return DeployFollowerOperator(
+def _deploy(service: str = "pages") -> DeployDependentOperator:
+    return DeployDependentOperator(
         task_id="deploy",
         service=service,
         version="1.1.0",
@@ -205,7 +207,7 @@ def _event(state: str) -> tuple[str, dict[str, Any]]:
 
 
 def test_the_release_that_it_came_to_is_returned() -> None:
-    task = _task(conclude="successful", record_release="pages-2")
+    task = _task(finalize="successful", record_release="pages-2")
 
     assert _deploy().execute_complete(task, _event("success")) == "pages-2"
 
@@ -217,7 +219,7 @@ def test_a_deployment_that_fails_fails_the_service_and_is_not_tried_again() -> N
 
 def test_a_deployment_that_a_release_on_the_newest_base_superseded_was_not_needed(aws: Any) -> None:
     _write(aws, record(2, base_ami="ami-0new"))
-    task = _task(conclude="superseded")
+    task = _task(finalize="superseded")
 
     with pytest.raises(AirflowSkipException, match="superseded: release webapp-20261123T183002-1"):
         _deploy("webapp").execute_complete(task, _event("success"))
@@ -229,20 +231,20 @@ def test_a_deployment_that_a_release_on_an_old_base_superseded_is_told_as_a_fail
     _write(aws, record(2))
 
     with pytest.raises(DeploymentFailedError, match="trigger rebake_on_new_base with base=debian-12 again"):
-        _deploy("webapp").execute_complete(_task(conclude="superseded"), _event("success"))
+        _deploy("webapp").execute_complete(_task(finalize="superseded"), _event("success"))
 
 
 def test_the_report_tells_of_every_service(aws: Any) -> None:
     states = {
-        "find_followers": "success",
+        "find_dependents": "success",
         "rebake.choose_version_0": "success",
         "rebake.bake_0": "failed",
         "rebake.choose_version_1": "skipped",
     }
     handed_on = {
-        ("find_followers", "return_value", -1): ["webapp", "pages"],
-        ("find_followers", "families", -1): ["debian-12"],
-        ("find_followers", "left_out", -1): [
+        ("find_dependents", "return_value", -1): ["webapp", "pages"],
+        ("find_dependents", "families", -1): ["debian-12"],
+        ("find_dependents", "skipped", -1): [
             {"service": "typo", "on_new_base": "", "outcome": "invalid", "version": "", "ami_id": "", "why": "x"}
         ],
         ("rebake.choose_version", "return_value", 0): "1.1.0",
@@ -253,7 +255,7 @@ def test_the_report_tells_of_every_service(aws: Any) -> None:
     task["ti"].get_task_states = lambda **_: {RUN_ID: states}
     task["ti"].xcom_pull = lambda task_ids, key, map_indexes: handed_on.get((task_ids, key, map_indexes))
 
-    key = ReportRebakesOperator(task_id="report", found_by="find_followers", group="rebake").execute(task)
+    key = ReportRebakesOperator(task_id="report", found_by="find_dependents", group="rebake").execute(task)
 
     told = json.loads(aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     assert told["title"] == "New base debian-12: 1 failed, 1 not needed, 1 invalid"

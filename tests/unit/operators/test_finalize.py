@@ -1,4 +1,4 @@
-"""The stage conclude: a final record for every run that did not succeed, and the turn given back."""
+"""The stage finalize: a final record for every run that did not succeed, and the lease is released."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 from moto import mock_aws
 
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.operators.finalize import ConcludeOperator
+from rebake.operators.finalize import FinalizeOperator
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Claim, Kind
-from tests.unit.rollout_support import ASKED, RUN_TAG, TEMPLATE, context, group, instance, refresh
+from rebake.release.lease import LeaseRequest, RunKind
+from tests.unit.rollout_support import REQUESTED_AT, RUN_TAG, TEMPLATE, context, group, instance, refresh
 
 BUCKET = "rebake-local"
 STAGES = (
     "bake",
     "test_image.launch",
     "test_image.probe",
-    "take_turn",
+    "acquire_lease",
     "promote_ami",
     "terraform_apply",
     "start_refresh",
@@ -50,7 +50,7 @@ HANDED_ON = {
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an S3 client with the bucket, the run's turn in it, and a group whose refresh was rolled back."""
+    """Give an S3 client with the bucket, the run's lease in it, and a group whose refresh was rolled back."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
     fleet = group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
@@ -58,7 +58,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("s3", region_name="eu-west-1")
         client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        lease.take(client, BUCKET, "webapp", Claim(RUN_TAG, Kind.DEPLOY, ASKED, timedelta(hours=2)))
+        lease.acquire(client, BUCKET, "webapp", LeaseRequest(RUN_TAG, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=2)))
         yield client
 
 
@@ -73,7 +73,7 @@ def _conclude(told: dict[tuple[str, str], Any] | None = None, **states: str) -> 
         topological_sort=lambda: [SimpleNamespace(task_id=stage, is_teardown=False) for stage in STAGES]
     )
     task["params"] = {"version": "1.2.3"}
-    return ConcludeOperator(task_id="conclude", service="webapp").execute(task)
+    return FinalizeOperator(task_id="finalize", service="webapp").execute(task)
 
 
 NOTHING_AFTER_BAKE = {"bake": "failed"} | {stage.replace(".", "__"): "upstream_failed" for stage in STAGES[1:]}
@@ -88,21 +88,23 @@ def _record(s3: Any) -> dict[str, Any]:
     return _records(s3)[release.key("webapp", NAME)]
 
 
-def _is_given_back(s3: Any) -> bool:
+def _is_released_at(s3: Any) -> bool:
     now = lease.read(s3, BUCKET, "webapp")
-    return now is not None and now.given_back is not None
+    return now is not None and now.released_at is not None
 
 
 def test_a_run_that_succeeded_has_its_record_already(s3: Any) -> None:
     assert _conclude(roll_back="skipped") == release.SUCCESSFUL
 
     assert _records(s3) == {}
-    assert _is_given_back(s3)
+    assert _is_released_at(s3)
 
 
 def test_a_run_that_found_another_release_than_it_was_to_replace_is_superseded_by_that(s3: Any) -> None:
-    told = {("take_turn", "replaced"): {"by": "deploy_webapp/manual__2", "message": "webapp-2 is the current release"}}
-    after = STAGES[STAGES.index("take_turn") :]
+    told = {
+        ("acquire_lease", "replaced"): {"by": "deploy_webapp/manual__2", "message": "webapp-2 is the current release"}
+    }
+    after = STAGES[STAGES.index("acquire_lease") :]
 
     assert _conclude(told, **dict.fromkeys(after, "skipped")) == release.SUPERSEDED
 
@@ -111,7 +113,7 @@ def test_a_run_that_found_another_release_than_it_was_to_replace_is_superseded_b
         "deploy_webapp/manual__2",
         "webapp-2 is the current release",
     )
-    assert _is_given_back(s3)
+    assert _is_released_at(s3)
 
 
 def test_a_rollout_that_aws_rolled_back_is_recorded_with_its_reason_and_the_fleet(s3: Any) -> None:
@@ -126,7 +128,7 @@ def test_a_rollout_that_aws_rolled_back_is_recorded_with_its_reason_and_the_flee
     assert record["instances"] == {"before": ["i-1", "i-2"], "after": ["i-1", "i-2"]}
     assert record["channels"] is None
     assert record["commit"] == "0a1b2c3"
-    assert _is_given_back(s3)
+    assert _is_released_at(s3)
 
 
 def test_a_fleet_that_is_still_mixed_is_a_failure(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +165,10 @@ def test_a_worker_that_was_lost_leaves_a_record_all_the_same(s3: Any) -> None:
 
 
 def test_a_superseded_run_names_the_run_that_took_over_and_keeps_its_hands_off_the_turn(s3: Any) -> None:
-    rollback = Claim("rollback_webapp/x", Kind.ROLLBACK, ASKED + timedelta(minutes=5), timedelta(hours=2))
-    lease.take(s3, BUCKET, "webapp", rollback)
+    rollback = LeaseRequest(
+        "rollback_webapp/x", RunKind.ROLLBACK, REQUESTED_AT + timedelta(minutes=5), timedelta(hours=2)
+    )
+    lease.acquire(s3, BUCKET, "webapp", rollback)
 
     outcome = _conclude(wait_for_refresh="skipped", roll_back="skipped", record_release="skipped")
 
@@ -173,7 +177,7 @@ def test_a_superseded_run_names_the_run_that_took_over_and_keeps_its_hands_off_t
     assert (record["superseded_by"], record["stage"]) == ("rollback_webapp/x", "wait_for_refresh")
     now = lease.read(s3, BUCKET, "webapp")
     assert now is not None
-    assert now.given_back is None
+    assert now.released_at is None
 
 
 def test_a_run_that_somebody_stopped_is_no_success(s3: Any) -> None:

@@ -1,4 +1,4 @@
-"""The stage reap_leftovers: what it removes from a cloud, what it leaves, and what it says about both."""
+"""The stage reap_orphans: what it removes from a cloud, what it leaves, and what it says about both."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rebake import tags
 from rebake.config import load_environment
 from rebake.estate.orphans import PACKERS_GROUP
 from rebake.exceptions import EstateError
-from rebake.hooks.orphans import LeftoversHook
+from rebake.hooks.orphans import OrphansHook
 from rebake.hooks.reports import ReportsHook
-from rebake.operators.reap_orphans import ReapLeftoversOperator
+from rebake.operators.reap_orphans import ReapOrphansOperator
 from tests.unit.rollout_support import CONNECTION, context
 
 BUCKET = "rebake-local"
@@ -109,19 +109,19 @@ def reap(monkeypatch: pytest.MonkeyPatch) -> Reap:
         environment = load_environment()
         policy = environment.policy.model_copy(
             update={
-                "leftovers": environment.policy.leftovers.model_copy(
+                "orphans": environment.policy.orphans.model_copy(
                     update={"older_than_minutes": older_than_minutes, "dry_run": dry_run}
                 )
             }
         )
-        monkeypatch.setattr(ReapLeftoversOperator, "environment", environment.model_copy(update={"policy": policy}))
-        operator = ReapLeftoversOperator(task_id="reap_leftovers")
+        monkeypatch.setattr(ReapOrphansOperator, "environment", environment.model_copy(update={"policy": policy}))
+        operator = ReapOrphansOperator(task_id="reap_orphans")
         try:
             operator.execute(context())
         except TaskDeferred as deferred:
             go_on = getattr(operator, deferred.method_name)
             go_on(context(), {"status": "success", "message": ""}, **(deferred.kwargs or {}))
-        told = ReportsHook(**CONNECTION).latest(BUCKET, "leftovers")
+        told = ReportsHook(**CONNECTION).latest(BUCKET, "orphans")
         assert told is not None
         return told
 
@@ -134,7 +134,7 @@ def test_everything_of_a_killed_bake_goes_and_nothing_else(cloud: Cloud, reap: R
     report = reap()
 
     assert before - cloud.things() == {cloud.builder, cloud.volume, cloud.group, KEY, cloud.image}
-    assert report["title"] == "Removed 5 leftovers"
+    assert report["title"] == "Removed 5 orphans"
 
 
 def test_what_is_young_stays(cloud: Cloud, reap: Reap) -> None:
@@ -176,14 +176,14 @@ def test_a_dry_run_removes_nothing_and_says_what_it_would_remove(cloud: Cloud, r
 def test_what_was_taken_into_use_since_it_was_found_stays(
     cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = LeftoversHook.look
+    look = OrphansHook.look
 
-    def tagged_meanwhile(hook: LeftoversHook, thing: Any) -> Any:
+    def tagged_meanwhile(hook: OrphansHook, thing: Any) -> Any:
         if thing.id == cloud.volume:
             cloud.tag(cloud.volume, FLEET)
         return look(hook, thing)
 
-    monkeypatch.setattr(LeftoversHook, "look", tagged_meanwhile)
+    monkeypatch.setattr(OrphansHook, "look", tagged_meanwhile)
 
     reap()
 
@@ -193,16 +193,16 @@ def test_what_was_taken_into_use_since_it_was_found_stays(
 def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
     cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove = LeftoversHook.remove
+    remove = OrphansHook.remove
 
-    def refuse_the_group(hook: LeftoversHook, thing: Any) -> None:
+    def refuse_the_group(hook: OrphansHook, thing: Any) -> None:
         if thing.id == cloud.group:
             raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "a rule names it"}}, "Delete")
         remove(hook, thing)
 
-    monkeypatch.setattr(LeftoversHook, "remove", refuse_the_group)
+    monkeypatch.setattr(OrphansHook, "remove", refuse_the_group)
 
-    with pytest.raises(EstateError, match=f"refused to remove 1 leftovers, the first: {cloud.group}: .*a rule names"):
+    with pytest.raises(EstateError, match=f"refused to remove 1 orphans, the first: {cloud.group}: .*a rule names"):
         reap()
 
     assert KEY not in cloud.things()

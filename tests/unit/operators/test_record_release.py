@@ -21,7 +21,17 @@ from rebake.hooks.registry import CANDIDATE, CURRENT, PREVIOUS, RegistryHook
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release
-from tests.unit.rollout_support import ASKED, CONNECTION, GROUP, REGION, RUN_TAG, TEMPLATE, context, group, instance
+from tests.unit.rollout_support import (
+    CONNECTION,
+    GROUP,
+    REGION,
+    REQUESTED_AT,
+    RUN_TAG,
+    TEMPLATE,
+    context,
+    group,
+    instance,
+)
 
 BUCKET = "rebake-local"
 NAME = "/rebake/webapp"
@@ -127,8 +137,8 @@ def test_a_rollback_is_recorded_as_one_and_swaps_the_channels(cloud: SimpleNames
 
 
 def test_a_superseded_run_writes_no_record_and_moves_nothing(cloud: SimpleNamespace) -> None:
-    rollback = lease.Claim("rollback_webapp/x", lease.Kind.ROLLBACK, ASKED, timedelta(hours=1))
-    lease.take(cloud.s3, BUCKET, "webapp", rollback)
+    rollback = lease.LeaseRequest("rollback_webapp/x", lease.RunKind.ROLLBACK, REQUESTED_AT, timedelta(hours=1))
+    lease.acquire(cloud.s3, BUCKET, "webapp", rollback)
     cloud.registry.release(NAME, cloud.old, poll_seconds=0)
 
     with pytest.raises(AirflowSkipException, match="superseded by rollback_webapp/x"):
@@ -259,7 +269,7 @@ def test_a_release_without_a_refresh_is_recorded_as_such(cloud: SimpleNamespace)
 
 
 def test_release_ids_sort_by_time_and_are_the_same_for_every_try() -> None:
-    names = release.release_ids("webapp", "1.2.3", ASKED)
+    names = release.release_ids("webapp", "1.2.3", REQUESTED_AT)
 
     assert [next(names), next(names), next(names)] == [
         "webapp-20261123T183012-1.2.3",

@@ -1,4 +1,4 @@
-"""A repair: under the service's turn, of what was found and of nothing else."""
+"""A repair: under the service's lease, of what was found and of nothing else."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from airflow.sdk.exceptions import AirflowSkipException
 from moto import mock_aws
 
 from rebake import tags
-from rebake.estate.drift.finding import Finding, Kind
+from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.operators import repair_drift as stage
-from rebake.operators.repair_drift import GiveTurnBackOperator, RepairDriftOperator
+from rebake.operators.repair_drift import ReleaseLeaseOperator, RepairDriftOperator
 from rebake.release import lease
-from rebake.release.lease import Claim
-from rebake.release.lease import Kind as TurnKind
+from rebake.release.lease import LeaseRequest, RunKind
 
 BUCKET = "rebake-local"
 RUN = "detect_drift/scheduled__1"
 DELAY = Finding(
-    Kind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
+    FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
 )
 
 
@@ -85,10 +84,10 @@ def _repair(*findings: Finding) -> tuple[Any, Mapping[str, Any]]:
         return None, told
 
 
-def _take(s3: Any, kind: TurnKind, *, minutes_ago: float = 5) -> Claim:
+def _take(s3: Any, kind: RunKind, *, minutes_ago: float = 5) -> LeaseRequest:
     asked = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    claim = Claim(f"{kind}_webapp/manual__1", kind, asked, timedelta(hours=1))
-    assert lease.take(s3, BUCKET, "webapp", claim)
+    claim = LeaseRequest(f"{kind}_webapp/manual__1", kind, asked, timedelta(hours=1))
+    assert lease.acquire(s3, BUCKET, "webapp", claim)
     return claim
 
 
@@ -125,9 +124,9 @@ def test_what_has_drifted_further_since_it_was_approved_is_not_applied(
     assert applied == []
 
 
-@pytest.mark.parametrize("kind", [TurnKind.DEPLOY, TurnKind.ROLLBACK])
+@pytest.mark.parametrize("kind", [RunKind.DEPLOY, RunKind.ROLLBACK])
 def test_a_service_that_a_run_is_changing_is_left_alone(
-    s3: Any, current: str, applied: list[dict[str, Any]], kind: TurnKind
+    s3: Any, current: str, applied: list[dict[str, Any]], kind: RunKind
 ) -> None:
     claim = _take(s3, kind)
 
@@ -144,14 +143,16 @@ def test_a_service_that_a_run_is_changing_is_left_alone(
 def test_a_deployment_that_was_baking_meanwhile_gets_its_turn_afterwards(
     s3: Any, current: str, applied: list[dict[str, Any]]
 ) -> None:
-    earlier = _take(s3, TurnKind.DEPLOY, minutes_ago=60)
-    lease.give_back(s3, BUCKET, "webapp", earlier.run)
-    baking = Claim("deploy_webapp/manual__2", TurnKind.DEPLOY, datetime.now(UTC) - timedelta(minutes=5), timedelta(1))
+    earlier = _take(s3, RunKind.DEPLOY, minutes_ago=60)
+    lease.release(s3, BUCKET, "webapp", earlier.run)
+    baking = LeaseRequest(
+        "deploy_webapp/manual__2", RunKind.DEPLOY, datetime.now(UTC) - timedelta(minutes=5), timedelta(1)
+    )
 
     _repair(DELAY)
-    waits = lease.take(s3, BUCKET, "webapp", baking)
-    lease.give_back(s3, BUCKET, "webapp", RUN)
-    taken = lease.take(s3, BUCKET, "webapp", baking)
+    waits = lease.acquire(s3, BUCKET, "webapp", baking)
+    lease.release(s3, BUCKET, "webapp", RUN)
+    taken = lease.acquire(s3, BUCKET, "webapp", baking)
 
     assert waits is None
     assert taken is not None
@@ -160,9 +161,9 @@ def test_a_deployment_that_was_baking_meanwhile_gets_its_turn_afterwards(
 
 def test_a_rollback_by_hand_takes_the_turn_from_a_repair(s3: Any, current: str, applied: list[dict[str, Any]]) -> None:
     _repair(DELAY)
-    rollback = Claim("rollback_webapp/manual__1", TurnKind.ROLLBACK, datetime.now(UTC), timedelta(hours=1))
+    rollback = LeaseRequest("rollback_webapp/manual__1", RunKind.ROLLBACK, datetime.now(UTC), timedelta(hours=1))
 
-    taken = lease.take(s3, BUCKET, "webapp", rollback)
+    taken = lease.acquire(s3, BUCKET, "webapp", rollback)
 
     assert taken is not None
     assert taken.holder == rollback.run
@@ -170,11 +171,11 @@ def test_a_rollback_by_hand_takes_the_turn_from_a_repair(s3: Any, current: str, 
 
 def test_the_turn_is_given_back_and_only_by_the_run_that_has_it(s3: Any, current: str, applied: Any) -> None:
     _repair(DELAY)
-    give_back = GiveTurnBackOperator(task_id="give_turn_back", service="webapp")
+    release = ReleaseLeaseOperator(task_id="release_lease", service="webapp")
     context: Any = {"ti": SimpleNamespace(dag_id="detect_drift", run_id="scheduled__1")}
     other: Any = {"ti": SimpleNamespace(dag_id="deploy_webapp", run_id="manual__1")}
 
-    assert [give_back.execute(one) for one in (other, context, context)] == [False, True, False]
+    assert [release.execute(one) for one in (other, context, context)] == [False, True, False]
 
 
 def test_a_door_that_was_found_open_is_closed_without_terraform(applied: list[dict[str, Any]]) -> None:
@@ -186,7 +187,7 @@ def test_a_door_that_was_found_open_is_closed_without_terraform(applied: list[di
     ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
 
-    outcome, _ = _repair(Finding(Kind.POSTURE, "port-22", "webapp", group, "tcp 22 from 10.0.0.0/8"))
+    outcome, _ = _repair(Finding(FindingKind.POSTURE, "port-22", "webapp", group, "tcp 22 from 10.0.0.0/8"))
     (after,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
 
     assert outcome == "repaired"

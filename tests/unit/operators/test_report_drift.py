@@ -14,15 +14,15 @@ from moto import mock_aws
 
 from rebake.config import load_environment
 from rebake.config.policy import Drift, Policy, Remedies
-from rebake.estate.drift.finding import Finding, Kind
+from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.exceptions import RolloutFailedError
 from rebake.operators.report_drift import ReportDriftOperator, ReportRepairsOperator
 
 BUCKET = "rebake-local"
 AT = datetime(2026, 11, 23, 12, 23, tzinfo=UTC)
-DELAY = Finding(Kind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb.fleet", "idle_timeout", repairable=True)
-SSH = Finding(Kind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)
-OLD = Finding(Kind.POSTURE, "old-instance", "webapp", "i-1")
+DELAY = Finding(FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb.fleet", "idle_timeout", repairable=True)
+SSH = Finding(FindingKind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)
+OLD = Finding(FindingKind.POSTURE, "old-instance", "webapp", "i-1")
 REPAIRS = {"auto": "at_once.repair_drift", "approve": "after_approval.repair_drift"}
 
 
@@ -48,11 +48,11 @@ def _report(*findings: Finding, at: datetime = AT, **remedies: Any) -> dict[str,
     """Return what a look comes to whose infrastructure a plan has found, and the rest the AWS API."""
     parts: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for one in findings:
-        parts[one.kind is Kind.INFRASTRUCTURE].append(one.dump())
+        parts[one.kind is FindingKind.INFRASTRUCTURE].append(one.dump())
     told = {
-        ("look_at_estate", "findings"): parts[False],
-        ("look_at_estate", "unseen"): [],
-        ("look_at_estate", "groups"): {"webapp": "webapp-local"},
+        ("scan_estate", "findings"): parts[False],
+        ("scan_estate", "unseen"): [],
+        ("scan_estate", "groups"): {"webapp": "webapp-local"},
         ("plan_fleets", "return_value"): [{"findings": parts[True], "unseen": []}],
     }
     operator = ReportDriftOperator(task_id="report_drift")

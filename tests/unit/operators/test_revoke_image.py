@@ -16,7 +16,7 @@ from rebake.exceptions import ConfigError, ImageError
 from rebake.hooks.estate import EstateHook
 from rebake.operators.revoke_image import RevokeImageOperator
 from rebake.release import record as release
-from tests.unit.rollout_support import ASKED, context
+from tests.unit.rollout_support import REQUESTED_AT, context
 
 BUCKET = "rebake-local"
 
@@ -82,7 +82,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
                 desired=1,
                 instance_ids=("i-1", "i-gone"),
             )
-            instance = inventory.Instance("i-1", made.apps[1], "running", ASKED)
+            instance = inventory.Instance("i-1", made.apps[1], "running", REQUESTED_AT)
             found = read(hook)
             channel = inventory.Channel("/rebake/bases/debian-12", "current", made.base)
             return inventory.Estate(found.images, (instance,), (template,), (fleet,), (channel,))

@@ -17,7 +17,7 @@ from rebake.exceptions import RolloutFailedError, SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.hooks.registry import Pointer, RegistryHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.roll_back import STILL_THERE, RollBackOperator
@@ -66,7 +66,7 @@ def operator(monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]) -> 
     monkeypatch.setattr(
         InstanceHook, "images", lambda _self, ids: {name: BAD if name in {"i-3", "i-4"} else AMI for name in ids}
     )
-    monkeypatch.setattr(TurnsHook, "check", lambda *_: None)
+    monkeypatch.setattr(LeaseHook, "check", lambda *_: None)
     monkeypatch.setattr(RevocationHook, "mark_of", lambda *_: None)
     image = SimpleNamespace(tags={"rebake:version": "1.2.3"})
     monkeypatch.setattr(ImageHook, "available", lambda *_: image)
@@ -249,7 +249,7 @@ def test_a_run_whose_turn_was_taken_leaves_the_fleet_to_the_other(
         raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
 
     made = operator()
-    monkeypatch.setattr(TurnsHook, "check", taken)
+    monkeypatch.setattr(LeaseHook, "check", taken)
 
     with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
         made.execute(context())

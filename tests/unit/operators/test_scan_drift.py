@@ -16,9 +16,9 @@ from moto import mock_aws
 from rebake.estate.drift.drift import View
 from rebake.exceptions import ToolFailedError
 from rebake.operators import scan_drift as stage
-from rebake.operators.scan_drift import LookAtEstateOperator, PlanFleetsOperator
+from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
-from rebake.release.lease import Claim, Kind
+from rebake.release.lease import LeaseRequest, RunKind
 from tests.unit.estate.drift.drift_support import ESTATE, GOOD, GROUPS, OTHER, instance, with_instance
 
 BUCKET = "rebake-local"
@@ -41,9 +41,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def _deployment(s3: Any) -> Claim:
-    claim = Claim("deploy_webapp/manual__1", Kind.DEPLOY, datetime.now(UTC), timedelta(hours=1))
-    assert lease.take(s3, BUCKET, "webapp", claim)
+def _deployment(s3: Any) -> LeaseRequest:
+    claim = LeaseRequest("deploy_webapp/manual__1", RunKind.DEPLOY, datetime.now(UTC), timedelta(hours=1))
+    assert lease.acquire(s3, BUCKET, "webapp", claim)
     return claim
 
 
@@ -51,7 +51,7 @@ def _look(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict
     monkeypatch.setattr(stage, "view", lambda _connection, _families: View(estate, GROUPS, {}))
     told: dict[str, Any] = {}
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))}
-    return LookAtEstateOperator(task_id="look_at_estate").execute(context), told
+    return ScanEstateOperator(task_id="scan_estate").execute(context), told
 
 
 def test_a_fleet_that_is_as_declared_is_handed_on_to_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,9 +141,9 @@ def test_a_fleet_whose_turn_a_run_has_is_not_planned(s3: Any, monkeypatch: pytes
 
 def test_what_a_deployment_changed_while_terraform_looked_is_no_drift(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def deploy() -> None:
-        lease.give_back(s3, BUCKET, "webapp", _deployment(s3).run)
+        lease.release(s3, BUCKET, "webapp", _deployment(s3).run)
 
     told = _plan(monkeypatch, PretendedTool(PLAN, meanwhile=deploy), FLEET)
 
     assert told["findings"] == []
-    assert "had the turn until" in told["unseen"][0]["why"]
+    assert "held the lease until" in told["unseen"][0]["why"]

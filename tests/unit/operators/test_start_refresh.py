@@ -17,16 +17,16 @@ from rebake.config import load_service
 from rebake.exceptions import RolloutFailedError, SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.rollout.refresh import preferences
 from rebake.stages import rollout
 from tests.unit.rollout_support import (
     AMI,
-    ASKED,
     CONNECTION,
     GROUP,
+    REQUESTED_AT,
     TEMPLATE,
     context,
     group,
@@ -56,7 +56,7 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Operator:
 
     def build(holds: str = AMI, version: str = "2") -> StartRefreshOperator:
         monkeypatch.setattr(InstanceHook, "template_image", lambda *_: holds)
-        monkeypatch.setattr(TurnsHook, "check", lambda *_: None)
+        monkeypatch.setattr(LeaseHook, "check", lambda *_: None)
         monkeypatch.setattr(RevocationHook, "mark_of", lambda *_: None)
         return StartRefreshOperator(
             task_id="start_refresh",
@@ -129,7 +129,7 @@ def test_an_active_refresh_to_the_same_version_is_adopted(autoscaling: Stubber, 
 
 @pytest.mark.parametrize("status", ["Cancelling", "RollbackInProgress"])
 def test_a_refresh_that_is_ending_already_is_waited_for(autoscaling: Stubber, operator: Operator, status: str) -> None:
-    """As when a deployment has just cancelled its own, because a rollback took the turn."""
+    """As when a deployment has just cancelled its own, because a rollback acquired the lease."""
     _answer(autoscaling, OLD, refresh(status, version="7"))
 
     with pytest.raises(TaskDeferred) as deferred:
@@ -174,13 +174,13 @@ def test_nothing_is_started_for_a_fleet_that_runs_the_version(
 def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
     autoscaling: Stubber, operator: Operator
 ) -> None:
-    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-mine", StartTime=ASKED + timedelta(minutes=3)))
+    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-mine", StartTime=REQUESTED_AT + timedelta(minutes=3)))
 
     assert operator().execute(context()) == "r-mine"
 
 
 def test_a_refresh_of_an_earlier_run_is_not_claimed(autoscaling: Stubber, operator: Operator) -> None:
-    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-past", StartTime=ASKED - timedelta(minutes=3)))
+    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-past", StartTime=REQUESTED_AT - timedelta(minutes=3)))
 
     assert operator().execute(context()) == ""
 
@@ -328,7 +328,7 @@ def test_a_run_whose_turn_was_taken_starts_nothing_and_is_skipped(
         raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
 
     made = operator()
-    monkeypatch.setattr(TurnsHook, "check", taken)
+    monkeypatch.setattr(LeaseHook, "check", taken)
 
     with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
         made.execute(context())
@@ -362,13 +362,13 @@ def _take_the_turn_after_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None
         if len(looks) > 1:
             raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
 
-    monkeypatch.setattr(TurnsHook, "check", check)
+    monkeypatch.setattr(LeaseHook, "check", check)
 
 
 def test_a_rollback_that_took_the_turn_while_the_refresh_was_started_is_let_through(
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It took the turn, found no refresh and went on: so it is the deployment that has to notice."""
+    """It acquired the lease, found no refresh and went on: so it is the deployment that has to notice."""
     made = operator()
     _take_the_turn_after_the_first_look(monkeypatch)
     _answer(autoscaling, OLD)

@@ -21,8 +21,8 @@ from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Claim, Kind
-from tests.unit.rollout_support import ASKED, GROUP, RUN_TAG, context, group, instance, refresh
+from rebake.release.lease import LeaseRequest, RunKind
+from tests.unit.rollout_support import GROUP, REQUESTED_AT, RUN_TAG, context, group, instance, refresh
 
 BUCKET = "rebake-local"
 DEPLOYMENT = "deploy_webapp/x"
@@ -99,7 +99,9 @@ def test_the_release_before_is_chosen_and_what_its_record_says_is_handed_on(clou
 
 
 def test_while_a_deployment_has_the_turn_the_current_release_is_chosen(cloud: SimpleNamespace) -> None:
-    lease.take(cloud.s3, BUCKET, "webapp", Claim(DEPLOYMENT, Kind.DEPLOY, ASKED, timedelta(hours=1)))
+    lease.acquire(
+        cloud.s3, BUCKET, "webapp", LeaseRequest(DEPLOYMENT, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=1))
+    )
 
     assert _choose()[0] == cloud.images["2"]
 
@@ -145,13 +147,15 @@ def _deferred(cloud: SimpleNamespace, image: str) -> Any:
 
 
 def test_the_turn_is_taken_from_a_deployment_also_when_no_refresh_is_active(cloud: SimpleNamespace) -> None:
-    lease.take(cloud.s3, BUCKET, "webapp", Claim(DEPLOYMENT, Kind.DEPLOY, ASKED, timedelta(hours=1)))
+    lease.acquire(
+        cloud.s3, BUCKET, "webapp", LeaseRequest(DEPLOYMENT, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=1))
+    )
 
     assert _operator(cloud.images["1"]).execute(_context()) == ""
 
     now = lease.read(cloud.s3, BUCKET, "webapp")
     assert now is not None
-    assert (now.holder, now.kind) == (RUN_TAG, Kind.ROLLBACK)
+    assert (now.holder, now.kind) == (RUN_TAG, RunKind.ROLLBACK)
 
 
 def test_mid_refresh_awss_own_rollback_is_used_where_it_leads_to_the_image(cloud: SimpleNamespace) -> None:

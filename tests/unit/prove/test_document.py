@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prove.case import LOSS_CHECK, Case, Check, Findings, Moment, Result, Span, Table
+from prove.case import LOSS_CHECK, Case, CaseResult, Check, Findings, Moment, Span, Table
 from prove.cases import CASES
 from prove.document import GREEN, NOT_RUN, RED, render
 
@@ -28,7 +28,7 @@ def _case(name: str = "alarm") -> Case:
     return Case(name, f"The case {name}", "it rolls back", lambda _: Findings([]))
 
 
-def _result(name: str = "alarm", *checks: Check, **changed: Any) -> Result:
+def _result(name: str = "alarm", *checks: Check, **changed: Any) -> CaseResult:
     findings = Findings(
         checks or [Check("rolled back", "in 31 s", ok=True)],
         {"refresh": "0123-4567 RollbackSuccessful"},
@@ -46,7 +46,7 @@ def _result(name: str = "alarm", *checks: Check, **changed: Any) -> Result:
         "moments": [Moment(1.0, "run", "deploy asked for")],
         "spans": [Span("deploy", "bake", 1.0, 9.0)],
     }
-    return Result(**(kept | changed))
+    return CaseResult(**(kept | changed))
 
 
 def test_a_row_tells_what_was_promised_measured_and_lost() -> None:
@@ -94,7 +94,7 @@ def test_a_section_has_the_ids_the_files_and_the_further_table() -> None:
 def test_a_result_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     result = _result()
     result.save(tmp_path)
-    kept = Result.load_from(tmp_path, "alarm")
+    kept = CaseResult.load_from(tmp_path, "alarm")
 
     assert kept is not None
     assert kept.green
@@ -104,7 +104,7 @@ def test_a_result_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
 
 
 def test_nothing_is_known_of_a_case_that_never_ran(tmp_path: Path) -> None:
-    assert Result.load_from(tmp_path, "alarm") is None
+    assert CaseResult.load_from(tmp_path, "alarm") is None
 
 
 def test_the_names_of_the_cases_are_good_for_files_and_are_told_apart() -> None:

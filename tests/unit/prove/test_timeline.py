@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from prove.case import Findings, Moment, Result, Span
+from prove.case import CaseResult, Findings, Moment, Span
 from prove.measure import checks_of, figures_of, stages_of
 from prove.scene import Run
 from prove.timeline import draw, lanes_of, merge, read
 from prove.watch import Look, Refresh, lives_of, moments_of, spans_of, state_of
 from stack.api import Task
-from stack.load import COLUMNS
-from stack.load import Result as LoadResult
+from stack.load import COLUMNS, LoadResult
 
 OLD, NEW = "i-0000000000000000a", "i-0000000000000000b"
 
@@ -94,7 +93,7 @@ def test_a_stage_lasts_from_the_end_of_the_one_before() -> None:
         return Task(name, "success", 1, *stamps)
 
     run = Run("deploy_webapp", "manual", 1000.0, {"version": "1.1.0"})
-    tasks = [task("test_image.probe", 1012, 1020), task("bake", 1002, 1010), task("conclude", 1025, None)]
+    tasks = [task("test_image.probe", 1012, 1020), task("bake", 1002, 1010), task("finalize", 1025, None)]
 
     assert stages_of(run, tasks, 990) == [
         Span("deploy 1.1.0", "bake", 10, 20),
@@ -164,7 +163,7 @@ def test_a_picture_is_drawn_of_a_result(tmp_path: Path) -> None:
         writer.writerows([second, 200, 199, 1, 2.0, 8.0, 20.0, 40.0, 1.5, "1.0.0=99 1.1.0=100"] for second in range(9))
     spans = [Span("deploy 1.1.0", "bake", 0, 4), Span("1.0.0 i-1", "healthy", 0, 8)]
     moments = [Moment(1.0, "run", "asked for"), Moment(4.0, "refresh", "started"), Moment(6.0, "end", "Successful")]
-    result = Result("case", "", "", "", 9.0, figures_of(_came()), Findings([]), moments, spans)
+    result = CaseResult("case", "", "", "", 9.0, figures_of(_came()), Findings([]), moments, spans)
     draw(result, "A case", tmp_path / "case.csv", tmp_path / "case.png")
 
     assert len(read(tmp_path / "case.csv")) == 8

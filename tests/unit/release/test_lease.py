@@ -1,4 +1,4 @@
-"""The turn: one run at a time may change a service, the last word counts, and S3 decides between two writers."""
+"""The lease: one run at a time may change a service, the last word counts, and S3 decides between two writers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from moto import mock_aws
 
 from rebake.exceptions import ConfigError, SupersededError
-from rebake.hooks.lease import TurnStage
+from rebake.hooks.lease import LeaseStage
 from rebake.release import lease
-from rebake.release.lease import Claim, Kind
+from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.connection import EnvironmentConnection
 from tests.unit.rollout_support import REGION, RUN_TAG, AsyncScript, context
 
@@ -36,18 +36,18 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def _claim(name: str, asked_minute: int = 0) -> Claim:
+def _claim(name: str, asked_minute: int = 0) -> LeaseRequest:
     """Return the claim of a run such as `deploy_webapp/a`, asked for so many minutes after NOW."""
-    kind = Kind.ROLLBACK if name.startswith("rollback") else Kind.DEPLOY
-    return Claim(name, kind, NOW + timedelta(minutes=asked_minute), SPAN)
+    kind = RunKind.ROLLBACK if name.startswith("rollback") else RunKind.DEPLOY
+    return LeaseRequest(name, kind, NOW + timedelta(minutes=asked_minute), SPAN)
 
 
-def _take(s3: Any, name: str, asked_minute: int = 0, after: timedelta = timedelta(0)) -> lease.Turn | None:
-    return lease.take(s3, BUCKET, "webapp", _claim(name, asked_minute), now=NOW + after)
+def _take(s3: Any, name: str, asked_minute: int = 0, after: timedelta = timedelta(0)) -> lease.Lease | None:
+    return lease.acquire(s3, BUCKET, "webapp", _claim(name, asked_minute), now=NOW + after)
 
 
-def _take_now(s3: Any, name: str, asked_minute: int = 0) -> lease.Turn | None:
-    return lease.take(s3, BUCKET, "webapp", _claim(name, asked_minute))
+def _take_now(s3: Any, name: str, asked_minute: int = 0) -> lease.Lease | None:
+    return lease.acquire(s3, BUCKET, "webapp", _claim(name, asked_minute))
 
 
 DEPLOY, SECOND, ROLLBACK = "deploy_webapp/a", "deploy_webapp/b", "rollback_webapp/c"
@@ -57,7 +57,7 @@ def test_the_first_run_gets_the_turn_and_the_object_says_whose_it_is(s3: Any) ->
     taken = _take(s3, DEPLOY)
 
     assert taken is not None
-    assert (taken.holder, taken.kind, taken.token, taken.since) == (DEPLOY, Kind.DEPLOY, 1, NOW)
+    assert (taken.holder, taken.kind, taken.token, taken.since) == (DEPLOY, RunKind.DEPLOY, 1, NOW)
     assert lease.read(s3, BUCKET, "webapp") == taken
 
 
@@ -65,7 +65,7 @@ def test_a_second_deployment_waits_until_the_first_gives_the_turn_back(s3: Any) 
     _take_now(s3, DEPLOY)
     assert _take_now(s3, SECOND, 1) is None
 
-    assert lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    assert lease.release(s3, BUCKET, "webapp", DEPLOY)
     taken = _take_now(s3, SECOND, 1)
 
     assert taken is not None
@@ -75,7 +75,7 @@ def test_a_second_deployment_waits_until_the_first_gives_the_turn_back(s3: Any) 
 def test_services_do_not_wait_for_each_other(s3: Any) -> None:
     _take(s3, DEPLOY)
 
-    assert lease.take(s3, BUCKET, "shop", _claim("deploy_shop/a"), now=NOW) is not None
+    assert lease.acquire(s3, BUCKET, "shop", _claim("deploy_shop/a"), now=NOW) is not None
 
 
 def test_a_retry_keeps_its_own_turn_and_its_number(s3: Any) -> None:
@@ -112,22 +112,22 @@ def test_a_rollback_does_not_take_the_turn_from_another_rollback(s3: Any) -> Non
     assert _take_now(s3, "rollback_webapp/later", 1) is None
 
 
-@pytest.mark.parametrize(("is_over", "told"), [(False, "has the turn"), (True, "has had the turn")])
+@pytest.mark.parametrize(("is_over", "told"), [(False, "holds the lease"), (True, "has held the lease")])
 def test_a_deployment_that_was_asked_for_before_the_rollback_is_superseded(s3: Any, is_over: bool, told: str) -> None:
     """It was still baking when the rollback came: the last word counts."""
     _take_now(s3, ROLLBACK, 1)
     if is_over:
-        lease.give_back(s3, BUCKET, "webapp", ROLLBACK)
+        lease.release(s3, BUCKET, "webapp", ROLLBACK)
 
-    with pytest.raises(SupersededError, match=f"{ROLLBACK}, which was asked for later, {told}: "):
+    with pytest.raises(SupersededError, match=f"{ROLLBACK}, which was requested later, {told}: "):
         _take_now(s3, DEPLOY)
 
 
 def test_clearing_yesterdays_rollback_does_not_undo_todays_deployment(s3: Any) -> None:
     _take_now(s3, DEPLOY, 1)
-    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    lease.release(s3, BUCKET, "webapp", DEPLOY)
 
-    with pytest.raises(SupersededError, match="has had the turn: to do this all the same, trigger a new run"):
+    with pytest.raises(SupersededError, match="has held the lease: to do this all the same, trigger a new run"):
         _take_now(s3, ROLLBACK)
 
 
@@ -146,7 +146,7 @@ def test_a_run_that_died_loses_its_turn_when_its_time_is_over(s3: Any) -> None:
 
 def test_a_task_that_is_cleared_after_the_run_ended_takes_its_runs_turn_again(s3: Any) -> None:
     _take_now(s3, DEPLOY)
-    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    lease.release(s3, BUCKET, "webapp", DEPLOY)
 
     lease.check(s3, BUCKET, "webapp", DEPLOY)
 
@@ -158,28 +158,28 @@ def test_a_task_that_is_cleared_after_the_run_ended_takes_its_runs_turn_again(s3
 
 def test_a_task_that_is_cleared_after_another_run_had_the_turn_is_superseded(s3: Any) -> None:
     _take_now(s3, DEPLOY)
-    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    lease.release(s3, BUCKET, "webapp", DEPLOY)
     _take_now(s3, SECOND, 1)
-    lease.give_back(s3, BUCKET, "webapp", SECOND)
+    lease.release(s3, BUCKET, "webapp", SECOND)
 
     with pytest.raises(SupersededError, match=SECOND):
         lease.check(s3, BUCKET, "webapp", DEPLOY)
 
 
 def test_only_the_holder_gives_the_turn_back_and_only_once(s3: Any) -> None:
-    assert not lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    assert not lease.release(s3, BUCKET, "webapp", DEPLOY)
     _take_now(s3, DEPLOY)
 
-    assert not lease.give_back(s3, BUCKET, "webapp", SECOND)
-    assert lease.give_back(s3, BUCKET, "webapp", DEPLOY)
-    assert not lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    assert not lease.release(s3, BUCKET, "webapp", SECOND)
+    assert lease.release(s3, BUCKET, "webapp", DEPLOY)
+    assert not lease.release(s3, BUCKET, "webapp", DEPLOY)
 
 
 def _interrupt(s3: Any, monkeypatch: pytest.MonkeyPatch, other: Callable[[], object]) -> list[str]:
     """Let `other` write once between the next read and the write that follows; return the order of writes."""
     write, order = lease._write, []
 
-    def late(client: Any, bucket: str, service: str, after: lease.Turn, etag: str) -> bool:
+    def late(client: Any, bucket: str, service: str, after: lease.Lease, etag: str) -> bool:
         if not order:
             order.append("other")
             other()
@@ -193,7 +193,7 @@ def _interrupt(s3: Any, monkeypatch: pytest.MonkeyPatch, other: Callable[[], obj
 def test_of_two_runs_that_find_no_turn_at_the_same_time_one_gets_it_and_one_waits(
     s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    won: list[lease.Turn | None] = []
+    won: list[lease.Lease | None] = []
     order = _interrupt(s3, monkeypatch, lambda: won.append(_take_now(s3, SECOND)))
 
     assert _take_now(s3, DEPLOY) is None
@@ -205,7 +205,7 @@ def test_of_two_runs_that_find_the_turn_given_back_at_the_same_time_one_gets_it(
     s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _take_now(s3, "deploy_webapp/before", -1)
-    lease.give_back(s3, BUCKET, "webapp", "deploy_webapp/before")
+    lease.release(s3, BUCKET, "webapp", "deploy_webapp/before")
     _interrupt(s3, monkeypatch, lambda: _take_now(s3, SECOND))
 
     assert _take_now(s3, DEPLOY) is None
@@ -220,7 +220,7 @@ def test_giving_back_does_not_end_the_turn_that_a_rollback_took_meanwhile(
     _take_now(s3, DEPLOY)
     _interrupt(s3, monkeypatch, lambda: _take_now(s3, ROLLBACK, 1))
 
-    assert not lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    assert not lease.release(s3, BUCKET, "webapp", DEPLOY)
     now = lease.read(s3, BUCKET, "webapp")
     assert now is not None
     assert now.is_open(datetime.now(UTC))
@@ -231,7 +231,7 @@ def test_a_cleared_task_does_not_take_its_turn_back_from_a_run_that_was_faster(
     s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _take_now(s3, DEPLOY)
-    lease.give_back(s3, BUCKET, "webapp", DEPLOY)
+    lease.release(s3, BUCKET, "webapp", DEPLOY)
     _interrupt(s3, monkeypatch, lambda: _take_now(s3, SECOND, 1))
 
     with pytest.raises(SupersededError, match=SECOND):
@@ -240,24 +240,24 @@ def test_a_cleared_task_does_not_take_its_turn_back_from_a_run_that_was_faster(
 
 def test_a_bucket_that_does_not_exist_is_named(s3: Any) -> None:
     with pytest.raises(ConfigError, match="bucket 'elsewhere' does not exist"):
-        lease.take(s3, "elsewhere", "webapp", _claim(DEPLOY))
+        lease.acquire(s3, "elsewhere", "webapp", _claim(DEPLOY))
 
 
 @pytest.mark.parametrize(("holder", "taken"), [(DEPLOY, False), (ROLLBACK, True)])
 def test_a_trigger_sees_that_another_run_took_the_turn(holder: str, taken: bool) -> None:
-    async def look() -> lease.Turn | None:
+    async def look() -> lease.Lease | None:
         body = _claim(holder).take(None, NOW).dump()
         script = AsyncScript("s3", ("get_object", {"Body": _Body(body), "ETag": '"1"'}))
         async with await script.get_async_conn() as client:
-            return await lease.taken_by_another(client, BUCKET, "webapp", DEPLOY)
+            return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)
 
     assert (asyncio.run(look()) is not None) == taken
 
 
 def test_a_trigger_that_finds_no_turn_goes_on() -> None:
-    async def look() -> lease.Turn | None:
+    async def look() -> lease.Lease | None:
         async with await AsyncScript("s3", ("get_object", "NoSuchKey")).get_async_conn() as client:
-            return await lease.taken_by_another(client, BUCKET, "webapp", DEPLOY)
+            return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)
 
     assert asyncio.run(look()) is None
 
@@ -273,15 +273,15 @@ class _Body(StreamingBody):  # type: ignore[misc]
         return self._text
 
 
-class _Stage(TurnStage, EnvironmentConnection):
+class _Stage(LeaseStage, EnvironmentConnection):
     log = None
 
 
 def test_a_stage_of_a_superseded_run_is_skipped_and_not_failed(s3: Any) -> None:
     stage = _Stage()
-    lease.take(s3, BUCKET, "webapp", _claim(RUN_TAG))
-    stage.check_turn("webapp", context())
+    lease.acquire(s3, BUCKET, "webapp", _claim(RUN_TAG))
+    stage.check_lease("webapp", context())
     _take_now(s3, ROLLBACK, 1)
 
     with pytest.raises(AirflowSkipException, match=f"superseded by {ROLLBACK}"):
-        stage.check_turn("webapp", context())
+        stage.check_lease("webapp", context())

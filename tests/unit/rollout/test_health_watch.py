@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rebake.rollout.health_watch import LOOKS, HealthWatch, Sighting, sightings
-from rebake.rollout.refresh import Fleet, Version
-from tests.unit.rollout_support import ASKED, TEMPLATE, group, instance, targets
+from rebake.rollout.refresh import FleetHealth, Version
+from tests.unit.rollout_support import REQUESTED_AT, TEMPLATE, group, instance, targets
 
 PATIENCE = 60.0
 
@@ -97,7 +97,7 @@ def test_an_instance_that_had_served_for_long_and_is_gone_is_an_accident() -> No
     assert _judge(200.0, _gone("i-1", 0), _ill("i-2", 190), watch=watch) == ""
 
 
-STARTED = ASKED + timedelta(minutes=1)
+STARTED = REQUESTED_AT + timedelta(minutes=1)
 
 
 def _described(name: str, seconds: float, state: str = "running") -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_the_new_instances_are_told_from_the_old_ones_and_from_those_that_are_go
         instance("i-old-leaving", "1", "Terminating"),
         instance("i-parked", "2", "Standby"),
     )
-    fleet = Fleet.of(
+    fleet = FleetHealth.of(
         of, targets(i_old="healthy", i_well="healthy", i_ill="unhealthy:Target.Timeout")["TargetHealthDescriptions"]
     )
     described = [

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from rebake.config import Rollout
+from rebake.config import RolloutConfig
 from rebake.exceptions import RolloutFailedError
 from rebake.rollout.refresh import (
     ACTIVE_STATES,
@@ -17,7 +17,7 @@ from rebake.rollout.refresh import (
     FORWARD_STATES,
     REASON_OF_STATE,
     SUCCESS_STATES,
-    Fleet,
+    FleetHealth,
     Reason,
     Version,
     active_refresh,
@@ -65,12 +65,12 @@ def test_preferences_name_every_field_that_has_a_default_in_aws() -> None:
     """Checkpoints and alarms have none: left out, there are none."""
     without_default = {"CheckpointPercentages", "CheckpointDelay", "AlarmSpecification"}
 
-    assert set(preferences(Rollout())) == set(_shape("RefreshPreferences").members) - without_default
+    assert set(preferences(RolloutConfig())) == set(_shape("RefreshPreferences").members) - without_default
 
 
 def test_checkpoints_and_alarms_are_sent_where_there_are_some_and_the_service_model_accepts_them() -> None:
     chosen = preferences(
-        Rollout(
+        RolloutConfig(
             checkpoints=(50, 100),
             checkpoint_delay=60,
             bake_time=30,
@@ -92,7 +92,7 @@ def test_checkpoints_and_alarms_are_sent_where_there_are_some_and_the_service_mo
 
 
 def test_preferences_launch_before_they_terminate_and_roll_back() -> None:
-    chosen = preferences(Rollout(min_healthy_percentage=100, max_healthy_percentage=150, instance_warmup=7))
+    chosen = preferences(RolloutConfig(min_healthy_percentage=100, max_healthy_percentage=150, instance_warmup=7))
 
     assert chosen["MinHealthyPercentage"] == 100
     assert chosen["MaxHealthyPercentage"] == 150
@@ -106,7 +106,7 @@ def test_the_service_model_accepts_the_request_with_these_preferences() -> None:
         client.start_instance_refresh(
             AutoScalingGroupName=GROUP,
             DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateId": TEMPLATE, "Version": "2"}},
-            Preferences=preferences(Rollout()),
+            Preferences=preferences(RolloutConfig()),
         )
 
 
@@ -214,7 +214,7 @@ def test_progress_tells_why_aws_rolls_back() -> None:
     ],
 )
 def test_a_fleet_names_what_keeps_it_from_being_well(of: Any, health: dict[str, str], problem: str) -> None:
-    fleet = Fleet.of(of, targets(**health)["TargetHealthDescriptions"])
+    fleet = FleetHealth.of(of, targets(**health)["TargetHealthDescriptions"])
 
     assert problem in fleet.problems("2")
 
@@ -223,4 +223,4 @@ def test_an_old_instance_that_drains_is_no_problem() -> None:
     of = group("2", instance("i-1", "2"), instance("i-2", "2"), instance("i-0", "1", "Terminating"))
     health = targets(i_1="healthy", i_2="healthy", i_0="draining:Target.DeregistrationInProgress")
 
-    assert Fleet.of(of, health["TargetHealthDescriptions"]).problems("2") == []
+    assert FleetHealth.of(of, health["TargetHealthDescriptions"]).problems("2") == []

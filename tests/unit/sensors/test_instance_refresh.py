@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from rebake import config
 from rebake.exceptions import RolloutFailedError
-from rebake.rollout.refresh import Fleet
+from rebake.rollout.refresh import FleetHealth
 from rebake.sensors.instance_refresh import NOT_NEEDED, InstanceRefreshSensor
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
@@ -50,7 +50,7 @@ WAIT = {"refresh_id": "r-1", "template_version": "2", "status": NOT_NEEDED}
 
 def _event(reason: str = "", **more: Any) -> dict[str, Any]:
     event = {"ok": not reason, "reason": reason, "status": "Successful", "message": "", "turning": False}
-    return {**event, "fleet": Fleet().dump(), "progress": [], **more}
+    return {**event, "fleet": FleetHealth().dump(), "progress": [], **more}
 
 
 def test_what_the_trigger_saw_is_in_the_tasks_own_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_a_service_without_auto_rollback_has_its_refresh_cancelled(monkeypatch: 
 
 
 def test_the_sensor_fails_with_the_reason_the_refresh_and_the_instances() -> None:
-    fleet = Fleet.of(MIXED, targets(i_1="unhealthy:Target.Timeout", i_2="healthy")["TargetHealthDescriptions"])
+    fleet = FleetHealth.of(MIXED, targets(i_1="unhealthy:Target.Timeout", i_2="healthy")["TargetHealthDescriptions"])
     event = _event("rolled_back", status="RollbackSuccessful", message="RollbackSuccessful: 0 %", fleet=fleet.dump())
     task = context()
 

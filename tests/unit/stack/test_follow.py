@@ -42,7 +42,7 @@ class _Airflow(Api):
         return self._log
 
 
-def _follow(airflow: _Airflow, aside: str = "") -> follow.Outcome:
+def _follow(airflow: _Airflow, aside: str = "") -> follow.RunOutcome:
     return follow.Follower(airflow, "deploy_webapp", "run", lambda: aside).follow(poll_seconds=0)
 
 

@@ -15,7 +15,7 @@ from moto import mock_aws
 from rebake import tags
 from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import Claim, Kind
+from rebake.release.lease import LeaseRequest, RunKind
 from stack import __main__ as command
 from stack import follow, lineage, revoke, status
 from stack.bases import Bases
@@ -125,7 +125,7 @@ def test_nothing_to_look_for_and_an_unknown_service_are_wrong_input(stack: Any) 
 def test_status_tells_the_last_outcome_and_the_releases_by_id(stack: Any) -> None:
     now = dt.datetime.now(dt.UTC)
     s3 = stack.cloud.client("s3")
-    lease.take(s3, BUCKET, "webapp", Claim("deploy_webapp/x", Kind.DEPLOY, now, dt.timedelta(hours=1)))
+    lease.acquire(s3, BUCKET, "webapp", LeaseRequest("deploy_webapp/x", RunKind.DEPLOY, now, dt.timedelta(hours=1)))
 
     found = status._releases(stack, "webapp")
     service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
@@ -146,7 +146,7 @@ def test_status_of_a_service_without_a_release_says_none(stack: Any) -> None:
         "current_release": None,
         "previous_release": None,
         "last_release": None,
-        "turn": None,
+        "lease": None,
     }
 
 
@@ -200,15 +200,15 @@ def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stac
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Pretend that each run ends as told here, and note what was asked for."""
-    told: dict[str, Any] = {"state": "success", "conclude": "successful", "asked": []}
+    told: dict[str, Any] = {"state": "success", "finalize": "successful", "requested_at": []}
     xcoms = {"choose_release": "webapp-20261123T183001-1.1.0"}
     api = SimpleNamespace(
-        xcom=lambda _dag, _run, task, key="return_value": told["conclude"] if task == "conclude" else xcoms.get(task)
+        xcom=lambda _dag, _run, task, key="return_value": told["finalize"] if task == "finalize" else xcoms.get(task)
     )
 
-    def run(_api: Any, dag_id: str, conf: dict[str, Any]) -> follow.Outcome:
-        told["asked"].append((dag_id, conf))
-        return follow.Outcome(dag_id, "run", told["state"], 12.0)
+    def run(_api: Any, dag_id: str, conf: dict[str, Any]) -> follow.RunOutcome:
+        told["requested_at"].append((dag_id, conf))
+        return follow.RunOutcome(dag_id, "run", told["state"], 12.0)
 
     monkeypatch.setattr(follow, "run", run)
     monkeypatch.setattr(command.up, "connect", lambda _: SimpleNamespace(api=api))
@@ -220,18 +220,18 @@ def test_a_rollback_without_a_name_goes_to_the_release_before(
 ) -> None:
     assert command.main(["rollback"]) == 0
 
-    assert runs["asked"] == [("rollback_webapp", {})]
+    assert runs["requested_at"] == [("rollback_webapp", {})]
     assert capsys.readouterr().out == "webapp back to webapp-20261123T183001-1.1.0: success after 12 s\n"
 
 
 def test_a_rollback_goes_to_the_release_that_is_named(runs: dict[str, Any]) -> None:
     assert command.main(["rollback", "--to", "1.1.0", "--service", "webapp"]) == 0
 
-    assert runs["asked"] == [("rollback_webapp", {"release": "1.1.0"})]
+    assert runs["requested_at"] == [("rollback_webapp", {"release": "1.1.0"})]
 
 
 def test_a_rollback_that_fails_is_no_success(runs: dict[str, Any]) -> None:
-    runs["state"], runs["conclude"] = "failed", "failed"
+    runs["state"], runs["finalize"] = "failed", "failed"
 
     assert command.main(["rollback"]) == 1
 
@@ -242,7 +242,7 @@ def test_wrong_input_is_one_message_and_exit_status_2(
 ) -> None:
     assert command.main(words) == 2
 
-    assert runs["asked"] == []
+    assert runs["requested_at"] == []
     assert capsys.readouterr().err.startswith("error: ")
 
 
@@ -250,7 +250,7 @@ def test_a_deployment_that_was_superseded_neither_failed_nor_did_what_it_was_to_
     runs: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "check", lambda *_: None)
-    runs["conclude"] = "superseded"
+    runs["finalize"] = "superseded"
 
     assert command.main(["deploy", "1.2.0"]) == 3
     assert capsys.readouterr().out == "webapp 1.2.0: superseded by a later run after 12 s\n"

@@ -42,7 +42,7 @@ def test_the_newest_report_is_printed_as_json(written: Any) -> None:
 
 
 def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(stack: Any) -> None:
-    with pytest.raises(InputError, match=r"no report 'retire': make report KIND=retire-images\|leftovers\|drift"):
+    with pytest.raises(InputError, match=r"no report 'retire': make report KIND=retire-images\|orphans\|drift"):
         report.run(stack, "retire", "text")
 
 

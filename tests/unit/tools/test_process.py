@@ -19,7 +19,7 @@ import pytest
 from rebake.tools import process
 from rebake.tools.process import Program
 
-Run = Callable[..., process.Result]
+Run = Callable[..., process.ProcessResult]
 Start = Callable[[str], "subprocess.Popen[bytes]"]
 
 
@@ -37,7 +37,7 @@ def log() -> Lines:
 
 @pytest.fixture
 def run(tmp_path: Path, log: Lines) -> Run:
-    def start(*command: str, **options: Any) -> process.Result:
+    def start(*command: str, **options: Any) -> process.ProcessResult:
         return _program(tmp_path, log, *command, **options).run()
 
     return start
@@ -48,7 +48,7 @@ def _program(folder: Path, log: Lines, *command: str, **options: Any) -> Program
     return Program(command, folder=folder, log=log, **chosen)
 
 
-def _stop_at_first_line(folder: Path, log: Lines, script: str, **options: Any) -> process.Result:
+def _stop_at_first_line(folder: Path, log: Lines, script: str, **options: Any) -> process.ProcessResult:
     program: Program
 
     def stop(_line: str) -> None:
@@ -62,7 +62,7 @@ def test_each_line_of_both_outputs_goes_to_the_log_in_order(run: Run, log: Lines
     result = run("sh", "-c", "echo one; echo two >&2; printf three")
 
     assert log == ["one", "two", "three"]
-    assert result == process.Result(status=0, output="one\ntwo\nthree", stopped=False)
+    assert result == process.ProcessResult(status=0, output="one\ntwo\nthree", stopped=False)
 
 
 def test_the_exit_status_is_the_programs_own(run: Run) -> None:

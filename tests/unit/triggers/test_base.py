@@ -15,7 +15,7 @@ import rebake.triggers
 from rebake.image.probe import Check
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from rebake.triggers.lease import TurnTrigger
+from rebake.triggers.lease import LeaseTrigger
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
 from tests.unit.rollout_support import CONNECTION, GROUP, RUN_TAG
 
@@ -42,7 +42,7 @@ TRIGGERS: list[BaseTrigger] = [
         because="i-1 is unhealthy",
         **WAIT,
     ),
-    TurnTrigger(bucket="rebake-local", service="webapp", token=3, **WAIT),
+    LeaseTrigger(bucket="rebake-local", service="webapp", token=3, **WAIT),
     FleetHealthTrigger(auto_scaling_group_name=GROUP, template_version="2", status="Successful", **WAIT),
 ]
 

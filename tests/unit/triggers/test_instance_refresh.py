@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rebake.rollout.refresh import FAILURE_STATES, FORWARD_STATES, REASON_OF_STATE, Fleet, Reason
+from rebake.rollout.refresh import FAILURE_STATES, FORWARD_STATES, REASON_OF_STATE, FleetHealth, Reason
 from rebake.triggers.instance_refresh import LOST_AFTER, InstanceRefreshTrigger
 from tests.unit.rollout_support import (
     GROUP,
@@ -77,7 +77,10 @@ def test_every_other_end_is_a_failure_with_its_reason_and_the_fleet(script: Scri
     assert not event["ok"]
     assert event["reason"] == REASON_OF_STATE[status]
     assert "It did not work." in event["message"]
-    assert Fleet(**event["fleet"]).problems("2") == ["i-1 is unhealthy Target.Timeout", "i-2 runs template version 1"]
+    assert FleetHealth(**event["fleet"]).problems("2") == [
+        "i-1 is unhealthy Target.Timeout",
+        "i-2 runs template version 1",
+    ]
 
 
 def test_an_unknown_status_is_waited_on(script: Script) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rebake.release.lease import Kind, Turn
+from rebake.release.lease import Lease, RunKind
 from rebake.rollout.health_watch import LOOKS
 from rebake.rollout.refresh import FAILURE_STATES
 from rebake.triggers import instance_refresh
@@ -238,7 +238,7 @@ def test_a_refresh_that_somebody_turned_is_waited_for_with_that_reason(
 
 def _turn_of(holder: str) -> tuple[str, Any]:
     moment = datetime(2026, 11, 23, 20, tzinfo=UTC)
-    body = Turn(holder, Kind.ROLLBACK, 2, moment, moment, moment).dump()
+    body = Lease(holder, RunKind.ROLLBACK, 2, moment, moment, moment).dump()
 
     class Body:
         async def read(self) -> bytes:

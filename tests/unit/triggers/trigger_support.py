@@ -10,7 +10,7 @@ import pytest
 
 from rebake.hooks.autoscaling import AlarmsHook, AutoScalingHook, TargetHealthHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import TurnsHook
+from rebake.hooks.lease import LeaseHook
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.unit.rollout_support import (
@@ -53,7 +53,7 @@ def set_script(
         "elbv2": (TargetHealthHook, elbv2 or []),
         "ec2": (InstanceHook, others.get("ec2", [])),
         "cloudwatch": (AlarmsHook, others.get("cloudwatch", [])),
-        "s3": (TurnsHook, others.get("s3", [])),
+        "s3": (LeaseHook, others.get("s3", [])),
     }
     scripts = []
     for service, (hook, steps) in hooks.items():

@@ -15,7 +15,7 @@ from rebake.config import Service
 from rebake.config.policy import Policy
 from rebake.estate import revocation
 from rebake.estate.drift import posture
-from rebake.estate.drift.finding import Finding, Kind, Unseen
+from rebake.estate.drift.finding import Finding, FindingKind, Unseen
 from rebake.estate.drift.posture import SecurityGroup
 from rebake.estate.inventory import LATEST, Estate, Fleet, Instance, TemplateUse
 from rebake.estate.outdated import Promotion, standing
@@ -104,7 +104,7 @@ def look(
         unseen=tuple(
             Unseen(name, kind, f"{ROLLING}: {why}")
             for name, why in sorted(rolling.items())
-            for kind in (Kind.IMAGE, Kind.INFRASTRUCTURE)
+            for kind in (FindingKind.IMAGE, FindingKind.INFRASTRUCTURE)
         ),
         deployed=tuple(_deployed(estate, ours, [name for name in services.valid if name not in rolling])),
     )
@@ -120,11 +120,11 @@ def _deployed(estate: Estate, ours: Mapping[str, Fleet], names: Collection[str])
 def _files(services: Services, ours: Mapping[str, Fleet], estate: Estate) -> Iterator[Finding]:
     """Yield service files without a fleet, fleets without a service file, and files that cannot be read."""
     for name, why in sorted(services.broken.items()):
-        yield Finding(Kind.INFRASTRUCTURE, "service-file", name, f"config/services/{name}.yaml", found=why)
+        yield Finding(FindingKind.INFRASTRUCTURE, "service-file", name, f"config/services/{name}.yaml", found=why)
     for name, fleet in sorted(ours.items()):
         if name not in services.names:
             yield Finding(
-                *(Kind.INFRASTRUCTURE, "no-service-file", name, fleet.group_name),
+                *(FindingKind.INFRASTRUCTURE, "no-service-file", name, fleet.group_name),
                 found=f"{len(fleet.instance_ids)} instances",
                 declared="nothing",
                 note="it runs on, and nothing deploys, plans or removes it: restore its file, or destroy it by hand",
@@ -132,7 +132,7 @@ def _files(services: Services, ours: Mapping[str, Fleet], estate: Estate) -> Ite
     for name in sorted(services.names - ours.keys()):
         was_released = bool(_current(estate, name))
         yield Finding(
-            *(Kind.INFRASTRUCTURE, "no-fleet", name, f"config/services/{name}.yaml"),
+            *(FindingKind.INFRASTRUCTURE, "no-fleet", name, f"config/services/{name}.yaml"),
             found="no Auto Scaling group",
             declared="a fleet",
             note="it was released, and its fleet is gone: deploy it" if was_released else "it was never deployed",
@@ -146,7 +146,7 @@ def _images(
     current = _current(estate, name)
     if not current:
         yield Finding(
-            *(Kind.IMAGE, "no-release", name, fleet.group_name),
+            *(FindingKind.IMAGE, "no-release", name, fleet.group_name),
             found=estate.template_image(_own(fleet)) or "no image",
             declared="a current release",
             note="no deployment of this service has ever succeeded",
@@ -156,7 +156,7 @@ def _images(
     launchable = image is not None and image.state == "available"
     if not launchable:
         yield Finding(
-            *(Kind.IMAGE, "current-image", name, current),
+            *(FindingKind.IMAGE, "current-image", name, current),
             found=image.state if image else "no such image",
             declared="available",
             note="the group cannot launch a replacement: deploy, or roll back to a release whose image is there",
@@ -165,7 +165,7 @@ def _images(
     own = _own(fleet)
     if own.version and not own.version.isdecimal():
         yield Finding(
-            *(Kind.IMAGE, "template-not-numbered", name, fleet.group_name),
+            *(FindingKind.IMAGE, "template-not-numbered", name, fleet.group_name),
             found=own.version,
             declared="a numbered version",
             note="AWS rolls no refresh back to it",
@@ -176,7 +176,7 @@ def _images(
         if launched != current:
             version = _number(estate, use)
             yield Finding(
-                *(Kind.IMAGE, check, name, own.template_id or fleet.group_name),
+                *(FindingKind.IMAGE, check, name, own.template_id or fleet.group_name),
                 found=f"version {version}: {launched or 'no image'}",
                 declared=current,
                 repairable=repairable,
@@ -185,7 +185,7 @@ def _images(
     yield from (_instance_image(name, one, current, repairable=repairable) for one in members if one.ami_id != current)
     for ami_id in sorted({current, *(one.ami_id for one in members)} & revoked.keys()):
         yield Finding(
-            *(Kind.IMAGE, "revoked", name, ami_id),
+            *(FindingKind.IMAGE, "revoked", name, ami_id),
             found=revoked[ami_id].told_of(ami_id),
             declared="an image that may be released",
             note="deploy, or roll back to a release whose image is not revoked",
@@ -201,7 +201,7 @@ def _base(view: View, fleet: Fleet, service: Service | None, policy: Policy, now
     stands = standing(service.base, base_ami, promotions, now=now, grace_days=policy.outdated_after_days)
     if stands is not None and stands.outdated:
         yield Finding(
-            *(Kind.IMAGE, "outdated-base", fleet.service, image.id),
+            *(FindingKind.IMAGE, "outdated-base", fleet.service, image.id),
             found=f"{base_ami}: {stands.told}",
             declared=stands.newest,
             note="deploy the version that runs, which bakes it on the new base",
@@ -211,7 +211,7 @@ def _base(view: View, fleet: Fleet, service: Service | None, policy: Policy, now
 def _instance_image(name: str, instance: Instance, current: str, *, repairable: bool) -> Finding:
     stays = instance.lifecycle.startswith("Standby")
     return Finding(
-        *(Kind.IMAGE, "instance-image", name, instance.id),
+        *(FindingKind.IMAGE, "instance-image", name, instance.id),
         found=instance.ami_id,
         declared=current,
         note="it is on standby, where a refresh leaves it alone" if stays else "",

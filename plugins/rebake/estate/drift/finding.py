@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a finding is about; what follows on each is said by `policy.drift.remediate`."""
 
     INFRASTRUCTURE = "infrastructure"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 class Finding:
     """One thing that is not as it was declared."""
 
-    kind: Kind
+    kind: FindingKind
     check: str
     """What was looked at, such as `port-22`: the closed list is in docs/drift.md."""
     service: str
@@ -55,7 +55,7 @@ class Finding:
     def load(cls, data: Mapping[str, Any]) -> Finding:
         """Return the finding that `dump` told of."""
         fields = {name: data[name] for name in cls.__dataclass_fields__}
-        return cls(**{**fields, "kind": Kind(data["kind"])})
+        return cls(**{**fields, "kind": FindingKind(data["kind"])})
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Unseen:
     """A part of the estate that could not be looked at this time: what was known of it before still stands."""
 
     service: str
-    kind: Kind
+    kind: FindingKind
     why: str
 
     def covers(self, finding_id: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from rebake import tags
 from rebake.config import Service
 from rebake.config.policy import Drift
-from rebake.estate.drift.finding import Finding, Kind
+from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.estate.inventory import Estate, Fleet, Instance, Tags
 
 SSH: Final = 22
@@ -92,7 +92,7 @@ def findings(
             is_balancers = owner is not None and group.name == f"{owner}-{environment}-load-balancer"
             declared = services.get(service)
             ports = {declared.fleet.listener_port} if declared else None
-            yield from _doors(group, service, ports if is_balancers else set(), repairable=owner in services)
+            yield from _open_ports(group, service, ports if is_balancers else set(), repairable=owner in services)
 
 
 def _is_ours(labels: Tags, environment: str) -> bool:
@@ -101,7 +101,7 @@ def _is_ours(labels: Tags, environment: str) -> bool:
 
 def _instance(instance: Instance, service: str, drift: Drift, now: datetime) -> Iterator[Finding]:
     def posture(check: str, **said: Any) -> Finding:
-        return Finding(Kind.POSTURE, check, service, instance.id, **said)
+        return Finding(FindingKind.POSTURE, check, service, instance.id, **said)
 
     if instance.http_tokens != "required":
         yield posture("imdsv1", found=f"http_tokens {instance.http_tokens}", declared="required", repairable=True)
@@ -124,14 +124,16 @@ def _undeclared(instance: Instance, ours: Mapping[str, str], group_names: Collec
     service = instance.tags.get(tags.SERVICE) or next(iter(inside), "")
     where = "in the fleet's security group" if inside else "with the fleet's tags"
     yield Finding(
-        *(Kind.POSTURE, "undeclared-instance", service, instance.id),
+        *(FindingKind.POSTURE, "undeclared-instance", service, instance.id),
         found=f"{instance.state}, {where}, of {instance.ami_id}",
         declared="a member of the fleet's group",
         note="nobody declared it: look at what it does before you end it",
     )
 
 
-def _doors(group: SecurityGroup, service: str, listeners: set[int] | None, *, repairable: bool) -> Iterator[Finding]:
+def _open_ports(
+    group: SecurityGroup, service: str, listeners: set[int] | None, *, repairable: bool
+) -> Iterator[Finding]:
     """Yield the openings that no group of a fleet may have.
 
     Args:
@@ -146,7 +148,7 @@ def _doors(group: SecurityGroup, service: str, listeners: set[int] | None, *, re
         check = _DOORS[0] if opening.lets_ssh_in else _DOORS[1] if opening.source in WORLD and not is_listener else ""
         if check:
             yield Finding(
-                *(Kind.POSTURE, check, service, group.id),
+                *(FindingKind.POSTURE, check, service, group.id),
                 attribute=f"{opening.ports} from {opening.source}",
                 found=f"open in {group.name}",
                 declared="closed",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from rebake.estate.drift.finding import Change, Finding, Kind, Unseen
+from rebake.estate.drift.finding import Change, Finding, FindingKind, Unseen
 from rebake.estate.report import DRIFT, Report, Table
 
 FINDINGS: Final = "Findings"
@@ -55,7 +55,7 @@ def build(
     """
     ordered = sorted(findings, key=lambda one: one.id)
     seen = {one.id for one in ordered}
-    by_kind = {str(kind): sum(one.kind is kind for one in ordered) for kind in Kind}
+    by_kind = {str(kind): sum(one.kind is kind for one in ordered) for kind in FindingKind}
     changed = [(NEW, one) for one in change.new] + [(FIXED, one) for one in change.fixed]
     return Report(
         kind=DRIFT,

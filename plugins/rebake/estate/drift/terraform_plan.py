@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from rebake.estate.drift.finding import Finding, Kind
+from rebake.estate.drift.finding import Finding, FindingKind
 
 MASK: Final = "(sensitive)"
 LONGEST: Final = 300
@@ -50,7 +50,7 @@ def _of_resource(service: str, resource: Mapping[str, Any], outside: Mapping[str
     if whole:
         check, found, declared = whole
         note = BY_HAND if outside and outside["actions"] == ["delete"] else NOT_APPLIED
-        yield Finding(Kind.INFRASTRUCTURE, check, service, address, found=found, declared=declared, note=note)
+        yield Finding(FindingKind.INFRASTRUCTURE, check, service, address, found=found, declared=declared, note=note)
         return
     is_replaced = change["actions"] != ["update"]
     by_hand = {path for path, _, _ in differences(outside)} if outside else set()
@@ -60,7 +60,7 @@ def _of_resource(service: str, resource: Mapping[str, Any], outside: Mapping[str
     for path, found, declared in told:
         note = BY_HAND if path in by_hand else NOT_APPLIED
         yield Finding(
-            Kind.INFRASTRUCTURE,
+            FindingKind.INFRASTRUCTURE,
             "attribute",
             service,
             address,

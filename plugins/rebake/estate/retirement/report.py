@@ -15,7 +15,7 @@ from rebake.estate.retirement.protection import Situation
 from rebake.estate.retirement.retire import Decision, Plan, Step
 
 
-class Outcome(StrEnum):
+class RetireOutcome(StrEnum):
     """What became of one thing that was due."""
 
     DONE = "done"
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Result:
+class RetireResult:
     """What became of an image's step, a template's version or a snapshot.
 
     Attributes:
@@ -46,7 +46,7 @@ class Result:
 
     thing: str
     step: str
-    outcome: Outcome
+    outcome: RetireOutcome
     why: str
     name: str = ""
     service: str = ""
@@ -60,11 +60,11 @@ class Result:
 _COLUMNS = ("id", "service", "step", "outcome", "name", "why")
 
 
-def of_image(decision: Decision, outcome: Outcome, why: str = "") -> Result:
+def of_image(decision: Decision, outcome: RetireOutcome, why: str = "") -> RetireResult:
     """Return the result of an image's step; the plan's reason unless another is given."""
     image = decision.image
     service = image.tags.get(tags.SERVICE, "")
-    return Result(image.id, str(decision.step), outcome, why or decision.reason, image.name, service)
+    return RetireResult(image.id, str(decision.step), outcome, why or decision.reason, image.name, service)
 
 
 def report(
@@ -73,9 +73,9 @@ def report(
     *,
     region: str,
     dry_run: bool,
-    images: Sequence[Result],
-    versions: Sequence[Result],
-    snapshots: Sequence[Result],
+    images: Sequence[RetireResult],
+    versions: Sequence[RetireResult],
+    snapshots: Sequence[RetireResult],
     gaps: Sequence[str],
 ) -> Report:
     """Return the report of a run.
@@ -98,8 +98,8 @@ def report(
             strange.append(one)
     kept = [one for one in ours if one.step is Step.KEEP]
     every = [*images, *versions, *snapshots]
-    done = Counter(result.step for result in every if result.outcome in (Outcome.DONE, Outcome.DRY))
-    failed = sum(result.outcome is Outcome.FAILED for result in every)
+    done = Counter(result.step for result in every if result.outcome in (RetireOutcome.DONE, RetireOutcome.DRY))
+    failed = sum(result.outcome is RetireOutcome.FAILED for result in every)
     return Report(
         kind=RETIRE_IMAGES,
         environment=situation.environment,
@@ -115,9 +115,9 @@ def report(
             **{str(step): done[step] for step in Step if step is not Step.KEEP},
             "template versions": done[_DELETE_VERSION],
             "snapshots without an image": done[_DELETE_SNAPSHOT],
-            "kept on the second look": _count(every, Outcome.KEPT),
-            "left, in use": _count(every, Outcome.LEFT),
-            "waiting for the next run": _count(every, Outcome.WAITS),
+            "kept on the second look": _count(every, RetireOutcome.KEPT),
+            "left, in use": _count(every, RetireOutcome.LEFT),
+            "waiting for the next run": _count(every, RetireOutcome.WAITS),
             "failed": failed,
         },
         tables=(
@@ -140,18 +140,22 @@ _DELETE_VERSION = "delete version"
 _DELETE_SNAPSHOT = "delete snapshot"
 
 
-def of_version(name: str, template_id: str, number: int, service: str, outcome: Outcome, why: str) -> Result:
+def of_version(
+    name: str, template_id: str, number: int, service: str, outcome: RetireOutcome, why: str
+) -> RetireResult:
     """Return the result of a launch template version."""
-    return Result(f"{template_id}:{number}", _DELETE_VERSION, outcome, why, name, service)
+    return RetireResult(f"{template_id}:{number}", _DELETE_VERSION, outcome, why, name, service)
 
 
-def of_snapshot(snapshot: protection.Snapshot, outcome: Outcome, why: str) -> Result:
+def of_snapshot(snapshot: protection.Snapshot, outcome: RetireOutcome, why: str) -> RetireResult:
     """Return the result of a snapshot without an image."""
     labels = snapshot.tags
-    return Result(snapshot.id, _DELETE_SNAPSHOT, outcome, why, labels.get("Name", ""), labels.get(tags.SERVICE, ""))
+    return RetireResult(
+        snapshot.id, _DELETE_SNAPSHOT, outcome, why, labels.get("Name", ""), labels.get(tags.SERVICE, "")
+    )
 
 
-def _count(results: Iterable[Result], outcome: Outcome) -> int:
+def _count(results: Iterable[RetireResult], outcome: RetireOutcome) -> int:
     return sum(result.outcome is outcome for result in results)
 
 

@@ -10,7 +10,7 @@ import pytest
 from rebake import tags
 from rebake.config.policy import Policy
 from rebake.estate.drift.drift import Services
-from rebake.estate.drift.finding import Kind
+from rebake.estate.drift.finding import FindingKind
 from rebake.estate.inventory import Channel, TemplateUse, TemplateVersion
 from rebake.estate.outdated import Promotion
 from tests.unit.estate.drift.drift_support import (
@@ -43,7 +43,7 @@ def test_a_fleet_that_is_as_declared_shows_nothing_and_can_be_planned() -> None:
 def test_an_instance_of_another_image_is_found_by_its_id() -> None:
     found = only(look(with_instance(instance(1, ami_id=OTHER))))
 
-    assert (found.kind, found.check, found.resource) == (Kind.IMAGE, "instance-image", "i-1")
+    assert (found.kind, found.check, found.resource) == (FindingKind.IMAGE, "instance-image", "i-1")
     assert (found.found, found.declared, found.repairable) == (OTHER, GOOD, True)
 
 
@@ -79,13 +79,13 @@ def test_a_fleet_that_is_being_refreshed_is_rolling_and_not_drift() -> None:
 
     assert seen.findings == seen.deployed == ()
     assert {(one.service, one.kind) for one in seen.unseen} == {
-        ("webapp", Kind.IMAGE),
-        ("webapp", Kind.INFRASTRUCTURE),
+        ("webapp", FindingKind.IMAGE),
+        ("webapp", FindingKind.INFRASTRUCTURE),
     }
 
 
 def test_a_fleet_whose_turn_a_run_has_is_rolling_and_the_run_is_named() -> None:
-    seen = look(with_instance(instance(1, ami_id=OTHER)), busy={"webapp": "deploy_webapp/manual__1 has the turn"})
+    seen = look(with_instance(instance(1, ami_id=OTHER)), busy={"webapp": "deploy_webapp/manual__1 holds the lease"})
 
     assert seen.findings == ()
     assert all("deploy_webapp/manual__1" in one.why for one in seen.unseen)

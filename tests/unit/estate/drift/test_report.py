@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rebake.estate.drift import report as drift_report
-from rebake.estate.drift.finding import Change, Finding, Kind, Unseen
+from rebake.estate.drift.finding import Change, Finding, FindingKind, Unseen
 from rebake.estate.drift.report import FINDINGS, KEPT, build, known
 from rebake.estate.report import Report
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DELAY = Finding(
-    Kind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
+    FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
 )
-SSH = Finding(Kind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)
-OTHERS = Finding(Kind.INFRASTRUCTURE, "attribute", "pages", "aws_lb.fleet", "internal")
-ROLLING = Unseen("webapp", Kind.INFRASTRUCTURE, "rolling")
+SSH = Finding(FindingKind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)
+OTHERS = Finding(FindingKind.INFRASTRUCTURE, "attribute", "pages", "aws_lb.fleet", "internal")
+ROLLING = Unseen("webapp", FindingKind.INFRASTRUCTURE, "rolling")
 
 
 def _written(findings: list[Finding], unseen: list[Unseen], before: Any = None, **repairs: str) -> dict[str, Any]:
