@@ -51,8 +51,8 @@ the release that must be the current one still when the lease is acquired; other
 One run of a service at a time (`max_active_runs=1`): a second waits in the queue until the first has ended.
 From `acquire_lease` to `finalize` a run holds the service's lease, and no other run changes the service.
 `rollback_<service>` preempts a deployment: that one ends as *superseded*, with its remaining tasks skipped, and has not
-failed. A deployment that was asked for before the last rollback is superseded as well; trigger it anew if it is wanted all the
-same. Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
+failed. A deployment that was requested before the last rollback is superseded as well: trigger a new one.
+Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
 `start_refresh` fail with its id, unless it goes to the same launch template version: then it is adopted.
 Every task may be cleared and run again: it finds what the try before has left.
 """
@@ -61,7 +61,7 @@ from __future__ import annotations
 
 import os
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
+from airflow.sdk import DAG, Asset, Param, TriggerRule
 
 from rebake import config
 from rebake.hooks.registry import service_name
@@ -75,16 +75,12 @@ from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.operators.test_image import test_image_group
 from rebake.release.record import asset_uri
+from rebake.release.stage import Stage
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
-from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, field_if_any, field_of
 from rebake.stages.service_dags import for_each_service
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
-
-
-def xcom_if_any(operator: BaseOperator, key: str = "return_value") -> str:
-    """Return a template for what a task pushed, empty if it did not run; unlike `xcom` it makes no arrow."""
-    return f"{{{{ ti.xcom_pull(task_ids='{operator.task_id}', key='{key}') or '' }}}}"
 
 
 def deploy(service: config.Service) -> DAG:
@@ -141,7 +137,7 @@ def deploy(service: config.Service) -> DAG:
         },
     ) as dag:
         bake = BakeOperator(
-            task_id="bake",
+            task_id=Stage.BAKE,
             service=service.name,
             version="{{ params.version }}",
             commit="{{ params.commit or '' }}",
@@ -149,22 +145,22 @@ def deploy(service: config.Service) -> DAG:
             force="{{ params.force_bake }}",
             ami_id="{{ params.ami_id or '' }}",
         )
-        image = xcom(bake)
-        test_image, test_report = test_image_group(ami_id=image, service=service.name, version=xcom(bake, "version"))
+        image, version = field_of(bake, "ami_id"), field_of(bake, "version")
+        test_image, _ = test_image_group(ami_id=image, service=service.name, version=version)
         acquire_lease = AcquireLeaseOperator(
-            task_id="acquire_lease", service=service.name, replaces="{{ params.replaces or '' }}"
+            task_id=Stage.ACQUIRE_LEASE, service=service.name, replaces="{{ params.replaces or '' }}"
         )
         promote_ami = PromoteAmiOperator(
-            task_id="promote_ami", ami_id=image, name=service_name(service.name), service=service.name
+            task_id=Stage.PROMOTE_AMI, ami_id=image, name=service_name(service.name), service=service.name
         )
         terraform_apply = TerraformApplyOperator(
-            task_id="terraform_apply", service=service.name, ami_id=image, version=xcom(bake, "version")
+            task_id=Stage.TERRAFORM_APPLY, service=service.name, ami_id=image, version=version
         )
-        launch_template_version = xcom(terraform_apply)
-        launch_template_id = xcom(terraform_apply, "launch_template_id")
-        group_name = xcom(terraform_apply, "auto_scaling_group_name")
+        launch_template_version = field_of(terraform_apply, "launch_template_version")
+        launch_template_id = field_of(terraform_apply, "launch_template_id")
+        group_name = field_of(terraform_apply, "auto_scaling_group_name")
         start_refresh = StartRefreshOperator(
-            task_id="start_refresh",
+            task_id=Stage.START_REFRESH,
             service=service.name,
             auto_scaling_group_name=group_name,
             launch_template_id=launch_template_id,
@@ -172,42 +168,26 @@ def deploy(service: config.Service) -> DAG:
             ami_id=image,
         )
         wait_for_refresh = InstanceRefreshSensor(
-            task_id="wait_for_refresh",
+            task_id=Stage.WAIT_FOR_REFRESH,
             service=service.name,
             auto_scaling_group_name=group_name,
-            refresh_id=xcom(start_refresh),
+            refresh_id=field_of(start_refresh, "refresh_id"),
             launch_template_version=launch_template_version,
         )
         record_release = RecordReleaseOperator(
-            task_id="record_release",
+            task_id=Stage.RECORD_RELEASE,
             service=service.name,
-            version=xcom(bake, "version"),
-            ami_id=image,
-            commit=xcom(bake, "commit"),
-            build_id=xcom(bake, "build_id"),
-            template_version=xcom(bake, "template_version"),
-            fingerprint=xcom(bake, "fingerprint"),
-            base_ami=xcom(bake, "base_ami"),
-            reused=xcom(bake, "reused"),
-            test_report=test_report,
-            launch_template_id=launch_template_id,
-            launch_template_version=launch_template_version,
-            auto_scaling_group_name=group_name,
-            url=xcom(terraform_apply, "url"),
-            refresh_id=xcom(start_refresh),
-            refresh_status=xcom(wait_for_refresh),
-            instances_before=xcom(start_refresh, "instances_before"),
             outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
         )
         roll_back = RollBackOperator(
-            task_id="roll_back",
+            task_id=Stage.ROLL_BACK,
             service=service.name,
-            ami_id=xcom_if_any(bake),
-            auto_scaling_group_name=xcom_if_any(terraform_apply, "auto_scaling_group_name"),
+            ami_id=field_if_any(bake, "ami_id"),
+            auto_scaling_group_name=field_if_any(terraform_apply, "auto_scaling_group_name"),
             trigger_rule=TriggerRule.ONE_FAILED,
         )
 
-        finalize = FinalizeOperator(task_id="finalize", service=service.name).as_teardown()
+        finalize = FinalizeOperator(task_id=Stage.FINALIZE, service=service.name).as_teardown()
 
         # The arrow that matters: nothing may point at the image, and no fleet may run it, before it has passed.
         bake >> test_image >> acquire_lease >> promote_ami >> terraform_apply

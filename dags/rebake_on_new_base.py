@@ -29,7 +29,7 @@ names the pool: restart the scheduler.
 When `rebuild_base_image` has promoted a base, by the event of the asset `rebake://bases/<family>`; and by hand for the
 family that `base` names, or for all of them. It is paused when Airflow sees it for the first time: nothing follows a
 base until somebody wants it to. While it is paused Airflow keeps no events for it: run it by hand afterwards. The
-releases that it makes are recorded as asked for by `new base <image>`.
+releases that it makes are recorded as requested by `new base <image>`.
 
 ## Race conditions
 
@@ -37,8 +37,8 @@ One run at a time (`max_active_runs=1`); events that arrive meanwhile start one 
 reads which base is the current one, whichever event started the run, and a service that sits on it is left alone.
 
 A deployment or rollback that holds the service's lease is waited for, and what it ends with is what follows the base.
-The deployment that is started here replaces the release that was looked at and no other. So it cannot undo a release that
-came in between: it ends as superseded, and if the service sits on an old base still, `deploy` fails and says so.
+The deployment that is started here replaces the release that `choose_version` found and no other. So it cannot undo a
+release that came in between: it ends as superseded, and `deploy` fails if the service is still on an old base.
 Every task may be cleared and run again. `deploy` finds the deployment that it has started: clear that one's failed task
 first.
 """
@@ -58,7 +58,7 @@ from rebake.operators.deploy_dependent import DeployDependentOperator
 from rebake.operators.find_dependents import FindDependentsOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
 from rebake.operators.test_image import test_image_group
-from rebake.stages.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, xcom
+from rebake.stages.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, field_of
 
 GROUP: Final = "rebake"
 
@@ -72,20 +72,19 @@ def rebake(service: str) -> None:
     # Names the part in the UI, where it would have a number only.
     shown = {"map_index_template": "{{ task.service }}"}
     choose_version = ChooseVersionOperator(task_id="choose_version", service=service, **shown)
-    version = xcom(choose_version)
-    commit, build_id = xcom(choose_version, "commit"), xcom(choose_version, "build_id")
+    version, commit, build_id = (field_of(choose_version, field) for field in ("version", "commit", "build_id"))
     bake = BakeOperator(
         task_id="bake", service=service, version=version, commit=commit, build_id=build_id, pool=BAKE_POOL, **shown
     )
-    test_image, _ = test_image_group(ami_id=xcom(bake), service=service, version=version)
+    test_image, _ = test_image_group(ami_id=field_of(bake, "ami_id"), service=service, version=version)
     deploy = DeployDependentOperator(
         task_id="deploy",
         service=service,
         version=version,
         commit=commit,
         build_id=build_id,
-        replaces=xcom(choose_version, "release_id"),
-        base_ami=xcom(choose_version, "base_ami"),
+        replaces=field_of(choose_version, "release_id"),
+        base_ami=field_of(choose_version, "base_ami"),
         **shown,
     )
     # The arrow that matters: no deployment begins with an image that has not passed its checks.

@@ -49,12 +49,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 from rebake import config
 from rebake.hooks.registry import CURRENT
 from rebake.image.recipe import base_asset_uri, base_name
-from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
+from rebake.operators.assert_base import AssertBaseOperator
 from rebake.operators.bake import BakeBaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_base import RecordBaseOperator
 from rebake.operators.test_image import test_image_group
-from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_IMAGE
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_IMAGE, field_of
 
 DAG_ID: Final = "rebuild_base_image"
 ALL: Final = "*"
@@ -77,7 +77,7 @@ def emit_rebuilt_base(context: Any, result: Any) -> None:
     uri = base_asset_uri(context["params"]["base"])
     recorded = context["ti"].xcom_pull(task_ids="record_base")
     extra = {
-        "ami_id": context["ti"].xcom_pull(task_ids="bake"),
+        "ami_id": context["ti"].xcom_pull(task_ids="bake")["ami_id"],
         "previous_ami_id": recorded["previous_ami"],
         "parameter_version": result,
         "record": recorded["record"],
@@ -135,11 +135,9 @@ with DAG(
     ).expand_kwargs(families(family, force, "{{ run_id }}"))
 
     bake = BakeBaseOperator(task_id="bake", base=family, force=force, pre_execute=skip_unless_one_family)
-    ami_id: Any = bake.output
+    ami_id = field_of(bake, "ami_id")
     test_image, report = test_image_group(ami_id=ami_id, base=family, probe_operator=AssertBaseOperator)
-    record_base = RecordBaseOperator(
-        task_id="record_base", ami_id=ami_id, base=family, report=report, inspection=report[INSPECTION]
-    )
+    record_base = RecordBaseOperator(task_id="record_base", ami_id=ami_id, base=family, report=report)
     promote_ami = PromoteAmiOperator(
         task_id="promote_ami",
         ami_id=ami_id,

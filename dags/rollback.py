@@ -33,10 +33,10 @@ By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make
 
 ## Race conditions
 
-A rollback wins over a deployment: it preempts the lease at once, and the deployment ends as *superseded* before its next
-effect; so does a deployment that was asked for before the rollback and is still baking. A deployment that is asked
+A rollback wins over a deployment: it preempts the lease at once, and the deployment ends as *superseded* before its
+next effect; so does a deployment that was requested before the rollback and is still baking. A deployment that is asked
 for later waits for the rollback. One rollback of a service at a time (`max_active_runs=1`). Services do not wait for
-each other. Every task may be cleared and run again; but a run that was asked for before another that has held the lease
+each other. Every task may be cleared and run again; but a run that was requested before another that has held the lease
 since is superseded.
 """
 
@@ -55,8 +55,9 @@ from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.release.lease import RunKind
 from rebake.release.record import asset_uri
+from rebake.release.stage import Stage
 from rebake.sensors.instance_refresh import InstanceRefreshSensor
-from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, xcom
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_DEPLOY, field_of
 from rebake.stages.service_dags import for_each_service
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
@@ -83,62 +84,46 @@ def rollback(service: config.Service) -> DAG:
         },
     ) as dag:
         choose_release = ChooseReleaseOperator(
-            task_id="choose_release", service=service.name, release="{{ params.release or '' }}"
+            task_id=Stage.CHOOSE_RELEASE, service=service.name, release="{{ params.release or '' }}"
         )
-        image = xcom(choose_release)
+        image = field_of(choose_release, "ami_id")
         stop_refresh = StopRefreshOperator(
-            task_id="stop_refresh",
+            task_id=Stage.STOP_REFRESH,
             service=service.name,
-            auto_scaling_group_name=xcom(choose_release, "auto_scaling_group_name"),
+            auto_scaling_group_name=field_of(choose_release, "auto_scaling_group_name"),
             ami_id=image,
         )
         terraform_apply = TerraformApplyOperator(
-            task_id="terraform_apply", service=service.name, ami_id=image, version=xcom(choose_release, "version")
+            task_id=Stage.TERRAFORM_APPLY,
+            service=service.name,
+            ami_id=image,
+            version=field_of(choose_release, "version"),
         )
-        group_name = xcom(terraform_apply, "auto_scaling_group_name")
-        launch_template_id = xcom(terraform_apply, "launch_template_id")
+        group_name = field_of(terraform_apply, "auto_scaling_group_name")
+        launch_template_id = field_of(terraform_apply, "launch_template_id")
         start_refresh = StartRefreshOperator(
-            task_id="start_refresh",
+            task_id=Stage.START_REFRESH,
             service=service.name,
             auto_scaling_group_name=group_name,
             launch_template_id=launch_template_id,
-            launch_template_version=xcom(terraform_apply),
+            launch_template_version=field_of(terraform_apply, "launch_template_version"),
             ami_id=image,
             by_image=True,
         )
         wait_for_refresh = InstanceRefreshSensor(
-            task_id="wait_for_refresh",
+            task_id=Stage.WAIT_FOR_REFRESH,
             service=service.name,
             auto_scaling_group_name=group_name,
-            refresh_id=xcom(start_refresh),
-            launch_template_version=xcom(start_refresh, "version_at_the_end"),
+            refresh_id=field_of(start_refresh, "refresh_id"),
+            launch_template_version=field_of(start_refresh, "launch_template_version"),
         )
         record_release = RecordReleaseOperator(
-            task_id="record_release",
+            task_id=Stage.RECORD_RELEASE,
             service=service.name,
-            version=xcom(choose_release, "version"),
-            ami_id=image,
-            commit=xcom(choose_release, "commit"),
-            build_id=xcom(choose_release, "build_id"),
-            template_version=xcom(choose_release, "template_version"),
-            fingerprint=xcom(choose_release, "fingerprint"),
-            base_ami=xcom(choose_release, "base_ami"),
-            reused=xcom(choose_release, "reused"),
-            test_report=xcom(choose_release, "test_report"),
-            launch_template_id=launch_template_id,
-            # Instances that stayed run the version that they ran before; Terraform's new one is for what comes.
-            launch_template_version="{{ ti.xcom_pull(task_ids='start_refresh', key='version_at_the_end') "
-            "or ti.xcom_pull(task_ids='terraform_apply') }}",
-            auto_scaling_group_name=group_name,
-            url=xcom(terraform_apply, "url"),
-            refresh_id=xcom(start_refresh),
-            refresh_status=xcom(wait_for_refresh),
-            instances_before=xcom(start_refresh, "instances_before"),
             kind=RunKind.ROLLBACK,
-            restores=xcom(choose_release, "restores"),
             outlets=[Asset(asset_uri(ENVIRONMENT, service.name))],
         )
-        finalize = FinalizeOperator(task_id="finalize", service=service.name, kind=RunKind.ROLLBACK).as_teardown()
+        finalize = FinalizeOperator(task_id=Stage.FINALIZE, service=service.name, kind=RunKind.ROLLBACK).as_teardown()
 
         # The arrow that matters: the lease is ours, and no refresh goes elsewhere, before anything is changed.
         choose_release >> stop_refresh >> terraform_apply

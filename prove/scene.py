@@ -16,6 +16,8 @@ from prove.case import CaseResult
 from prove.levers import changed, wait
 from rebake import config, tags
 from rebake.release import record as release
+from rebake.release.record import ReleaseOutcome, ReleaseRecord
+from rebake.release.stage import Stage
 from stack import fault, status
 from stack.api import RUN_ENDS
 from stack.console import detail
@@ -96,14 +98,14 @@ class Scene:
         self.follow(run)
         return run
 
-    def record(self, run: Run) -> dict[str, Any]:
+    def record(self, run: Run) -> ReleaseRecord:
         """Return the release record of a run that has ended.
 
         Raises:
             StackError: it has left none.
         """
         for record in self._records():
-            if record["dag_run"] == f"{run.dag_id}/{run.run_id}" and record["outcome"] != release.IN_PROGRESS:
+            if record.dag_run == f"{run.dag_id}/{run.run_id}" and record.outcome is not ReleaseOutcome.IN_PROGRESS:
                 return record
         raise StackError(f"{run.dag_id}/{run.run_id} has left no release record")
 
@@ -111,9 +113,10 @@ class Scene:
         """Return the state of a run, in Airflow's word."""
         return self.stack.api.run_state(run.dag_id, run.run_id)
 
-    def handed_on(self, run: Run, task: str, key: str = "return_value") -> Any:
-        """Return what a task of a run handed on, or None."""
-        return self.stack.api.xcom(run.dag_id, run.run_id, task, key)
+    def refresh_id(self, run: Run) -> str:
+        """Return the instance refresh that a run started or adopted; empty if there is none."""
+        result = self.stack.api.xcom(run.dag_id, run.run_id, Stage.START_REFRESH)
+        return str(result["refresh_id"]) if result else ""
 
     # Versions
 
@@ -132,7 +135,7 @@ class Scene:
     def other_version(self) -> str:
         """Return a good version that the fleet does not run, with an image if there is one, so that none is baked."""
         running = self.running_version()
-        good = (str(one["version"]) for one in self._records() if one["outcome"] == release.SUCCESSFUL)
+        good = (one.version for one in self._records() if one.is_successful)
         version = next((version for version in good if version != running), None)
         if version is None:
             return self.new_version()
@@ -150,7 +153,7 @@ class Scene:
 
     def version_that_ended(self, reason: str) -> str | None:
         """Return the version of the newest deployment that ended for this reason, or None: its image is there."""
-        return next((str(one["version"]) for one in self._records() if one["reason"] == reason), None)
+        return next((one.version for one in self._records() if one.reason == reason), None)
 
     # The fleet
 
@@ -201,7 +204,7 @@ class Scene:
         def has_come() -> str:
             self._require(run)
             newest = self.newest_refresh()
-            is_ours = newest and newest["InstanceRefreshId"] == self.handed_on(run, "start_refresh")
+            is_ours = newest and newest["InstanceRefreshId"] == self.refresh_id(run)
             return str(newest["InstanceRefreshId"]) if is_ours and newest["PercentageComplete"] >= percentage else ""
 
         return wait(f"{percentage} % of the refresh", has_come, seconds)
@@ -272,7 +275,7 @@ class Scene:
         if (state := self.state(run)) in RUN_ENDS:
             raise StackError(f"{run.dag_id} {dict(run.conf)} has ended too early: {state}")
 
-    def _records(self) -> Iterator[dict[str, Any]]:
+    def _records(self) -> Iterator[ReleaseRecord]:
         bucket = config.load_environment(ENVIRONMENT).bucket
         return release.records(self.stack.cloud.client("s3"), bucket, SERVICE)
 

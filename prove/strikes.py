@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import requests
 
+from rebake.release.stage import Stage
 from stack.api import RUN_ENDS, Task
 from stack.errors import StackError
 from stack.processes import kill, session, titled
@@ -49,17 +50,17 @@ class Moment:
 
 
 MOMENTS: Final = (
-    Moment("bake", "ec2:CreateImage"),
-    Moment("test_image.launch", "ec2:RunInstances"),
-    Moment("test_image.probe", "ssm:SendCommand", deferred=True),
-    Moment("test_image.terminate", "ec2:TerminateInstances"),
-    Moment("acquire_lease", "s3:PutObject"),
-    Moment("promote_ami", "ssm:PutParameter"),
-    Moment("terraform_apply", "ec2:CreateLaunchTemplateVersion"),
-    Moment("start_refresh", "autoscaling:StartInstanceRefresh"),
-    Moment("wait_for_refresh", "autoscaling:DescribeInstanceRefreshes", deferred=True, after=15),
-    Moment("record_release", "ec2:CreateTags"),
-    Moment("finalize", "s3:PutObject"),
+    Moment(Stage.BAKE, "ec2:CreateImage"),
+    Moment(Stage.LAUNCH_PROBE, "ec2:RunInstances"),
+    Moment(Stage.PROBE, "ssm:SendCommand", deferred=True),
+    Moment(Stage.TERMINATE_PROBE, "ec2:TerminateInstances"),
+    Moment(Stage.ACQUIRE_LEASE, "s3:PutObject"),
+    Moment(Stage.PROMOTE_AMI, "ssm:PutParameter"),
+    Moment(Stage.TERRAFORM_APPLY, "ec2:CreateLaunchTemplateVersion"),
+    Moment(Stage.START_REFRESH, "autoscaling:StartInstanceRefresh"),
+    Moment(Stage.WAIT_FOR_REFRESH, "autoscaling:DescribeInstanceRefreshes", deferred=True, after=15),
+    Moment(Stage.RECORD_RELEASE, "ec2:CreateTags"),
+    Moment(Stage.FINALIZE, "s3:PutObject"),
 )
 
 Strike = Callable[[Task], None]

@@ -10,6 +10,8 @@ import re
 import sys
 
 from rebake import config
+from rebake.release.record import ReleaseOutcome
+from rebake.release.stage import Stage
 from stack import demo, demo_estate, fault, follow, lineage, osimage, report, revoke, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
@@ -150,8 +152,9 @@ def _rollback(layout: Layout, options: argparse.Namespace) -> int:
     if not re.fullmatch(r"[A-Za-z0-9._+-]*", options.to):
         raise InputError(f"TO={options.to!r} is no id, version or image of a release")
     outcome = follow.run(stack.api, f"rollback_{service}", {"release": options.to} if options.to else {})
-    restored = stack.api.xcom(outcome.dag_id, outcome.run_id, "choose_release", "restores")
-    return _end(stack, outcome, f"{service} back to {restored or options.to or 'the release before'}")
+    chosen = stack.api.xcom(outcome.dag_id, outcome.run_id, Stage.CHOOSE_RELEASE) or {}
+    release = chosen.get("release_id") or options.to or "the release before"
+    return _end(stack, outcome, f"{service} back to {release}")
 
 
 def _revoke(layout: Layout, options: argparse.Namespace) -> int:
@@ -172,8 +175,8 @@ def _service(asked: str) -> str:
 
 def _end(stack: up.Stack, outcome: follow.RunOutcome, what: str) -> int:
     """Print how a run ended; return 0 if it did what it was to do, 3 if a later run took over."""
-    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "finalize")
-    is_superseded = outcome.state == "success" and told == "superseded"
+    ended = stack.api.xcom(outcome.dag_id, outcome.run_id, Stage.FINALIZE)
+    is_superseded = outcome.state == "success" and ended == ReleaseOutcome.SUPERSEDED
     how = "superseded by a later run" if is_superseded else outcome.state
     print(f"{what}: {how} after {outcome.seconds:.0f} s")
     return 3 if is_superseded else int(outcome.state != "success")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from rebake import config
 from rebake.estate.outdated import Standing, promotions, standing
 from rebake.exceptions import ConfigError
+from rebake.release.record import ReleaseRecord
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
@@ -28,15 +27,15 @@ class Bases:
         self._service = cache(lambda name: config.load_service(name, environment))
         self._promotions = cache(lambda family: promotions(ssm, family))
 
-    def standing(self, record: Mapping[str, Any]) -> Standing | None:
+    def standing(self, record: ReleaseRecord) -> Standing | None:
         """Return where a release's image stands; none if it has none yet, or its service's file is gone or wrong."""
         try:
-            family = self._service(record["service"]).base
+            family = self._service(record.service).base
         except ConfigError:
             return None
         return standing(
             family,
-            record["base_ami"],
+            record.base_ami,
             self._promotions(family),
             now=dt.datetime.now(dt.UTC),
             grace_days=self._grace_days,

@@ -10,6 +10,7 @@ from pathlib import Path
 import requests
 
 from examples.webapp.build import build
+from rebake.release.stage import Stage
 from stack import follow, up
 from stack.airflow import USER
 from stack.console import detail, elapsed, step, table
@@ -43,7 +44,7 @@ def run(layout: Layout, rate: float) -> bool:
     up_seconds = elapsed() - installed
     base = succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
     first = succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[0]}))
-    url = _handed_on(stack, first, "terraform_apply", "url").rstrip("/")
+    url = _result(stack, first, Stage.TERRAFORM_APPLY, "url").rstrip("/")
     _expect(url, VERSIONS[0])
     step(f"{url}/version answers {VERSIONS[0]}; from now on {rate:g} requests a second")
     load = Load(f"{url}/version", rate, report=layout.state / "demo" / "load.csv", label=version_of).start()
@@ -76,8 +77,8 @@ def succeed(outcome: RunOutcome) -> RunOutcome:
     return outcome
 
 
-def _handed_on(stack: Stack, outcome: RunOutcome, task: str, key: str = "return_value") -> str:
-    return str(stack.api.xcom(outcome.dag_id, outcome.run_id, task, key))
+def _result(stack: Stack, outcome: RunOutcome, stage: Stage, field: str) -> str:
+    return str(stack.api.xcom(outcome.dag_id, outcome.run_id, stage)[field])
 
 
 def _expect(url: str, version: str) -> None:
@@ -96,10 +97,10 @@ def _report(stack: Stack, outcomes: tuple[RunOutcome, RunOutcome, RunOutcome], r
         for name in names
     ]
     rows.append(("whole run", *(f"{outcome.seconds:.1f}" for outcome in columns)))
-    rows.append(("AMI", *(_handed_on(stack, outcome, "bake") for outcome in columns)))
+    rows.append(("AMI", *(_result(stack, outcome, Stage.BAKE, "ami_id") for outcome in columns)))
     header = ("stage (seconds)", f"base {BASE}", *(f"{SERVICE} {version}" for version in VERSIONS))
     print(f"\n{table(header, rows)}\n")
-    detail(f"instance refresh   {_handed_on(stack, second, 'start_refresh')}")
+    detail(f"instance refresh   {_result(stack, second, Stage.START_REFRESH, 'refresh_id')}")
     detail(
         f"requests sent      {result.sent} in {result.duration:.0f} s, answered by "
         + ", ".join(f"{version}: {count}" for version, count in sorted(result.answers.items()))

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, tags
 from rebake.estate.outdated import Standing
 from rebake.estate.revocation import Mark
+from rebake.exceptions import ConfigError
 from rebake.release import lineage
 from rebake.release import record as release
+from rebake.release.record import ReleaseRecord
 from stack import revoke
 from stack.bases import Bases
 from stack.errors import InputError, StackError
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
+
+Found = tuple[ReleaseRecord, list[str]]
+"""A record, with the kinds of thing that was found in it."""
 
 
 def run(stack: Stack, of: str, service: str, form: str) -> str:
@@ -29,7 +33,7 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
         StackError: the embedded cloud does not answer.
     """
     if not of:
-        raise InputError("say of what: make lineage OF=<commit | version | release id | ami-… | refresh id | i-…>")
+        raise InputError("name a thing: make lineage OF=<commit | version | release id | ami-… | refresh id | i-…>")
     if service and service not in config.service_names():
         raise InputError(f"no service {service!r}: one of {', '.join(config.service_names())}")
     services = [service] if service else config.service_names()
@@ -39,28 +43,28 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
         bases = Bases(stack)
         standings = [bases.standing(record) for record, _ in found]
         revoked = revoke.marks(stack)
-        marks = [revoked.get(record["ami_id"]) for record, _ in found]
-    except (BotoCoreError, ClientError) as error:
+        marks = [revoked.get(record.ami_id or "") for record, _ in found]
+    except (BotoCoreError, ClientError, ConfigError) as error:
         raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
     if not found:
         raise InputError(explain(records, services, of))
     return as_json(found, standings, marks) if form == "json" else as_text(found, standings, marks, of, via)
 
 
-def read(stack: Stack, services: Sequence[str]) -> list[dict[str, Any]]:
+def read(stack: Stack, services: Sequence[str]) -> list[ReleaseRecord]:
     """Return all records of the services, newest first."""
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
     found = [record for service in services for record in release.records(s3, bucket, service)]
-    return sorted(found, key=lambda record: record["requested_at"], reverse=True)
+    return sorted(found, key=lambda record: record.requested_at, reverse=True)
 
 
-def look_up(stack: Stack, records: Sequence[Any], of: str) -> tuple[list[tuple[Any, list[str]]], str]:
-    """Return the records that tell of a thing, and by what else they were found if none names it."""
+def look_up(stack: Stack, records: Sequence[ReleaseRecord], of: str) -> tuple[list[Found], str]:
+    """Return the records that contain a thing, and what else they were found by if none contains it."""
     found = lineage.find(records, of)
     if not found and of.startswith("i-"):
-        # The group launched it after the release, or before there was one: its tags tell its image.
+        # The group launched it after the release, or before there was one: its tags name its image.
         image = _image_of(stack, of)
-        good = [one for one in lineage.find(records, image) if one[0]["outcome"] == release.SUCCESSFUL] if image else []
+        good = [one for one in lineage.find(records, image) if one[0].is_successful] if image else []
         if good:
             return good[:1], f"{of} was launched outside of a rollout; it runs image {image}"
     return found, ""
@@ -78,50 +82,48 @@ def _image_of(stack: Stack, instance_id: str) -> str:
     return ""
 
 
-def explain(records: Sequence[Any], services: Sequence[str], of: str) -> str:
-    """Return what to say when nothing is known of a thing."""
+def explain(records: Sequence[ReleaseRecord], services: Sequence[str], of: str) -> str:
+    """Return the message when nothing is known of a thing."""
     where = f"none of the {len(records)} release records of {', '.join(services)}"
     if not records:
         return f"there is no release record of {', '.join(services)} yet: `make deploy` makes the first"
-    newest = ", ".join(record["release_id"] for record in records[:5])
+    newest = ", ".join(record.release_id for record in records[:5])
     return (
-        f"{where} tells of {of!r}. It may be a commit (7 digits or more), a version, a release id, an image, a refresh "
+        f"{where} contains {of!r}. It may be a commit (7 digits or more), a version, a release id, an image, a refresh "
         f"or an instance. The newest releases: {newest}"
     )
 
 
-def as_json(
-    found: Sequence[tuple[Any, list[str]]], standings: Sequence[Standing | None], marks: Sequence[Mark | None]
-) -> str:
-    """Return the records for programs, each with what the thing is in it, and how its base and image stand today."""
-    told = [
+def as_json(found: Sequence[Found], standings: Sequence[Standing | None], marks: Sequence[Mark | None]) -> str:
+    """Return the records as JSON, each with what the thing is in it, and how its base and image stand today."""
+    entries = [
         {
             "found_as": kinds,
-            "record": record,
+            "record": record.model_dump(mode="json"),
             "base": base.facts if base else None,
             "revoked": asdict(mark) if mark else None,
         }
         for (record, kinds), base, mark in zip(found, standings, marks, strict=True)
     ]
-    return json.dumps(told, indent=2)
+    return json.dumps(entries, indent=2)
 
 
 def as_text(
-    found: Sequence[tuple[Any, list[str]]],
+    found: Sequence[Found],
     standings: Sequence[Standing | None],
     marks: Sequence[Mark | None],
     of: str,
     via: str = "",
 ) -> str:
-    """Return the records for people, newest first."""
+    """Return the records as text, newest first."""
     told = [via] if via else []
     if len(found) > 1:
-        told.append(f"{len(found)} releases tell of {of}, the newest first:")
+        told.append(f"{len(found)} releases contain {of}, the newest first:")
     for (record, kinds), base, mark in zip(found, standings, marks, strict=True):
         if not via:
             told.append(f"{of}: {', '.join(kinds)} of")
         told += lineage.lines(
-            lineage.tree(record, base.told if base else "", mark.told_of(record["ami_id"]) if mark else "")
+            lineage.tree(record, base.told if base else "", mark.told_of(record.ami_id or "") if mark else "")
         )
         told.append("")
     return "\n".join(told).strip("\n")

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config
 from rebake.estate.report import KINDS, Report, latest
+from rebake.exceptions import ConfigError
 from stack.errors import InputError, StackError
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
@@ -27,7 +28,7 @@ def run(stack: Stack, kind: str, form: str) -> str:
         raise InputError(f"no report {kind!r}: make report KIND={'|'.join(KINDS)}")
     try:
         found = latest(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, kind)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ConfigError) as error:
         raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
     if found is None:
         raise InputError(f"there is no report {kind} yet: its DAG writes one with each run")

@@ -14,6 +14,7 @@ from rebake.estate.outdated import Standing
 from rebake.exceptions import ConfigError
 from rebake.release import lease
 from rebake.release import record as release
+from rebake.release.record import ReleaseRecord
 from stack import revoke
 from stack.bases import Bases
 from stack.console import table
@@ -142,13 +143,13 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
     images = {name: _parameter(stack, f"/rebake/{service}/{name}") for name in (CURRENT, PREVIOUS)}
     ids: dict[str, str | None] = dict.fromkeys(images)
-    newest: dict[str, Any] | None = None
+    newest: ReleaseRecord | None = None
     base: Standing | None = None
     for record in release.records(s3, bucket, service):
         newest = newest or record
         for name, image in images.items():
-            if record["outcome"] == release.SUCCESSFUL and record["ami_id"] == image and not ids[name]:
-                ids[name] = record["release_id"]
+            if record.is_successful and record.ami_id == image and not ids[name]:
+                ids[name] = record.release_id
                 base = Bases(stack).standing(record) if name == CURRENT else base
         if all(ids[name] or not image for name, image in images.items()):
             break
@@ -158,7 +159,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
         "base": base.facts | {"told": base.told} if base else None,
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
-        "last_release": newest,
+        "last_release": newest.model_dump(mode="json") if newest else None,
         "lease": now.holder if now is not None and now.is_open(dt.datetime.now(dt.UTC)) else None,
     }
 

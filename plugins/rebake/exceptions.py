@@ -65,11 +65,15 @@ class RolloutFailedError(RebakeError):
     Args:
         message: what happened.
         ending: id of the refresh that is in the way and is ending already; empty if there is none.
+        reason: a `rebake.rollout.refresh.Reason`; empty if the refresh could not be started.
+        summary: the message without the state of the fleet.
     """
 
-    def __init__(self, message: str, *, ending: str = "") -> None:
+    def __init__(self, message: str, *, ending: str = "", reason: str = "", summary: str = "") -> None:
         super().__init__(message)
         self.ending = ending
+        self.reason = reason
+        self.summary = summary
 
 
 class EstateError(RebakeError):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from prove.case import Case, Check, Findings
 from prove.scene import SIZE, Run, Scene
 from rebake.release import lineage
-from rebake.release import record as release
+from rebake.release.record import ReleaseRecord
 
 LARGE: Final = 6
 
@@ -15,10 +15,10 @@ LARGE: Final = 6
 def check_success(scene: Scene, run: Run, size: int = SIZE) -> tuple[list[Check], dict[str, str]]:
     """Return what must hold after a deployment or rollback that succeeded, and its ids."""
     record, service = scene.record(run), scene.service()
-    image = record["ami_id"]
+    image = record.ami_id
     on_it = [one for one in service["instances"] if one["ami"] == image and one["health"] == "healthy"]
     checks = [
-        Check("the run succeeds", f"{scene.state(run)}, {record['outcome']}", record["outcome"] == release.SUCCESSFUL),
+        Check("the run succeeds", f"{scene.state(run)}, {record.outcome}", record.is_successful),
         Check(
             f"all {size} instances serve the image, healthy",
             f"{len(on_it)} of {len(service['instances'])}",
@@ -33,14 +33,14 @@ def check_success(scene: Scene, run: Run, size: int = SIZE) -> tuple[list[Check]
 def check_lineage(scene: Scene, run: Run) -> Check:
     """Return whether the record holds the whole chain, and is found from every part of it."""
     record = scene.record(run)
-    ends = {name: record[name] for name in ("release_id", "version", "ami_id", "base_ami", "fingerprint")}
-    ends |= {f"instance {number}": name for number, name in enumerate(record["instances"]["after"], 1)}
+    ends = record.model_dump(include={"release_id", "version", "ami_id", "base_ami", "fingerprint"})
+    ends |= {f"instance {number}": name for number, name in enumerate(record.instances.after, 1)}
     if run.conf.get("commit"):
         ends["commit"] = run.conf["commit"]
-    if scene.handed_on(run, "start_refresh"):
-        ends["refresh"] = (record["refresh"] or {}).get("id")
+    if scene.refresh_id(run):
+        ends["refresh"] = record.refresh and record.refresh.id
     lost = [name for name, end in ends.items() if not end or not lineage.find([record], end)]
-    is_whole = not lost and len(record["instances"]["after"]) > 0
+    is_whole = not lost and len(record.instances.after) > 0
     told = f"all {len(ends)} ids lead to it" if is_whole else f"not found from: {', '.join(lost) or 'any instance'}"
     return Check("lineage is complete", told, is_whole)
 
@@ -51,16 +51,16 @@ def calls_of(scene: Scene, run: Run) -> list[dict[str, Any]]:
     return scene.calls(run.asked, max(ends))
 
 
-def ids(record: dict[str, Any]) -> dict[str, str]:
+def ids(record: ReleaseRecord) -> dict[str, str]:
     """Return the ids of a release, by what they are."""
-    refresh, instances = record["refresh"] or {}, record["instances"]
-    before = f"{', '.join(instances['before'])} → " if instances["before"] else "stay: "
+    refresh, instances = record.refresh, record.instances
+    before = f"{', '.join(instances.before)} → " if instances.before else "stay: "
     return {
-        "release": record["release_id"],
-        "outcome": record["outcome"],
-        "image": str(record["ami_id"]),
-        "refresh": f"{refresh.get('id') or 'none'} {refresh.get('status') or ''}".strip(),
-        "instances": before + ", ".join(instances["after"]),
+        "release": record.release_id,
+        "outcome": record.outcome,
+        "image": str(record.ami_id),
+        "refresh": f"{refresh.id or 'none'} {refresh.status}".strip() if refresh else "none",
+        "instances": before + ", ".join(instances.after),
     }
 
 
@@ -69,7 +69,7 @@ def _good_3(scene: Scene) -> Findings:
     run = scene.deploy(version, commit="0123abc")
     calls = calls_of(scene, run)
     checks, facts = check_success(scene, run)
-    refresh = scene.refresh(scene.handed_on(run, "start_refresh"))
+    refresh = scene.refresh(scene.refresh_id(run))
     seconds = (refresh["EndTime"] - refresh["StartTime"]).total_seconds() - refresh["Preferences"]["BakeTime"]
     figures = {"calls": len(calls), "replacement_seconds": seconds / SIZE}
     facts["one replacement"] = f"{seconds / SIZE:.1f} s"

@@ -16,7 +16,8 @@ from prove.cases.good import check_success
 from prove.scene import GROUP, SERVICE, Run, Scene
 from prove.strikes import MOMENTS, Fault, Striker
 from rebake import tags
-from rebake.release import record as release
+from rebake.release.record import ReleaseOutcome
+from rebake.release.stage import Stage
 from stack.airflow import Airflow
 from stack.leaks import leaks
 
@@ -24,7 +25,7 @@ MUST_HOLD: Final = (
     "Every stage is hit while a call of it is under way, and tried again; the run succeeds as if nothing had been: one "
     "image, one refresh, nothing left behind, 0 failed requests"
 )
-CLEARED_STAGE: Final = "bake"
+CLEARED_STAGE: Final = Stage.BAKE
 """Every try of it makes the call in which it is struck; those that adopt what the try before did make it once."""
 TRIES: Final = 3
 """Of a stage, with its retries."""
@@ -67,8 +68,8 @@ def _cleared(scene: Scene) -> Findings:
     scene.stack.api.clear(run.dag_id, run.run_id, CLEARED_STAGE)
     scene.follow(run)
     checks, facts = check_success(scene, run)
-    told = f"{given_up}, {first['outcome']} at {first['stage']} after {len(striker.struck[CLEARED_STAGE])} kills"
-    failed = (given_up, first["outcome"], first["stage"]) == ("failed", release.FAILED, CLEARED_STAGE)
+    told = f"{given_up}, {first.outcome} at {first.stage} after {len(striker.struck[CLEARED_STAGE])} kills"
+    failed = (given_up, first.outcome, first.stage) == ("failed", ReleaseOutcome.FAILED, CLEARED_STAGE)
     return Findings(
         [
             Check("without retries left the run fails", told, failed),
@@ -83,7 +84,7 @@ def _cleared(scene: Scene) -> Findings:
 def _check_traces(scene: Scene, run: Run) -> list[Check]:
     """Return whether a run that has ended did everything once, and left nothing."""
     images = scene.stack.cloud.client("ec2").describe_images(Owners=["self"])["Images"]
-    same = Counter(tags.read(one).get(tags.FINGERPRINT) for one in images)[scene.record(run)["fingerprint"]]
+    same = Counter(tags.read(one).get(tags.FINGERPRINT) for one in images)[scene.record(run).fingerprint]
     client = scene.stack.cloud.client("autoscaling")
     found = client.describe_instance_refreshes(AutoScalingGroupName=GROUP)["InstanceRefreshes"]
     ends = [one["Status"] for one in reversed(found) if one["StartTime"].timestamp() >= run.asked]

@@ -8,7 +8,7 @@ from prove.case import Case, Check, Findings
 from prove.cases.good import check_success, ids
 from prove.cases.rollbacks import check_superseded
 from prove.scene import SERVICE, Scene
-from rebake.release import record as release
+from rebake.release.stage import Stage
 
 
 def _two_at_once(scene: Scene) -> Findings:
@@ -16,12 +16,12 @@ def _two_at_once(scene: Scene) -> Findings:
     first, second = (scene.trigger(f"deploy_{SERVICE}", version=version) for version in (first_version, second_version))
     scene.follow(first)
     scene.follow(second)
-    ended, began = (scene.refresh(scene.handed_on(run, "start_refresh")) for run in (first, second))
+    ended, began = (scene.refresh(scene.refresh_id(run)) for run in (first, second))
     checks, facts = check_success(scene, second)
     record = scene.record(first)
     told = {f"first run's {name}": value for name, value in ids(record).items()}
     checks += [
-        Check("the first run succeeds too", record["outcome"], record["outcome"] == release.SUCCESSFUL),
+        Check("the first run succeeds too", record.outcome, record.is_successful),
         Check(
             "one after the other",
             f"the second refresh starts {(began['StartTime'] - ended['EndTime']).total_seconds():.0f} s after the "
@@ -40,7 +40,7 @@ def _two_at_once(scene: Scene) -> Findings:
 def _rollback_during(scene: Scene) -> Findings:
     before = scene.service()
     deployment = scene.trigger(f"deploy_{SERVICE}", version=scene.other_version())
-    scene.wait_for_task(deployment, "terraform_apply")
+    scene.wait_for_task(deployment, Stage.TERRAFORM_APPLY)
     rollback = scene.trigger(f"rollback_{SERVICE}")
     scene.follow(rollback)
     scene.follow(deployment)
@@ -48,7 +48,7 @@ def _rollback_during(scene: Scene) -> Findings:
     record, after = scene.record(deployment), scene.service()
     checks += [
         check_superseded(scene, deployment, rollback),
-        Check("no instance ever runs the new image", ids(record)["refresh"], record["refresh"] is None),
+        Check("no instance ever runs the new image", ids(record)["refresh"], record.refresh is None),
         Check("`current` is unchanged", str(after["current"]), after["current"] == before["current"]),
         Check("nobody holds the lease any more", after["lease"] or "given back", not after["lease"]),
     ]

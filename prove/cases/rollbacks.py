@@ -8,17 +8,17 @@ from prove.case import Case, Check, Findings
 from prove.cases.alarm import HALF_WAY
 from prove.cases.good import check_success, ids
 from prove.scene import SERVICE, Run, Scene
-from rebake.release import record as release
+from rebake.release.record import ReleaseOutcome
 
 
 def check_superseded(scene: Scene, run: Run, by: Run) -> Check:
     """Return whether a deployment ended as superseded by another run, which is no failure."""
     record = scene.record(run)
-    told = (scene.state(run), record["outcome"], record["superseded_by"])
+    told = (scene.state(run), record.outcome, record.superseded_by)
     return Check(
         "the deployment ends as superseded, not as failed",
-        f"{told[0]}, {told[1]} at {record['stage']} by {told[2]}",
-        told == ("success", release.SUPERSEDED, f"{by.dag_id}/{by.run_id}"),
+        f"{told[0]}, {told[1]} at {record.stage} by {told[2]}",
+        told == ("success", ReleaseOutcome.SUPERSEDED, f"{by.dag_id}/{by.run_id}"),
     )
 
 
@@ -29,7 +29,7 @@ def _after_success(scene: Scene) -> Findings:
     run = scene.trigger(f"rollback_{SERVICE}")
     outcome = scene.follow(run)
     checks, facts = check_success(scene, run)
-    returned = scene.record(run)["ami_id"]
+    returned = scene.record(run).ami_id
     checks.append(
         Check(
             "the image of the release before serves",
@@ -49,7 +49,7 @@ def _mid_refresh(scene: Scene) -> Findings:
     scene.follow(deployment)
     checks, facts = check_success(scene, rollback)
     refresh = scene.refresh(refresh_id)
-    returned = scene.record(rollback)["ami_id"]
+    returned = scene.record(rollback).ami_id
     checks += [
         Check("the image before serves", f"{returned}", returned == before["current"]),
         check_superseded(scene, deployment, rollback),

@@ -9,6 +9,7 @@ from prove.case import Case, Check, Findings
 from prove.cases.good import ids
 from prove.scene import SERVICE, SIZE, Run, Scene
 from rebake import config
+from rebake.release.record import ReleaseOutcome
 from rebake.rollout.refresh import Reason
 from stack.settings import ENVIRONMENT
 
@@ -36,8 +37,8 @@ def check_rolled_back(
     checks = [
         Check(
             f"the run fails with the reason {' or '.join(f'`{reason}`' for reason in reasons)}",
-            f"{scene.state(run)}, {record['outcome']} at {record['stage']}: {record['reason']}",
-            (scene.state(run), record["outcome"]) == ("failed", "rolled_back") and record["reason"] in reasons,
+            f"{scene.state(run)}, {record.outcome} at {record.stage}: {record.reason}",
+            (scene.state(run), record.outcome) == ("failed", ReleaseOutcome.ROLLED_BACK) and record.reason in reasons,
         ),
         Check(
             f"all {SIZE} instances serve the image before, healthy",
@@ -46,12 +47,12 @@ def check_rolled_back(
         ),
         Check("`current` and `previous` are unchanged", f"`current` is {after['current']}", all(same)),
     ]
-    return checks, {**ids(record), "explanation": record["explanation"]}
+    return checks, {**ids(record), "explanation": record.explanation}
 
 
 def check_in_time(scene: Scene, run: Run) -> list[Check]:
     """Return whether the refresh was turned round in time, and was back as fast as it had gone forward."""
-    refresh = scene.refresh(scene.handed_on(run, "start_refresh"))
+    refresh = scene.refresh(scene.refresh_id(run))
     rollback = refresh.get("RollbackDetails") or {}
     if refresh["Status"] != "RollbackSuccessful":
         return [Check("the refresh is rolled back", refresh["Status"], ok=False)]
@@ -89,22 +90,22 @@ def _never_promoted(scene: Scene) -> Findings:
     checks = [
         Check(
             "the probe catches it",
-            f"{scene.state(run)} at {record['stage']}: {record['reason']}",
-            (scene.state(run), record["reason"]) == ("failed", PROBE_FAILED),
+            f"{scene.state(run)} at {record.stage}: {record.reason}",
+            (scene.state(run), record.reason) == ("failed", PROBE_FAILED),
         ),
         Check(
             "the image is never promoted",
-            f"`candidate` is {scene.channel('candidate')}, the image is {record['ami_id']}",
-            scene.channel("candidate") == candidate != record["ami_id"],
+            f"`candidate` is {scene.channel('candidate')}, the image is {record.ami_id}",
+            scene.channel("candidate") == candidate != record.ami_id,
         ),
-        Check("no refresh is started", ids(record)["refresh"], record["refresh"] is None),
+        Check("no refresh is started", ids(record)["refresh"], record.refresh is None),
         Check(
             "`current` and the instances are unchanged",
             f"`current` is {after['current']}",
             [after[name] for name in ("current", "instances")] == [before[name] for name in ("current", "instances")],
         ),
     ]
-    return Findings(checks, {**ids(record), "explanation": record["explanation"]})
+    return Findings(checks, {**ids(record), "explanation": record.explanation})
 
 
 def _never_serves(scene: Scene) -> Findings:

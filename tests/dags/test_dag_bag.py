@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,14 @@ def test_every_task_has_the_shared_defaults(dag: DAG) -> None:
 def test_every_dag_runs_once_at_a_time_and_catches_nothing_up(dag: DAG) -> None:
     assert dag.max_active_runs == 1
     assert not dag.catchup
+
+
+def test_a_template_takes_results_only_of_tasks_that_ran_before(dag: DAG) -> None:
+    """Such a template makes no arrow, so the arrows of the DAG have to say the same."""
+    for task in dag.tasks:
+        texts = [text for name in task.template_fields if isinstance(text := getattr(task, name, None), str)]
+        pulled = {name for text in texts for name in re.findall(r"xcom_pull\(task_ids='([^']+)'\)", text)}
+        assert pulled <= task.get_flat_relative_ids(upstream=True), task.task_id
 
 
 def _every_error() -> list[type[exceptions.RebakeError]]:

@@ -214,7 +214,10 @@ def test_it_runs_at_three_on_the_first_day_of_each_quarter(
 def test_only_the_asset_of_the_family_that_was_rebuilt_gets_an_event(module: ModuleType) -> None:
     added: list[tuple[Asset, dict[str, Any]]] = []
     events = SimpleNamespace(add=lambda asset, extra: added.append((asset, extra)))
-    pulled = {"bake": "ami-2", "record_base": {"record": "bases/amazon-linux-2023/2.json", "previous_ami": "ami-1"}}
+    pulled = {
+        "bake": {"ami_id": "ami-2"},
+        "record_base": {"record": "bases/amazon-linux-2023/2.json", "previous_ami": "ami-1"},
+    }
     context = {
         "params": {"base": "amazon-linux-2023"},
         "ti": SimpleNamespace(xcom_pull=lambda task_ids: pulled[task_ids]),

@@ -67,7 +67,7 @@ def first(stack: Stack, base: RunOutcome, project: Path) -> RunOutcome:
 def second(stack: Stack, first: RunOutcome, project: Path) -> tuple[RunOutcome, Load]:
     """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile; a worker was killed in its bake."""
     build("1.1.0", project / "build")
-    url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")
+    url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply")["url"].rstrip("/")
     with Load(f"{url}/version", rate=30) as load:
         run_id = stack.api.trigger("deploy_webapp", {"version": "1.1.0"})
         striker = Striker(stack, strikes.worker(), [moment for moment in MOMENTS if moment.stage == "bake"])

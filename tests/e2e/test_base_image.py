@@ -41,7 +41,7 @@ def _recorded(stack: Stack, base: RunOutcome) -> dict[str, Any]:
 def test_a_promoted_base_has_a_record_of_where_it_comes_from_and_what_was_asserted(
     stack: Stack, base: RunOutcome
 ) -> None:
-    ami_id = stack.api.xcom(base.dag_id, base.run_id, "bake")
+    ami_id = stack.api.xcom(base.dag_id, base.run_id, "bake")["ami_id"]
     record = _recorded(stack, base)
 
     parameter = stack.cloud.client("ssm").get_parameter(Name=base_parameter("debian-12"))["Parameter"]
@@ -72,7 +72,7 @@ def test_the_event_of_a_promoted_base_carries_its_image(stack: Stack, base: RunO
 def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stands(
     stack: Stack, base: RunOutcome
 ) -> None:
-    before = stack.api.xcom(base.dag_id, base.run_id, "bake")
+    before = stack.api.xcom(base.dag_id, base.run_id, "bake")["ami_id"]
     ssm, s3 = stack.cloud.client("ssm"), stack.cloud.client("s3")
     ssm.put_parameter(Name=base_parameter(FAMILY), Value=before, Type="String", Overwrite=True)
 
@@ -81,7 +81,7 @@ def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stan
     assert outcome.state == "failed"
     tasks = {task.name: task for task in stack.api.tasks(outcome.dag_id, outcome.run_id)}
     message = error_of(stack.api.log(outcome.dag_id, outcome.run_id, tasks["test_image.probe"]))
-    ami_id = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")
+    ami_id = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")["ami_id"]
     assert f"base {FAMILY} {ami_id} is bad: 3 of " in message
     assert "packages.installed no-such-package: expected installed, found absent" in message
     assert "packages.absent sudo: expected absent, found version" in message

@@ -52,7 +52,7 @@ def test_a_worker_killed_in_the_bake_costs_a_try_and_nothing_else(
     stack: Stack, second: tuple[RunOutcome, Load]
 ) -> None:
     outcome, _ = second
-    fingerprint = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake", "fingerprint")
+    fingerprint = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")["fingerprint"]
     images = stack.cloud.client("ec2").describe_images(
         Owners=["self"], Filters=[{"Name": f"tag:{tags.FINGERPRINT}", "Values": [fingerprint]}]
     )["Images"]
@@ -73,7 +73,7 @@ def test_after_a_rollout_every_instance_runs_the_image_that_was_baked(
 ) -> None:
     outcome, _ = second
     service = _service(stack)
-    ami = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")
+    ami = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")["ami_id"]
 
     assert service["versions"] == {"1.1.0": 3}
     assert {instance["ami"] for instance in service["instances"]} == {ami}

@@ -62,5 +62,5 @@ def test_a_release_is_found_from_its_commit_and_from_its_instances(stack: Stack,
     by_instance = lineage.run(stack, instance["instance"], "webapp", "text")
     by_commit = lineage.run(stack, "0123abc", "webapp", "text")
 
-    assert stack.api.xcom(first.dag_id, first.run_id, "bake") in by_commit
+    assert stack.api.xcom(first.dag_id, first.run_id, "bake")["ami_id"] in by_commit
     assert instance["ami"] in by_instance

@@ -24,7 +24,7 @@ def test_a_service_follows_a_new_base_by_its_event_alone_and_loses_no_request(st
 
     with Load(f"{before['url']}version", rate=30) as load:
         rebuilt = follow.run(stack.api, "rebuild_base_image", {"base": "debian-12", "force_bake": True}, load.line)
-        new = stack.api.xcom(rebuilt.dag_id, rebuilt.run_id, "bake")
+        new = stack.api.xcom(rebuilt.dag_id, rebuilt.run_id, "bake")["ami_id"]
         outcome = Follower(stack.api, DAG, follow.started_since(stack.api, DAG, earlier), load.line).follow()
     after = status.collect(stack)["services"]["webapp"]
 

@@ -22,6 +22,7 @@ from rebake.hooks.estate import EstateHook
 from rebake.hooks.retirement import RetirementHook
 from tests.localcloud.conftest import Server
 from tests.localcloud.retirement_support import BUCKET, Cloud
+from tests.unit.release_support import put_record, record
 
 
 @pytest.fixture
@@ -154,14 +155,12 @@ def test_whatever_begins_to_need_an_image_after_the_first_look_keeps_it(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, begin: str
 ) -> None:
     old = cloud.image("old")
-    record = {"ami_id": old, "release_id": "webapp-20260601T000000-2.0.0"}
+    going_on = record(1, "in_progress", ami_id=old)
     begins = {
         "channel": lambda: cloud.point("/rebake/webapp/candidate", old),
         "template": lambda: cloud.version(cloud.template_id, old),
         "tag": lambda: cloud.ec2.create_tags(Resources=[old], Tags=[{"Key": tags.COPIED_TO, "Value": "us-east-1"}]),
-        "record": lambda: cloud.s3.put_object(
-            Bucket=BUCKET, Key=f"releases/webapp/{record['release_id']}.progress.json", Body=json.dumps(record)
-        ),
+        "record": lambda: put_record(cloud.s3, BUCKET, going_on),
     }
     rescan = EstateHook.rescan
 

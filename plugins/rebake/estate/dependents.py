@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from rebake.config import Service
 from rebake.exceptions import ConfigError
+from rebake.release.record import ReleaseRecord
+from rebake.release.stage import Stage
 
 DEPLOY: Final = "deploy"
 BAKE: Final = "bake"
 IGNORE: Final = "ignore"
 
-STAGES: Final = ("choose_version", "bake", "test_image.launch", "test_image.probe", "deploy")
+STAGES: Final = ("choose_version", Stage.BAKE, Stage.LAUNCH_PROBE, Stage.PROBE, "deploy")
 """The tasks of one service, in their order."""
 
 
@@ -39,12 +41,12 @@ class DependentResult:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What is known of one task of a service: its state, what it returned, and its last word."""
+class TaskResult:
+    """One task of a service: its state, what it returned, and why it was skipped or failed."""
 
     state: str
     result: Any = None
-    word: str = ""
+    message: str = ""
 
 
 def dependents(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> list[str]:
@@ -65,7 +67,7 @@ def skipped(services: Mapping[str, Service | ConfigError], families: Collection[
             yield DependentResult(name, IGNORE, "ignored", why=f"config/services/{name}.yaml: on_new_base: ignore")
 
 
-def reason_to_stay(service: Service, release: Mapping[str, Any] | None, newest: str) -> str:
+def reason_to_stay(service: Service, release: ReleaseRecord | None, newest: str) -> str:
     """Return why a service needs no image on the newest base; empty if it does.
 
     Args:
@@ -77,12 +79,12 @@ def reason_to_stay(service: Service, release: Mapping[str, Any] | None, newest: 
         return f"{service.base} has no base image: run the DAG rebuild_base_image with base={service.base}"
     if release is None:
         return f"{service.name} was never released: its first deployment bakes on the newest base"
-    if release["base_ami"] == newest:
-        return f"release {release['release_id']} sits on {newest}, the newest of {service.base}"
+    if release.base_ami == newest:
+        return f"release {release.release_id} sits on {newest}, the newest of {service.base}"
     return ""
 
 
-def result_of(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> DependentResult:
+def result_of(service: str, on_new_base: str, stages: Mapping[str, TaskResult]) -> DependentResult:
     """Return how it went with a service that followed.
 
     Args:
@@ -90,22 +92,22 @@ def result_of(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> De
         on_new_base: what its file asks for.
         stages: by the names in `STAGES`; those that are missing did not begin.
     """
-    found = {name: stages.get(name, Stage("")) for name in STAGES}
-    version = str(found["choose_version"].result or "")
-    ami_id = str(found["bake"].result or "")
+    found = {name: stages.get(name, TaskResult("")) for name in STAGES}
+    version = str((found["choose_version"].result or {}).get("version", ""))
+    ami_id = str((found[Stage.BAKE].result or {}).get("ami_id", ""))
     for name, stage in found.items():
         if stage.state == "failed":
             return DependentResult(
-                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.word or 'see its log'}"
+                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.message or 'see its log'}"
             )
     if found["choose_version"].state == "skipped":
-        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].word)
+        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].message)
     deploy = found["deploy"]
     if deploy.state == "success":
         return DependentResult(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
-    if deploy.state == "skipped" and deploy.word:
-        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.word)
-    if deploy.state == "skipped" and found["test_image.probe"].state == "success":
+    if deploy.state == "skipped" and deploy.message:
+        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.message)
+    if deploy.state == "skipped" and found[Stage.PROBE].state == "success":
         return DependentResult(
             service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it"
         )

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from rebake import bucket as objects
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -134,13 +136,9 @@ def folder(kind: str) -> str:
 
 def latest(s3: S3Client, bucket: str, kind: str) -> dict[str, Any] | None:
     """Return the newest report of a kind; none if there is none (S3, ListObjectsV2 and GetObject)."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder(kind))
-    keys = (one["Key"] for page in pages for one in page.get("Contents", []))
-    newest = max((key for key in keys if key.endswith(".json")), default=None)
-    if newest is None:
-        return None
-    loaded: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=newest)["Body"].read())
-    return loaded
+    keys = [key for key in objects.keys(s3, bucket, folder(kind)) if key.endswith(".json")]
+    content = objects.read(s3, bucket, max(keys)) if keys else None
+    return None if content is None else json.loads(content)
 
 
 def _told(value: Any) -> str:

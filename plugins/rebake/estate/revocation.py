@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError
-from rebake.release.record import SUCCESSFUL
+from rebake.release.record import ReleaseRecord
 
 if TYPE_CHECKING:
     from rebake.estate.inventory import Estate
@@ -195,8 +195,8 @@ def services_on(revoked: Mapping[str, Mark], running: Mapping[str, Iterable[str]
 
 
 def nearest_safe(
-    records: Iterable[Mapping[str, Any]], launchable: Collection[str], revoked: Collection[str]
-) -> Mapping[str, Any] | None:
+    records: Iterable[ReleaseRecord], launchable: Collection[str], revoked: Collection[str]
+) -> ReleaseRecord | None:
     """Return the newest release that succeeded and whose image can be launched and may be; none if there is none.
 
     Args:
@@ -208,13 +208,13 @@ def nearest_safe(
         (
             record
             for record in records
-            if record["outcome"] == SUCCESSFUL and record["ami_id"] in launchable and record["ami_id"] not in revoked
+            if record.is_successful and record.ami_id in launchable and record.ami_id not in revoked
         ),
         None,
     )
 
 
-def advice(service: str, safe: Mapping[str, Any] | None) -> str:
+def advice(service: str, safe: ReleaseRecord | None) -> str:
     """Return the sentence that tells whoever is refused an image what to release instead.
 
     Args:
@@ -224,7 +224,7 @@ def advice(service: str, safe: Mapping[str, Any] | None) -> str:
     if safe is None:
         return f"No release of {service} is safe: deploy a new version, or one anew with force_bake"
     return (
-        f"The nearest safe release of {service} is {safe['release_id']} (version {safe['version']}, {safe['ami_id']}): "
+        f"The nearest safe release of {service} is {safe.release_id} (version {safe.version}, {safe.ami_id}): "
         f"roll back to that one, or deploy a new version"
     )
 

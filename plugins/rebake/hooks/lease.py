@@ -5,32 +5,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake.exceptions import SupersededError
+from rebake.hooks.bucket import BucketHook
 from rebake.release import lease
 from rebake.stages.tooling import run_tag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from mypy_boto3_s3 import S3Client
 
     from rebake.config import Environment
 
 
-class LeaseHook(AwsBaseHook):
+class LeaseHook(BucketHook):
     """Thin wrapper around `boto3.client("s3")`, for `rebake.release.lease`; triggers use its asynchronous client."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "s3"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def s3(self) -> S3Client:
-        """The typed client."""
-        client: S3Client = self.conn
-        return client
 
     def check(self, bucket: str, service: str, run: str) -> None:
         """Make sure that the run still holds the service's lease.

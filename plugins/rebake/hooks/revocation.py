@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from rebake.hooks.releases import ReleasesHook
 if TYPE_CHECKING:
     from rebake.config import Environment
     from rebake.estate.inventory import Image
+    from rebake.release.record import ReleaseRecord
 
 _BATCH: Final = 200
 """Images in one request; AWS advises against more than 1,000 resources, and one that is gone fails them all."""
@@ -52,7 +53,7 @@ class RevocationHook(ImageHook):
                 if lifted:
                     self.ec2.delete_tags(Resources=batch, Tags=lifted)  # type: ignore[arg-type]
 
-    def safe_release(self, records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    def safe_release(self, records: Iterable[ReleaseRecord]) -> ReleaseRecord | None:
         """Return the nearest safe release among a service's records, newest first (EC2, DescribeImages)."""
         images = self.own()
         revoked = revocation.marks({image.id: image.tags for image in images})

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 
 from rebake.config import Probe
+from rebake.image.probe_report import CheckOutcome, ProbeReport
 
 EXCERPT: Final = 400
 """Characters of a body or of an output that a report keeps."""
@@ -47,36 +48,6 @@ class Answer:
     ok: bool
     text: str
     output: str = ""
-
-
-@dataclass
-class CheckOutcome:
-    """What a check came to over all its attempts."""
-
-    name: str
-    ok: bool = False
-    attempts: int = 0
-    seconds: float = 0.0
-    answer: str = "never asked"
-
-
-@dataclass
-class ProbeReport:
-    """The test report that becomes part of the release record."""
-
-    instance_id: str
-    address: str
-    checks: list[CheckOutcome] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether every check passed."""
-        return all(outcome.ok for outcome in self.checks)
-
-    def dump(self) -> dict[str, Any]:
-        """Return the report as plain data."""
-        return asdict(self)
 
 
 def checks_of(probe: Probe, version: str) -> list[Check]:
@@ -150,7 +121,7 @@ async def _pursue(
     poll_seconds: float,
     on_attempt: Callable[[CheckOutcome], None],
 ) -> CheckOutcome:
-    outcome = CheckOutcome(check.name)
+    outcome = CheckOutcome(name=check.name)
     start = time.monotonic()
     while True:
         outcome.attempts += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -17,22 +17,21 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.release.record import ReleaseOutcome
+from rebake.release.results import Failure
 from rebake.stages.connection import EnvironmentConnection
-from rebake.stages.run_facts import described, found_out, task_states
+from rebake.stages.run_facts import push_failure, release_run, results, task_states
 from rebake.stages.tooling import reachable, run_tag
 from rebake.triggers.lease import until_over
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-REPLACED: Final = "replaced"
-"""XCom key of what is current in the place of the release that the run was to replace: `{"by", "message"}`."""
-
 
 class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
-    """Acquire the service's lease, waiting deferred for a run that has it; return the lease's number.
+    """Acquire the service's lease, waiting deferred for a run that has it; return the lease's token.
 
-    Then write the first word of the release record. See `rebake.release.lease` for who waits for whom.
+    Then write the first state of the release record. See `rebake.release.lease` for who waits for whom.
 
     Args:
         service: name of the service (templated).
@@ -51,12 +50,12 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.replaces = replaces
 
     def execute(self, context: Context) -> int:
-        """Return the lease's number.
+        """Return the lease's token.
 
         Raises:
             ConfigError: the environment's bucket does not exist, or the kind is none.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later has, or had, the lease, or another release than the
+            AirflowSkipException: a run that was requested later has, or had, the lease, or another release than the
                 one that was to be replaced is current: this run is superseded.
         """
         if self.kind not in set(RunKind):
@@ -106,16 +105,14 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             return
         records = ReleasesHook(**self.connection).records(self.environment.bucket, self.service)
         now = release.current(records)
-        if now is None or now["release_id"] != replaces:
-            is_current = f"{now['release_id']} is the current release" if now else "there is no release"
+        if now is None or now.release_id != replaces:
+            is_current = f"{now.release_id} is the current release" if now else "there is no release"
             message = f"{is_current} of {self.service}, and {replaces} was to be replaced"
-            by = now["dag_run"] if now else None
-            context["ti"].xcom_push(key=REPLACED, value={"by": by, "message": message})
+            by = now.dag_run if now else "unknown"
+            push_failure(context, Failure(reason=ReleaseOutcome.SUPERSEDED, message=message, superseded_by=by))
             raise AirflowSkipException(f"superseded: {message}")
 
     def _begin_record(self, context: Context) -> None:
-        facts = found_out(context, task_states(context))
-        record = {**described(context, self.service, self.environment.name), **facts, "kind": str(self.kind)}
-        names = release.release_ids(self.service, record["version"], context["dag_run"].run_after)
-        hook = ReleasesHook(**self.connection)
-        hook.write_progress(self.environment.bucket, {**record, "release_id": next(names)})
+        run = release_run(context, self.kind, self.service, self.environment.name)
+        record = release.build(run, results(context, task_states(context)))
+        ReleasesHook(**self.connection).write_progress(self.environment.bucket, record)

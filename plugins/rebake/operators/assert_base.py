@@ -6,51 +6,58 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rebake import config
 from rebake.base.inspection import decode, script
-from rebake.base.verdict import explain, verdicts
+from rebake.base.verdict import Verdict, explain, verdicts
 from rebake.exceptions import ProbeFailedError
 from rebake.hooks.image import ImageHook
 from rebake.image.probe import Check
+from rebake.image.probe_report import ProbeReport
 from rebake.operators.test_image import ProbeOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 INSPECTION: Final = "inspection"
-"""Name of the check that has the instance tell of itself, and XCom key of what it told."""
+"""Name of the check that has the instance describe itself."""
+
+
+class BaseReport(ProbeReport):
+    """The test report of a base image."""
+
+    assertions: list[Verdict]
+    """The verdicts on what the family declares."""
+    inspection: str
+    """What the instance reported of itself, see `rebake.base.inspection.decode`."""
 
 
 class AssertBaseOperator(ProbeOperator):
     """Wait until the temporary instance passes its family's checks, then hold it against the family's assertions.
 
-    The report has a verdict on each assertion besides: `"assertions": [{"assertion", "ok", "expected", "found"}]`. What
-    the instance told is handed on under the XCom key `inspection`, see `rebake.base.inspection.decode`.
+    Return a `BaseReport`.
 
     Args:
         **kwargs: those of `ProbeOperator`, with `base`.
     """
 
     def checks(self) -> list[Check]:
-        """Return what is asked of the instance: also what it is like."""
+        """Return the family's checks and the inspection."""
         base = config.load_base(self.base)
         inspection = script(base.package_manager, base.assertions)
         return [*super().checks(), Check(INSPECTION, command=inspection, keeps_output=True)]
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the report.
+        """Return the report, a `BaseReport`.
 
         Raises:
             ProbeFailedError: a check did not pass in time, the instance is gone, or an assertion does not hold.
-            ImageError: what the instance told of itself is not whole.
+            ImageError: the inspection is incomplete.
         """
         report = super().execute_complete(context, event)
-        told = event["outputs"][INSPECTION]
+        inspection = event["outputs"][INSPECTION]
         (ami_id,) = self.hook.images([self.instance_id]).values()
         image = ImageHook(**self.connection).describe(ami_id)
-        found = verdicts(config.load_base(self.base).assertions, decode(told), image.imds_support)
-        report["assertions"] = [verdict.dump() for verdict in found]
+        found = verdicts(config.load_base(self.base).assertions, decode(inspection), image.imds_support)
         failed = [verdict for verdict in found if not verdict.ok]
         if failed:
             raise ProbeFailedError(f"base {self.base} {ami_id} is bad: {explain(failed, len(found))}")
         self.log.info("all %d assertions on %s hold", len(found), ami_id)
-        context["ti"].xcom_push(key=INSPECTION, value=told)
-        return report
+        return BaseReport(**report, assertions=found, inspection=inspection).model_dump(mode="json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.revocation import ReleaseStage
 from rebake.image import artifact, recipe
+from rebake.release.results import BakeResult
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import Access, ToolStage, reachable, run_tag, workspace_key
@@ -58,8 +59,8 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
     def recipe(self, place: Workspace) -> Recipe:
         """Return what is to be baked; files that it needs go to `place`."""
 
-    def execute(self, context: Context) -> str:
-        """Return the id of an available image of the inputs.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return an available image of the inputs, a `BakeResult`.
 
         Raises:
             ConfigError: a parameter or a file is wrong.
@@ -75,10 +76,17 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
             # After the bake, because Packer 1.6 cannot; also where an earlier try was killed between the two.
             self.hook.demand_imds_v2(image)
         self.log.info("%s %s (%s)", "reusing" if reused else "baked", image.id, image.name)
-        # Of a reused image the commit may be another, whose bytes are the same: the release is of the one asked for.
-        asked = {"commit": as_text(self.commit), "build_id": as_text(self.build_id)}
-        _push(context, image, asked, reused=reused)
-        return image.id
+        return BakeResult(
+            ami_id=image.id,
+            version=image.tags.get(tags.VERSION, ""),
+            # A reused image may be of another commit, whose bytes are the same: the release is of the requested one.
+            commit=as_text(self.commit) or image.tags.get(tags.COMMIT, ""),
+            build_id=as_text(self.build_id) or image.tags.get(tags.BUILD_ID, ""),
+            template_version=image.tags.get(tags.TEMPLATE_VERSION, ""),
+            fingerprint=image.tags.get(tags.FINGERPRINT, ""),
+            base_ami=image.tags.get(tags.BASE_AMI, ""),
+            reused=reused,
+        ).model_dump(mode="json")
 
     def _image(self, context: Context) -> tuple[Image, bool]:
         force = as_bool(self.force, "force_bake")
@@ -161,9 +169,7 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
 
 
 class BakeOperator(_BakeStage):
-    """Bake the image of an application's version, or take an existing one; return the AMI id.
-
-    Further XCom keys: `reused`, `fingerprint`, `base_ami`, `version`, `commit`, `build_id`, `template_version`.
+    """Bake the image of an application's version, or take an existing one; return it, a `BakeResult`.
 
     Args:
         service: name of the service (templated).
@@ -240,9 +246,9 @@ class BakeOperator(_BakeStage):
 
 
 class BakeBaseOperator(_BakeStage):
-    """Bake the base image of a family on the vendor's newest image; return the AMI id.
+    """Bake the base image of a family on the vendor's newest image; return it, a `BakeResult`.
 
-    Further XCom keys are those of `BakeOperator`; `version` is the template's version.
+    Its `version` is the template's version.
 
     Args:
         base: name of the family (templated).
@@ -277,17 +283,3 @@ class BakeBaseOperator(_BakeStage):
 def _notes(context: Context) -> dict[str, list[str]]:
     stored = context["task_state_store"].get(NOTES) if "task_state_store" in context else None
     return {str(kind): list(map(str, names)) for kind, names in stored.items()} if isinstance(stored, dict) else {}  # type: ignore[arg-type]
-
-
-def _push(context: Context, image: Image, asked: Mapping[str, str], *, reused: bool) -> None:
-    ti = context["ti"]
-    ti.xcom_push(key="reused", value=reused)
-    for key, tag in (
-        ("fingerprint", tags.FINGERPRINT),
-        ("base_ami", tags.BASE_AMI),
-        ("version", tags.VERSION),
-        ("commit", tags.COMMIT),
-        ("build_id", tags.BUILD_ID),
-        ("template_version", tags.TEMPLATE_VERSION),
-    ):
-        ti.xcom_push(key=key, value=asked.get(key) or image.tags.get(tag, ""))

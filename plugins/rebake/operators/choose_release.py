@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -19,6 +19,8 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import ReleaseStage
 from rebake.release import lease, rollback
 from rebake.release.lease import RunKind
+from rebake.release.record import ReleaseRecord
+from rebake.release.results import ChosenRelease
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
@@ -26,23 +28,11 @@ from rebake.stages.tooling import reachable
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PUSHED: Final = (
-    "version",
-    "commit",
-    "build_id",
-    "template_version",
-    "fingerprint",
-    "base_ami",
-    "test_report",
-    "auto_scaling_group_name",
-)
-"""What of the chosen release's record further tasks need."""
-
 
 class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
-    """Choose the release to return to and check that its image can be launched; return the image's id.
+    """Choose the release to return to and check that its image can be launched; return it, a `ChosenRelease`.
 
-    Nothing is changed. Further XCom keys: `restores`, the release's id, `reused`, and those in `PUSHED`.
+    Nothing is changed.
 
     Args:
         service: name of the service (templated).
@@ -58,8 +48,8 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         self.service = service
         self.release = release
 
-    def execute(self, context: Context) -> str:
-        """Return the id of the image to return to.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the release to return to, a `ChosenRelease`.
 
         Raises:
             ConfigError: there is no such release, or it never succeeded.
@@ -72,25 +62,20 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
             records = list(self.hook.records(self.environment.bucket, self.service))
         wanted = str(self.release or "").strip()
         if wanted:
-            chosen, why = rollback.named(self.service, records, wanted), f"{wanted} was asked for"
+            chosen, why = rollback.named(self.service, records, wanted), f"{wanted} was requested"
         else:
             chosen, why = rollback.default(self.service, records, self._images(records), self._deployment())
-        self._check_image(chosen, records)
-        # The nearest safe release is named and not taken: who asked for a release did not ask for one further back.
-        self.refuse_revoked(
-            chosen["ami_id"], f"release {chosen['release_id']} cannot be returned to", service=self.service
-        )
-        self.log.info("returning to release %s, image %s: %s", chosen["release_id"], chosen["ami_id"], why)
-        for key in PUSHED:
-            context["ti"].xcom_push(key=key, value=chosen[key])
-        context["ti"].xcom_push(key="restores", value=chosen["release_id"])
-        context["ti"].xcom_push(key="reused", value=True)
-        ami_id: str = chosen["ami_id"]
-        return ami_id
+        fields = chosen.model_dump(include=set(ChosenRelease.model_fields))
+        result = ChosenRelease(**{**fields, "reused": True})
+        self._check_image(result, records)
+        # The nearest safe release is named and not taken: who requested a release did not request an older one.
+        self.refuse_revoked(result.ami_id, f"release {chosen.release_id} cannot be returned to", service=self.service)
+        self.log.info("returning to release %s, image %s: %s", chosen.release_id, chosen.ami_id, why)
+        return result.model_dump(mode="json")
 
-    def _images(self, records: Sequence[rollback.Record]) -> set[str]:
-        """Return the images that the fleet of the newest release runs, and would launch next."""
-        group_name = next((one["auto_scaling_group_name"] for one in rollback.successful(records)), "")
+    def _images(self, records: Sequence[ReleaseRecord]) -> set[str]:
+        """Return the images that the fleet of the newest release runs, or would launch next."""
+        group_name = next((one.auto_scaling_group_name for one in rollback.successful(records)), "")
         if not group_name:
             return set()
         hook, autoscaling = InstanceHook(**self.connection), AutoScalingHook(**self.connection)
@@ -106,14 +91,14 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         is_deploying = now is not None and now.kind is RunKind.DEPLOY and now.is_open(datetime.now(UTC))
         return now.holder if now is not None and is_deploying else ""
 
-    def _check_image(self, chosen: rollback.Record, records: Sequence[rollback.Record]) -> None:
+    def _check_image(self, chosen: ChosenRelease, records: Sequence[ReleaseRecord]) -> None:
         hook = ImageHook(**self.connection)
         try:
-            persist(lambda: hook.ours(chosen["ami_id"], tags.KIND_APP_IMAGE, self.service))
+            persist(lambda: hook.ours(chosen.ami_id, tags.KIND_APP_IMAGE, self.service))
         except ImageError as error:
-            others = [one["release_id"] for one in rollback.successful(records) if one["ami_id"] != chosen["ami_id"]]
+            others = [one.release_id for one in rollback.successful(records) if one.ami_id != chosen.ami_id]
             raise ImageError(
-                f"release {chosen['release_id']} cannot be returned to: {error}. "
-                f"Name another release, or deploy {chosen['version']} anew, which bakes it again. "
+                f"release {chosen.release_id} cannot be returned to: {error}. "
+                f"Name another release, or deploy {chosen.version} anew, which bakes it again. "
                 f"Releases of other images: {', '.join(others[:5]) or 'none'}"
             ) from error

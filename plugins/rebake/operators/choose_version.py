@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -17,24 +17,22 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.image.recipe import base_name
 from rebake.release import lease
 from rebake.release import record as release
+from rebake.release.results import Failure
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.run_facts import push_failure
 from rebake.stages.tooling import reachable
 from rebake.triggers.lease import until_over
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Context
 
-WORD: Final = "word"
-"""XCom key of why a task was skipped."""
+    from rebake.release.record import ReleaseRecord
 
 
 class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
-    """Return the version of the service's current release, once no run changes the service.
+    """Return what has to be baked again, once no run changes the service: its current release, on the newest base.
 
-    What is going on is waited for, deferred: what it ends with is what has to follow the base. Further XCom keys:
-    `commit`, `build_id`, `release_id` of the release, and `base_ami`, the newest base.
+    A run that changes the service is waited for, deferred: the release that it ends with has to follow the base.
 
     Args:
         service: name of the service (templated).
@@ -48,8 +46,8 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         super().__init__(**kwargs)
         self.service = service
 
-    def execute(self, context: Context) -> str:
-        """Return the version.
+    def execute(self, context: Context) -> dict[str, str]:
+        """Return the version, commit and build, the release's id, and the newest base.
 
         Raises:
             ConfigError: the service's file is wrong, or the environment's bucket does not exist.
@@ -65,22 +63,25 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             now, newest = look(self.hook, service, self.environment, self.connection)
         stay = dependents.reason_to_stay(service, now, newest)
         if now is None or stay:
-            context["ti"].xcom_push(key=WORD, value=stay)
+            push_failure(context, Failure(reason="not_needed", message=stay))
             raise AirflowSkipException(stay)
-        for key in ("commit", "build_id", "release_id"):
-            context["ti"].xcom_push(key=key, value=now[key])
-        context["ti"].xcom_push(key="base_ami", value=newest)
-        self.log.info("%s %s moves from %s to %s", self.service, now["version"], now["base_ami"], newest)
-        return str(now["version"])
+        self.log.info("%s %s moves from %s to %s", self.service, now.version, now.base_ami, newest)
+        return {
+            "version": now.version,
+            "commit": now.commit,
+            "build_id": now.build_id,
+            "release_id": now.release_id,
+            "base_ami": newest,
+        }
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
         """Look again, now that the lease that was waited for is over."""
         return self.execute(context)
 
 
 def look(
     releases: ReleasesHook, service: config.Service, environment: config.Environment, connection: dict[str, Any]
-) -> tuple[Mapping[str, Any] | None, str]:
+) -> tuple[ReleaseRecord | None, str]:
     """Return the record of the service's current release, and the newest base of its family; none and "" if missing."""
     pointer = RegistryHook(**connection).read(base_name(service.base), CURRENT)
     return release.current(releases.records(environment.bucket, service.name)), pointer.ami_id if pointer else ""

@@ -13,9 +13,12 @@ from rebake import config
 from rebake.estate import dependents
 from rebake.exceptions import DeploymentFailedError
 from rebake.hooks.releases import ReleasesHook
-from rebake.operators.choose_version import WORD, look
-from rebake.release import record as release
+from rebake.operators.choose_version import look
+from rebake.release.record import ReleaseOutcome
+from rebake.release.results import Failure
+from rebake.release.stage import Stage
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.run_facts import push_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -116,8 +119,8 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
             raise DeploymentFailedError(f"run {run_id} of {dag_id} failed: its log and its release record say why")
         ti: Any = context["ti"]
         pulled = {"dag_id": dag_id, "run_id": run_id, "map_indexes": -1}
-        if ti.xcom_pull(task_ids="finalize", **pulled) == release.SUCCESSFUL:
-            return str(ti.xcom_pull(task_ids="record_release", **pulled))
+        if ti.xcom_pull(task_ids=Stage.FINALIZE, **pulled) == ReleaseOutcome.SUCCESSFUL:
+            return str(ti.xcom_pull(task_ids=Stage.RECORD_RELEASE, **pulled))
         return self._superseded(context, run_id)
 
     def _superseded(self, context: Context, run_id: str) -> str:
@@ -129,5 +132,5 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
                 f"run {run_id} of deploy_{self.service} was superseded by a later one, which is on an old base too: "
                 f"trigger rebake_on_new_base with base={service.base} again"
             )
-        context["ti"].xcom_push(key=WORD, value=stay)
+        push_failure(context, Failure(reason=ReleaseOutcome.SUPERSEDED, message=stay))
         raise AirflowSkipException(f"superseded: {stay}")

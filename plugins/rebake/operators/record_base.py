@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from pydantic import BaseModel
 
 from rebake import config, tags
 from rebake.base import base_record, sbom
@@ -18,6 +20,7 @@ from rebake.hooks.bases import BasesHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.registry import CURRENT, RegistryHook
 from rebake.image.recipe import base_name
+from rebake.operators.assert_base import BaseReport
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable, run_tag
 
@@ -27,35 +30,50 @@ if TYPE_CHECKING:
     from rebake.estate.inventory import Image
 
 
-class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
-    """Write the image's bill of materials, its difference from the base before, and its record; return their keys.
+class RecordedBase(BaseModel):
+    """Where a base image's record is, what belongs to it, and what is new in the image.
 
-    The keys are `{"record", "sbom", "diff", "previous_ami"}`; the difference itself is the XCom `diff`. A record that
-    is there already stays: the image was recorded by an earlier try, or by the run that baked it.
+    Attributes:
+        record: object key of the record.
+        sbom: object key of the bill of materials.
+        diff: object key of the difference from the base before.
+        previous_ami: that base; none if there was none.
+        difference: the content of `diff`.
+    """
+
+    record: str
+    sbom: str
+    diff: str
+    previous_ami: str | None
+    difference: dict[str, Any] | None
+
+
+class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
+    """Write the image's bill of materials, its difference from the base before, and its record.
+
+    Return a `RecordedBase`. An existing record stays: an earlier try recorded the image, or the run that baked it.
 
     Args:
         ami_id: the image (templated).
         base: name of the family (templated).
-        report: the test report, with its verdicts (templated).
-        inspection: what the instance told of itself (templated).
+        report: the test report, a `BaseReport` (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = BasesHook
-    template_fields: Sequence[str] = aws_template_fields("ami_id", "base", "report", "inspection")
+    template_fields: Sequence[str] = aws_template_fields("ami_id", "base", "report")
 
-    def __init__(self, *, ami_id: str, base: str, report: dict[str, Any], inspection: str, **kwargs: Any) -> None:
+    def __init__(self, *, ami_id: str, base: str, report: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ami_id = ami_id
         self.base = base
         self.report = report
-        self.inspection = inspection
 
-    def execute(self, context: Context) -> dict[str, str | None]:
-        """Return the keys.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the object keys, a `RecordedBase`.
 
         Raises:
-            ImageError: the image is gone, or what the instance told is not whole.
+            ImageError: the image is gone, or the inspection is incomplete.
             ConfigError: the bucket does not exist.
             CloudUnreachableError: the AWS API does not answer.
         """
@@ -69,13 +87,19 @@ class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
             self.log.info("%s was recorded before: s3://%s/%s", self.ami_id, bucket, record.key)
         for line in sbom.describe(difference) if difference else ():
             self.log.info("%s", line)
-        context["ti"].xcom_push(key="diff", value=difference)
-        return {"record": record.key, "sbom": record.sbom, "diff": record.diff, "previous_ami": record.previous_ami}
+        return RecordedBase(
+            record=record.key,
+            sbom=record.sbom,
+            diff=record.diff,
+            previous_ami=record.previous_ami,
+            difference=difference,
+        ).model_dump(mode="json")
 
     def _record(self, context: Context, image: Image) -> BaseRecord:
         """Write it all, the record last: whoever finds it finds the rest."""
         bucket = self.environment.bucket
-        facts = decode(self.inspection)
+        report = BaseReport.model_validate(self.report)
+        facts = decode(report.inspection)
         current = RegistryHook(**self.connection).read(base_name(self.base), CURRENT)
         previous = current.ami_id if current and current.ami_id != image.id else None
         bill = sbom.bill(self.base, image.id, image.created_at, config.load_base(self.base).package_manager, facts)
@@ -92,7 +116,7 @@ class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
             baked_at=image.created_at,
             recorded_at=datetime.now(tz=UTC).replace(microsecond=0),
             dag_run=run_tag(context),
-            assertions=tuple(self.report["assertions"]),
+            assertions=tuple(asdict(verdict) for verdict in report.assertions),
             packages=len(facts.packages),
             sbom=sbom.key(self.base, image.id),
             diff=sbom.diff_key(self.base, image.id),

@@ -23,7 +23,7 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import CURRENT, RegistryHook, service_name
 from rebake.operators.report_drift import OUTCOME
-from rebake.operators.terraform_apply import RETURNED, FleetStage
+from rebake.operators.terraform_apply import FleetStage
 from rebake.release import lease
 from rebake.rollout.refresh import Version
 from rebake.stages.connection import EnvironmentConnection
@@ -165,8 +165,8 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
                 )
 
         version = image.tags.get(tags.VERSION, "")
-        outputs = self.apply_fleet(context, self.service, ami_id=image.id, version=version, review=review)
-        return Version(str(outputs["launch_template_id"]), str(outputs[RETURNED])), image.id
+        applied = self.apply_fleet(context, self.service, ami_id=image.id, version=version, review=review)
+        return Version(applied.launch_template_id, applied.launch_template_version), image.id
 
     def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
         """Bring every instance to the image, and defer until the fleet is healthy."""
@@ -182,7 +182,11 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
             asked=context["dag_run"].run_after,
             log=self.log,
         ).begin()
-        wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": "StillThere"}
+        wait = {
+            "refresh_id": begun.refresh_id,
+            "template_version": begun.launch_template_version,
+            "status": "StillThere",
+        }
         if not begun.refresh_id:
             self.wait_for_health(wait)
         self.wait_for_refresh(context, wait)

@@ -11,14 +11,13 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import config
-from rebake.estate.dependents import STAGES, DependentResult, Stage, result_of
+from rebake.estate.dependents import STAGES, DependentResult, TaskResult, result_of
 from rebake.estate.report import REBAKE, Report, Table
 from rebake.exceptions import ConfigError
 from rebake.hooks.reports import ReportsHook
-from rebake.operators.choose_version import WORD
 from rebake.operators.find_dependents import FAMILIES, LEFT_OUT
+from rebake.release.results import FAILURE
 from rebake.stages.connection import EnvironmentConnection
-from rebake.stages.dag_defaults import ERROR
 from rebake.stages.run_facts import task_states
 from rebake.stages.tooling import reachable, run_tag
 
@@ -51,9 +50,9 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         Raises:
             CloudUnreachableError: the AWS API does not answer.
         """
-        courses = list(self._results(context))
+        services = list(self._results(context))
         families = ", ".join(self._found(context, FAMILIES))
-        counts = Counter(one.outcome for one in courses)
+        counts = Counter(one.outcome for one in services)
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
         report = Report(
             kind=REBAKE,
@@ -66,7 +65,7 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
                 Table(
                     "Services",
                     ("service", "on_new_base", "outcome", "version", "image", "why"),
-                    tuple(tuple(vars(one).values()) for one in courses),
+                    tuple(tuple(vars(one).values()) for one in services),
                 ),
             ),
         )
@@ -84,7 +83,7 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     def _found(self, context: Context, key: str) -> list[Any]:
         return context["ti"].xcom_pull(task_ids=self.found_by, key=key, map_indexes=-1) or []
 
-    def _stages(self, context: Context, states: Mapping[str, str], part: int) -> Iterator[tuple[str, Stage]]:
+    def _stages(self, context: Context, states: Mapping[str, str], part: int) -> Iterator[tuple[str, TaskResult]]:
         def pull(task_id: str, key: str) -> Any:
             return context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=part)
 
@@ -93,11 +92,9 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
             # As Airflow names the parts of a mapped task in its answer.
             state = states.get(f"{task_id}_{part}", "")
             if state == "success":
-                yield name, Stage(state, result=pull(task_id, "return_value"))
-            elif state == "skipped":
-                yield name, Stage(state, word=pull(task_id, WORD) or "")
-            elif state == "failed":
-                yield name, Stage(state, word=(pull(task_id, ERROR) or {}).get("message", ""))
+                yield name, TaskResult(state, result=pull(task_id, "return_value"))
+            elif state in {"skipped", "failed"}:
+                yield name, TaskResult(state, message=(pull(task_id, FAILURE) or {}).get("message", ""))
 
 
 def _policy(name: str) -> str:

@@ -156,7 +156,7 @@ class _Run:
 
     def _held(self) -> dict[str, str]:
         records = self.releases.in_progress(self.environment.bucket)
-        return {record["ami_id"]: record["release_id"] for record in records if record["ami_id"]}
+        return {record.ami_id: record.release_id for record in records if record.ami_id}
 
     def _retire_images(self) -> None:
         due = self.plan.due

@@ -18,7 +18,7 @@ from rebake.hooks.instance import InstanceHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import CURRENT, RegistryHook, service_name
 from rebake.hooks.revocation import RevocationHook
-from rebake.operators.terraform_apply import RETURNED, FleetStage
+from rebake.operators.terraform_apply import FleetStage
 from rebake.rollout.refresh import Reason, Version, active_refresh, wanted_version
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
@@ -135,11 +135,15 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         self.log.warning(
             "AWS has not rolled back, or could not: applying %s (version %s) again and rolling it out", ami_id, version
         )
-        outputs = self.apply_fleet(context, self.service, ami_id=ami_id, version=version)
-        wanted = Version(str(outputs["launch_template_id"]), str(outputs[RETURNED]))
+        applied = self.apply_fleet(context, self.service, ami_id=ami_id, version=version)
+        wanted = Version(applied.launch_template_id, applied.launch_template_version)
         self.check_lease(self.service, context)
         begun = self._rollout(context, ami_id, wanted).begin()
-        wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": STILL_THERE}
+        wait = {
+            "refresh_id": begun.refresh_id,
+            "template_version": begun.launch_template_version,
+            "status": STILL_THERE,
+        }
         if not begun.refresh_id:
             self.wait_for_health(wait)
         self.wait_for_refresh(context, wait)

@@ -29,16 +29,13 @@ if TYPE_CHECKING:
 class StartRefreshOperator(
     RolloutWait, LeaseStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]
 ):
-    """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
+    """Start the instance refresh to a numbered launch template version, if one is needed; return a `RefreshResult`.
 
     A refresh that is being cancelled or rolled back, as by the run that held the lease before, is in the way of every
     other: its end is waited for, deferred.
 
     Then, in this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
-    needs none (as when Terraform has just created the group with it); else a refresh is started. The XCom
-    `instances_before` holds the ids of the instances that it replaces, `version_at_the_end` the template version that
-    every instance must run at the end, empty for any. The id is empty and not `None`, because Airflow keeps no result
-    that is `None` and logs an error for each task that looks for one.
+    needs none (as when Terraform has just created the group with it); else a refresh is started.
 
     Args:
         service: name of the service (templated).
@@ -75,8 +72,8 @@ class StartRefreshOperator(
         self.ami_id = ami_id
         self.by_image = by_image
 
-    def execute(self, context: Context) -> str:
-        """Return the id of the refresh to wait for; empty if there is none; or defer until one in the way has ended.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the refresh to wait for, a `RefreshResult`; or defer until one in the way has ended.
 
         Raises:
             RevokedError: the image was revoked, perhaps since it was promoted.
@@ -94,7 +91,7 @@ class StartRefreshOperator(
             because = "it was ending before this run could start its own"
             self.wait_for_refresh(context, wait, cause=Reason.CANCELLED, because=because, method_name="refresh_ended")
 
-    def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
+    def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> dict[str, Any]:
         """Try again, now that the refresh that was in the way has ended, and this time fail if one still is.
 
         Raises:
@@ -105,7 +102,7 @@ class StartRefreshOperator(
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         return self._start(context)
 
-    def _start(self, context: Context) -> str:
+    def _start(self, context: Context) -> dict[str, Any]:
         with reachable(self.hook):
             self.check_lease(self.service, context)
             self.refuse_revoked(self.ami_id, f"rolling out {self.service}", service=self.service)
@@ -121,9 +118,7 @@ class StartRefreshOperator(
                 log=self.log,
             ).begin()
             self._rescan(context, begun.refresh_id)
-        context["ti"].xcom_push(key="instances_before", value=list(begun.replaced))
-        context["ti"].xcom_push(key="version_at_the_end", value=begun.version)
-        return begun.refresh_id
+        return begun.model_dump(mode="json")
 
     def _rescan(self, context: Context, refresh_id: str) -> None:
         """Cancel the refresh if a rollback acquired the lease while it was started.

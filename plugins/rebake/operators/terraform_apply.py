@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -17,6 +17,7 @@ from rebake.aws_errors import error_code
 from rebake.exceptions import ConfigError, ToolFailedError
 from rebake.hooks.lease import LeaseStage
 from rebake.hooks.network import NetworkHook
+from rebake.release.results import ApplyResult
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import Access, ToolStage, reachable, workspace_key
 from rebake.tools import terraform
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from rebake.config import Environment, Network, Service
-
-RETURNED: Final = "launch_template_version"
-PUSHED: Final = (
-    "launch_template_id",
-    "auto_scaling_group_name",
-    "target_group_arn",
-    "url",
-    "load_balancer_dns_name",
-)
 
 
 @dataclass(frozen=True)
@@ -67,8 +59,8 @@ class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
         ami_id: str,
         version: str,
         review: terraform.Review | None = None,
-    ) -> dict[str, Any]:
-        """Plan and apply the fleet with an image; return the module's outputs, by name.
+    ) -> ApplyResult:
+        """Plan and apply the fleet with an image; return the module's outputs.
 
         Args:
             context: the task's.
@@ -90,11 +82,14 @@ class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
             self.check_lease(service_name, context)
         with self.fleet_tool(context) as tool:
             outputs = tool.runner.apply(*tool.files(service, ami_id=ami_id, version=version), review)
-        missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
+        missing = [name for name in ApplyResult.model_fields if not outputs.get(name)]
         if missing:
             raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
-        self.log.info("%s launches %s with template version %s", outputs["url"], ami_id, outputs[RETURNED])
-        return outputs
+        result = ApplyResult(**{name: str(outputs[name]) for name in ApplyResult.model_fields})
+        self.log.info(
+            "%s launches %s with launch template version %s", result.url, ami_id, result.launch_template_version
+        )
+        return result
 
     @contextlib.contextmanager
     def fleet_tool(self, context: Context) -> Iterator[FleetTool]:
@@ -144,14 +139,11 @@ class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
 
 
 class TerraformApplyOperator(FleetStage, AwsBaseOperator[NetworkHook]):
-    """Plan and apply the service's fleet with an image; return the number of the launch template's version.
+    """Plan and apply the service's fleet with an image; return an `ApplyResult`.
 
     Running instances are not touched: the group's version is moved by the instance refresh. Only the first apply,
     which makes the group, waits until its instances are healthy. Applying again changes nothing, so a retry is
     safe; the state is locked meanwhile.
-
-    Further XCom keys: `launch_template_id`, `auto_scaling_group_name`, `target_group_arn`, `url`,
-    `load_balancer_dns_name`.
 
     Args:
         service: name of the service (templated).
@@ -169,8 +161,8 @@ class TerraformApplyOperator(FleetStage, AwsBaseOperator[NetworkHook]):
         self.ami_id = ami_id
         self.version = version
 
-    def execute(self, context: Context) -> str:
-        """Return the number of the launch template's version that launches the image.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the outputs of `infrastructure/fleet`, an `ApplyResult`.
 
         Raises:
             ConfigError: a file is wrong, or the state's bucket is not there.
@@ -179,7 +171,5 @@ class TerraformApplyOperator(FleetStage, AwsBaseOperator[NetworkHook]):
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
-        outputs = self.apply_fleet(context, self.service, ami_id=self.ami_id, version=self.version)
-        for name in PUSHED:
-            context["ti"].xcom_push(key=name, value=outputs[name])
-        return str(outputs[RETURNED])
+        result = self.apply_fleet(context, self.service, ami_id=self.ami_id, version=self.version)
+        return result.model_dump(mode="json")

@@ -150,10 +150,9 @@ class LaunchProbeOperator(_ProbeStage):
 
 
 class ProbeOperator(_ProbeStage):
-    """Wait until the temporary instance runs and passes every check; return the test report.
+    """Wait until the temporary instance runs and passes every check; return the test report, a `ProbeReport`.
 
-    Holds no worker slot while it waits. The report is `{"instance_id", "address", "seconds", "checks": [{"name",
-    "ok", "attempts", "seconds", "answer"}]}`.
+    Holds no worker slot while it waits.
 
     Args:
         instance_id: the temporary instance (templated).

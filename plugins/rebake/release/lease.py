@@ -4,40 +4,36 @@ Airflow keeps two runs of one DAG apart. Deployments and rollbacks are two DAGs,
 serve one environment: so the lease is an object in the environment's bucket, `leases/<service>.json`. S3 itself decides
 between two writers (conditional writes), and nobody removes the object: a lease that ended still names its last holder.
 
-The last word counts:
+The latest request wins:
 
 * a deployment waits for the run that holds the lease;
 * a rollback preempts a deployment at once, which then ends as *superseded* before its next effect;
-* a repair of drift acquires a lease that nobody holds, or none: it asks for nothing new, and so supersedes nobody;
-* a run that was asked for before another that has held the lease since is superseded, too. So clearing the run of
+* a repair of drift acquires a lease that nobody holds, or none: it requests nothing new, and so supersedes nobody;
+* a run that was requested before another that has held the lease since is superseded, too. So clearing the run of
   yesterday's deployment cannot bring yesterday's version back.
 
-A run keeps its lease over its own retries. One that died without releasing it loses it when the time it named is over.
+A run keeps its lease over its own retries. A run that died without releasing it loses it when the lease expires.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from rebake import bucket as objects
 from rebake.aws_errors import error_code
-from rebake.exceptions import ConfigError, SupersededError
+from rebake.exceptions import SupersededError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SLACK: Final = timedelta(hours=1)
 """How much longer than its rollout a run may hold the lease: for Terraform, and for Airflow to come back."""
-
-_LOST: Final = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
-"""Somebody wrote between our look and our write."""
-_MISSING: Final = ("NoSuchKey", "404")
 
 
 class RunKind(StrEnum):
@@ -48,49 +44,31 @@ class RunKind(StrEnum):
     REPAIR = "repair"
 
 
-@dataclass(frozen=True)
-class Lease:
-    """A lease, as it is kept.
+class Lease(BaseModel):
+    """A lease, as it is stored.
 
     Attributes:
         holder: the run, `<dag_id>/<run_id>` as in the tag `rebake:dag-run`.
         kind: what that run does.
-        token: counts the leases of the service, so the higher is the later.
-        requested_at: when the run was asked for.
+        token: a fencing token: counts the leases of the service, so the higher is the later.
+        requested_at: when the run was requested.
         since: when it acquired the lease.
-        until: when it loses the lease, should it not release it.
+        until: when the lease expires, unless the run releases it before.
         released_at: when it did; none while it holds the lease.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     holder: str
     kind: RunKind
     token: int
-    requested_at: datetime
-    since: datetime
-    until: datetime
-    released_at: datetime | None = None
-
-    @classmethod
-    def load(cls, text: bytes | str) -> Lease:
-        """Return the lease that the object's text tells of."""
-        data = json.loads(text)
-        return cls(
-            holder=data["holder"],
-            kind=RunKind(data["kind"]),
-            token=data["token"],
-            requested_at=datetime.fromisoformat(data["requested_at"]),
-            since=datetime.fromisoformat(data["since"]),
-            until=datetime.fromisoformat(data["until"]),
-            released_at=datetime.fromisoformat(data["released_at"]) if data["released_at"] else None,
-        )
-
-    def dump(self) -> bytes:
-        """Return the object's text."""
-        data = {name: _plain(value) for name, value in vars(self).items()}
-        return json.dumps(data, indent=2, sort_keys=True).encode() + b"\n"
+    requested_at: AwareDatetime
+    since: AwareDatetime
+    until: AwareDatetime
+    released_at: AwareDatetime | None = None
 
     def is_open(self, now: datetime) -> bool:
-        """Return whether its holder still has it."""
+        """Return whether its holder still has the lease."""
         return self.released_at is None and now < self.until
 
 
@@ -101,7 +79,7 @@ class LeaseRequest:
     Args:
         run: `<dag_id>/<run_id>`.
         kind: what it does.
-        requested_at: when it was asked for.
+        requested_at: when it was requested.
         span: how long it may hold the lease.
     """
 
@@ -114,14 +92,14 @@ class LeaseRequest:
         """Return whether the run may acquire the lease; if not, it has to wait.
 
         Raises:
-            SupersededError: it never may: it was asked for before the run that has it, or had it last.
+            SupersededError: it never may: it was requested before the run that has it, or had it last.
         """
         if lease is None or lease.holder == self.run:
             return True
         overrides = self.kind is RunKind.ROLLBACK and lease.kind is not RunKind.ROLLBACK and lease.is_open(now)
         if lease.requested_at > self.requested_at and not overrides:
             raise SupersededError(
-                f"{lease.holder}, which was requested later, {'holds' if lease.is_open(now) else 'has held'} the lease: "
+                f"{lease.holder}, which was requested later, {'holds' if lease.is_open(now) else 'held'} the lease: "
                 "to do this all the same, trigger a new run",
                 by=lease.holder,
             )
@@ -130,7 +108,14 @@ class LeaseRequest:
     def grant(self, lease: Lease | None, now: datetime) -> Lease:
         """Return the lease that follows `lease`, held by the run."""
         token = lease.token + 1 if lease else 1
-        return Lease(self.run, self.kind, token, self.requested_at, since=now, until=now + self.span)
+        return Lease(
+            holder=self.run,
+            kind=self.kind,
+            token=token,
+            requested_at=self.requested_at,
+            since=now,
+            until=now + self.span,
+        )
 
 
 def key(service: str) -> str:
@@ -148,10 +133,10 @@ def acquire(
 ) -> Lease | None:
     """Acquire the lease, and return it; none if the run has to wait (S3, PutObject with If-Match or If-None-Match).
 
-    A run that holds the lease already keeps it, with its number; the time it may last begins anew.
+    A run that holds the lease already keeps it, with its token, and its time begins anew.
 
     Raises:
-        SupersededError: the run was asked for before one that holds, or held, the lease.
+        SupersededError: the run was requested before one that holds, or held, the lease.
         ConfigError: the bucket does not exist.
     """
     while True:
@@ -160,7 +145,7 @@ def acquire(
         if not request.is_next(before, moment):
             return None
         if before and before.holder == request.run and before.is_open(moment):
-            after = replace(before, until=moment + request.span)
+            after = before.model_copy(update={"until": moment + request.span})
         else:
             after = request.grant(before, moment)
         if _write(s3, bucket, service, after, etag):
@@ -168,7 +153,7 @@ def acquire(
 
 
 def acquire_if_free(s3: S3Client, bucket: str, service: str, run: str, span: timedelta) -> Lease | None:
-    """Acquire a lease that nobody has, to bring back what was asked for before; none if somebody has it.
+    """Acquire a lease that nobody has, to bring back what was requested before; none if somebody has it.
 
     The request is as old as the last lease: a deployment that is baking meanwhile gets its lease afterwards.
     """
@@ -198,9 +183,8 @@ def check(s3: S3Client, bucket: str, service: str, run: str) -> None:
         now = datetime.now(UTC)
         if lease.is_open(now):
             return
-        again = replace(
-            lease, token=lease.token + 1, since=now, until=now + (lease.until - lease.since), released_at=None
-        )
+        renewed = {"since": now, "until": now + (lease.until - lease.since), "released_at": None}
+        again = lease.model_copy(update={"token": lease.token + 1, **renewed})
         if _write(s3, bucket, service, again, etag):
             return
 
@@ -211,60 +195,36 @@ def release(s3: S3Client, bucket: str, service: str, run: str) -> bool:
         lease, etag = _read(s3, bucket, service)
         if lease is None or lease.holder != run or lease.released_at is not None:
             return False
-        if _write(s3, bucket, service, replace(lease, released_at=datetime.now(UTC)), etag):
+        if _write(s3, bucket, service, lease.model_copy(update={"released_at": datetime.now(UTC)}), etag):
             return True
 
 
 async def held_by_another(s3: Any, bucket: str, service: str, run: str) -> Lease | None:
-    """Return the lease if another run than `run` holds it, or held it last; by an aiobotocore client of S3.
+    """Return the lease if another run than `run` holds it, or held it last, for triggers: `s3` is aiobotocore's client.
 
-    For triggers, which look again and again: it writes nothing.
+    Writes nothing.
     """
     try:
         answer = await s3.get_object(Bucket=bucket, Key=key(service))
     except ClientError as error:
-        if error_code(error) in _MISSING:
+        if error_code(error) in objects.MISSING:
             return None
         raise
-    lease = Lease.load(await answer["Body"].read())
+    lease = Lease.model_validate_json(await answer["Body"].read())
     return lease if lease.holder != run else None
 
 
 def superseded(lease: Lease) -> SupersededError:
-    """Return the error of a run that finds its lease taken."""
-    return SupersededError(f"superseded by {lease.holder} ({lease.kind}), since {_plain(lease.since)}", by=lease.holder)
+    """Return the error of a run that has lost its lease."""
+    since = lease.since.astimezone(UTC).isoformat(timespec="microseconds")
+    return SupersededError(f"superseded by {lease.holder} ({lease.kind}), since {since}", by=lease.holder)
 
 
 def _read(s3: S3Client, bucket: str, service: str) -> tuple[Lease | None, str]:
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=key(service))
-    except ClientError as error:
-        if error_code(error) in _MISSING:
-            return None, ""
-        _refuse_missing_bucket(error, bucket)
-        raise
-    return Lease.load(answer["Body"].read()), answer["ETag"]
+    content, etag = objects.read_with_etag(s3, bucket, key(service))
+    return None if content is None else Lease.model_validate_json(content), etag
 
 
 def _write(s3: S3Client, bucket: str, service: str, lease: Lease, etag: str) -> bool:
-    """Write the lease in the place of the one with this ETag, or of none; return whether that is what was there."""
-    condition: Mapping[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-    try:
-        s3.put_object(Bucket=bucket, Key=key(service), Body=lease.dump(), ContentType="application/json", **condition)
-    except ClientError as error:
-        if error_code(error) in _LOST:
-            return False
-        _refuse_missing_bucket(error, bucket)
-        raise
-    return True
-
-
-def _refuse_missing_bucket(error: ClientError, bucket: str) -> None:
-    if error_code(error) == "NoSuchBucket":
-        raise ConfigError(
-            f"bucket {bucket!r} does not exist: make it, or correct `bucket` in the environment's file"
-        ) from error
-
-
-def _plain(value: object) -> object:
-    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+    """Write the lease in place of the one with this ETag, or as the first; return whether that was still so."""
+    return objects.write_if(s3, bucket, key(service), lease.model_dump_json(indent=2) + "\n", etag=etag)

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 from rebake.exceptions import ConfigError
-from rebake.release import record as release
-
-Record = Mapping[str, Any]
+from rebake.release.record import ReleaseRecord
 
 _NAMED = 5
 """How many releases a message names."""
 
 
-def successful(records: Sequence[Record]) -> list[Record]:
+def successful(records: Sequence[ReleaseRecord]) -> list[ReleaseRecord]:
     """Return the releases that succeeded, newest first: those whose image the service ran, or runs."""
-    return [record for record in records if record["outcome"] == release.SUCCESSFUL]
+    return [record for record in records if record.is_successful]
 
 
-def origin(records: Sequence[Record], record: Record) -> Record:
+def origin(records: Sequence[ReleaseRecord], record: ReleaseRecord) -> ReleaseRecord:
     """Return the deployment that first brought the image of a release: for a rollback, the one it returned to."""
-    by_id = {one["release_id"]: one for one in records}
+    by_id = {one.release_id: one for one in records}
     seen: set[str] = set()
-    while record["restores"] in by_id and record["release_id"] not in seen:
-        seen.add(record["release_id"])
-        record = by_id[record["restores"]]
+    while record.restores in by_id and record.release_id not in seen:
+        seen.add(record.release_id)
+        record = by_id[record.restores]
     return record
 
 
-def before(records: Sequence[Record], record: Record) -> Record | None:
+def before(records: Sequence[ReleaseRecord], record: ReleaseRecord) -> ReleaseRecord | None:
     """Return the deployment whose image the service ran before that of a release; none if there was none.
 
     Rolling back twice goes back two releases, and never forth to the one that was rolled back first: what counts is
@@ -38,10 +35,12 @@ def before(records: Sequence[Record], record: Record) -> Record | None:
     first = origin(records, record)
     older = records[records.index(first) + 1 :]
     found = (origin(records, one) for one in older)
-    return next((one for one in found if one["ami_id"] != record["ami_id"]), None)
+    return next((one for one in found if one.ami_id != record.ami_id), None)
 
 
-def default(service: str, records: Sequence[Record], images: Collection[str], deployment: str) -> tuple[Record, str]:
+def default(
+    service: str, records: Sequence[ReleaseRecord], images: Collection[str], deployment: str
+) -> tuple[ReleaseRecord, str]:
     """Return the release to return to when none is named, and why it is that one.
 
     Args:
@@ -59,25 +58,25 @@ def default(service: str, records: Sequence[Record], images: Collection[str], de
     current = origin(known, known[0])
     if deployment:
         return current, f"{deployment} is replacing the current release"
-    if set(images) != {current["ami_id"]}:
-        others = ", ".join(sorted(set(images) - {current["ami_id"]})) or "nothing"
+    if set(images) != {current.ami_id}:
+        others = ", ".join(sorted(set(images) - {current.ami_id})) or "nothing"
         return current, f"the fleet runs {others} besides the current release"
     previous = before(known, known[0])
     if previous is None:
         raise ConfigError(
-            f"{service} has no release before {known[0]['release_id']}, its current one: nothing to roll back to"
+            f"{service} has no release before {known[0].release_id}, its current one: nothing to roll back to"
         )
-    return previous, f"the one before {known[0]['release_id']}"
+    return previous, f"the one before {known[0].release_id}"
 
 
-def named(service: str, records: Sequence[Record], wanted: str) -> Record:
+def named(service: str, records: Sequence[ReleaseRecord], wanted: str) -> ReleaseRecord:
     """Return the newest successful release that `wanted` names, by its id, its version or its image.
 
     Raises:
         ConfigError: nothing is called so, or it never succeeded.
     """
-    is_wanted: Callable[[Record], bool] = lambda record: (  # noqa: E731
-        wanted in (record["release_id"], record["version"], record["ami_id"])
+    is_wanted: Callable[[ReleaseRecord], bool] = lambda record: (  # noqa: E731
+        wanted in (record.release_id, record.version, record.ami_id)
     )
     known = successful(records)
     found = next(filter(is_wanted, known), None)
@@ -86,8 +85,8 @@ def named(service: str, records: Sequence[Record], wanted: str) -> Record:
     failed = next(filter(is_wanted, records), None)
     if failed is not None:
         raise ConfigError(
-            f"release {failed['release_id']} of {service} is {failed['outcome']}"
-            f"{': ' + failed['reason'] if failed['reason'] else ''}; only one that succeeded can be returned to. "
+            f"release {failed.release_id} of {service} is {failed.outcome}"
+            f"{': ' + failed.reason if failed.reason else ''}; only one that succeeded can be returned to. "
             f"{_choice(known)}"
         )
     raise ConfigError(
@@ -95,6 +94,6 @@ def named(service: str, records: Sequence[Record], wanted: str) -> Record:
     )
 
 
-def _choice(known: Sequence[Record]) -> str:
-    newest = [f"{record['release_id']} ({record['ami_id']})" for record in known[:_NAMED]]
+def _choice(known: Sequence[ReleaseRecord]) -> str:
+    newest = [f"{record.release_id} ({record.ami_id})" for record in known[:_NAMED]]
     return f"There are: {', '.join(newest)}" if newest else "None has ever succeeded"

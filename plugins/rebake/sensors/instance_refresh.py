@@ -27,7 +27,7 @@ class InstanceRefreshSensor(RolloutWait, EnvironmentConnection, AwsBaseSensor[Au
     them is rolled back by AWS at our request, and its end is waited for before the task fails. Without a refresh,
     as after the first deployment, only the fleet's health is waited for.
 
-    On failure the XCom `failure` holds `reason`, a `rebake.rollout.refresh.Reason`, `status` and `message`.
+    On failure the XCom `failure` holds `reason`, a `rebake.rollout.refresh.Reason`, and `message`.
 
     Args:
         service: name of the service (templated).

@@ -20,6 +20,8 @@ from rebake.exceptions import (
     ToolFailedError,
     ToolMissingError,
 )
+from rebake.release.results import Failure
+from rebake.stages.run_facts import push_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,9 +38,6 @@ TAGS: Final = frozenset({TAG_DEPLOY, TAG_IMAGE, TAG_ESTATE, TAG_INVALID})
 BAKE_POOL: Final = "rebake_bakes"
 """Airflow's pool that bounds how many bakes a new base starts at a time; `rebake.stages.pool` makes it."""
 
-ERROR: Final = "error"
-"""XCom key under which a failed task leaves `{"reason": code, "message": text}`."""
-
 
 def log_failure(context: Context) -> None:
     """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
@@ -49,14 +48,17 @@ def log_failure(context: Context) -> None:
 
 
 def push_error(context: Context) -> None:
-    """Hand the reason of a failure on, for the release record: other tasks do not see the exception."""
+    """Leave the reason of a failure, for the release record: other tasks don't see the exception."""
     error = context.get("exception")
     if isinstance(error, BaseException):
-        context["ti"].xcom_push(key=ERROR, value={"reason": reason_of(error), "message": str(error)[:4000]})
+        message = getattr(error, "summary", "") or str(error)[:4000]
+        push_failure(context, Failure(reason=reason_of(error), message=message))
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the code of an error: what its class is called, such as `probe_failed`."""
+    """Return the code of an error: its own, such as `unhealthy`, or its class's name, such as `probe_failed`."""
+    if isinstance(error, RolloutFailedError) and error.reason:
+        return error.reason
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.removesuffix("Error")).lower()
 
 
@@ -103,3 +105,13 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
 def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
     """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
     return XComArg(operator, key=key)
+
+
+def field_of(operator: BaseOperator, field: str) -> str:
+    """Return a template for a field of a task's result; unlike `xcom`, it makes no arrow between the tasks."""
+    return f"{{{{ ti.xcom_pull(task_ids='{operator.task_id}')['{field}'] }}}}"
+
+
+def field_if_any(operator: BaseOperator, field: str) -> str:
+    """Return a template like that of `field_of`, which is empty if the task has not succeeded."""
+    return f"{{{{ (ti.xcom_pull(task_ids='{operator.task_id}') or {{}}).get('{field}', '') }}}}"

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from rebake.aws_errors import error_code, persist
 from rebake.exceptions import RolloutFailedError
+from rebake.release.results import RefreshResult
 from rebake.rollout.refresh import (
     SUCCESS_STATES,
     Version,
@@ -26,21 +27,6 @@ if TYPE_CHECKING:
     from rebake.config import Service
     from rebake.hooks.autoscaling import AutoScalingHook
     from rebake.hooks.instance import InstanceHook
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What came of it.
-
-    Attributes:
-        refresh_id: the refresh to wait for; empty if there is nothing to do.
-        version: number of the template version that every instance must run at the end; empty for any.
-        replaced: ids of the instances that the refresh replaces.
-    """
-
-    refresh_id: str
-    version: str
-    replaced: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +56,7 @@ class Rollout:
     asked: datetime
     log: Any
 
-    def begin(self) -> Begun:
+    def begin(self) -> RefreshResult:
         """Return the refresh to wait for.
 
         Every request is repeated while AWS throttles. A refresh that was started although the answer was lost is
@@ -90,17 +76,21 @@ class Rollout:
         if active:
             refresh_id = adopt(active, wanted, self.group_name)
             self.log.info("instance refresh %s already goes to %s", refresh_id, wanted)
-            return Begun(refresh_id, wanted.number, replaced)
+            return self._result(refresh_id, wanted.number, replaced)
         if is_rolled_out(group, wanted):
             finished = self._finished_by_this_run(refreshes, wanted)
             if not finished:
                 self.log.info("every instance of %s already runs %s: nothing to do", self.group_name, wanted)
-            return Begun(finished, wanted.number, replaced)
+            return self._result(finished, wanted.number, replaced)
         if self.by_image and self.runs_the_image(group):
             self.log.info("every instance of %s already runs %s: nothing to do", self.group_name, self.ami_id)
-            return Begun("", "", ())
+            return self._result("", "", ())
         self._warn(group)
-        return Begun(self._start(wanted), wanted.number, replaced)
+        return self._result(self._start(wanted), wanted.number, replaced)
+
+    @staticmethod
+    def _result(refresh_id: str, number: str, replaced: tuple[str, ...]) -> RefreshResult:
+        return RefreshResult(refresh_id=refresh_id, launch_template_version=number, instances_before=replaced)
 
     def runs_the_image(self, group: Mapping[str, Any]) -> bool:
         """Return whether every instance of the group, and what it would launch next, is of the image."""

@@ -10,7 +10,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.exceptions import RolloutFailedError
+from rebake.release.results import Failure
 from rebake.rollout.refresh import FleetHealth, Reason
+from rebake.stages.run_facts import push_failure
 from rebake.stages.tooling import run_tag
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
@@ -18,8 +20,6 @@ from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-FAILURE_KEY: Final = "failure"
-"""XCom key under which a rollout that did not end well leaves its `reason`, `status` and `message`."""
 _GRACE: Final = 120
 """Seconds after the trigger's own deadline at which Airflow ends the deferral, should the trigger not."""
 
@@ -146,11 +146,11 @@ class RolloutWait:
     def _check(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
         if event["ok"]:
             return
-        failure = {name: event[name] for name in ("reason", "status", "message")}
-        context["ti"].xcom_push(key=FAILURE_KEY, value=failure)
-        if event["reason"] == Reason.SUPERSEDED:
-            raise AirflowSkipException(event["message"])
-        raise RolloutFailedError(self._explain(event, wait))
+        reason, message = event["reason"], event["message"]
+        if reason == Reason.SUPERSEDED:
+            push_failure(context, Failure(reason=reason, message=message))
+            raise AirflowSkipException(message)
+        raise RolloutFailedError(self._explain(event, wait), reason=reason, summary=message)
 
     def _explain(self, event: dict[str, Any], wait: dict[str, str]) -> str:
         what = f"instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "no refresh was needed"

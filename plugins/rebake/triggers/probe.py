@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from rebake.aws_errors import error_code, is_transient
 from rebake.hooks.instance import GONE_STATES, InstanceHook
-from rebake.image.probe import Answer, Check, CheckOutcome, ProbeReport, ask_http, excerpt, explain, run_checks
+from rebake.image.probe import Answer, Check, ask_http, excerpt, explain, run_checks
+from rebake.image.probe_report import CheckOutcome, ProbeReport
 from rebake.triggers.base import DeadlineTrigger
 
 _COMMAND_ENDS: Final = ("Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated")
@@ -54,7 +55,9 @@ class ProbeTrigger(DeadlineTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
         start = time.monotonic()
-        report = ProbeReport(self.instance_id, "", [CheckOutcome(check.name) for check in self.checks])
+        report = ProbeReport(
+            instance_id=self.instance_id, checks=[CheckOutcome(name=check.name) for check in self.checks]
+        )
         async with (
             await InstanceHook(**self.connection).get_async_conn() as ec2,
             await SsmHook(**self.connection).get_async_conn() as ssm,
@@ -70,7 +73,7 @@ class ProbeTrigger(DeadlineTrigger):
             {
                 "ok": not ended and report.ok,
                 "message": message,
-                "report": report.dump(),
+                "report": report.model_dump(mode="json"),
                 "outputs": self._outputs,
             }
         )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rebake import config
-from rebake.estate.dependents import Stage, dependents, reason_to_stay, result_of, skipped
+from rebake.estate.dependents import TaskResult, dependents, reason_to_stay, result_of, skipped
 from rebake.exceptions import ConfigError
-from tests.unit.release.test_lineage import record
+from tests.unit.release_support import record
 
 
 def _service(name: str, **other: Any) -> config.Service:
@@ -56,33 +56,36 @@ def test_a_service_that_needs_nothing_is_told_why(release: Any, newest: str, rea
     assert reason_to_stay(SERVICES["shop"], release, newest) == reason
 
 
-CHOSEN = {"choose_version": Stage("success", "1.2.3")}
-BAKED = CHOSEN | {"bake": Stage("success", "ami-01")}
-TESTED = BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.probe": Stage("success", {})}
+CHOSEN = {"choose_version": TaskResult("success", {"version": "1.2.3"})}
+BAKED = CHOSEN | {"bake": TaskResult("success", {"ami_id": "ami-01"})}
+TESTED = BAKED | {"test_image.launch": TaskResult("success", "i-1"), "test_image.probe": TaskResult("success", {})}
 
 
 @pytest.mark.parametrize(
     ("stages", "told"),
     [
-        ({"choose_version": Stage("skipped", word="never released")}, ("not needed", "", "", "never released")),
-        ({"choose_version": Stage("failed", word="no bucket")}, ("failed", "", "", "choose_version: no bucket")),
-        (CHOSEN | {"bake": Stage("failed", word="no artifact")}, ("failed", "1.2.3", "", "bake: no artifact")),
+        ({"choose_version": TaskResult("skipped", message="never released")}, ("not needed", "", "", "never released")),
         (
-            BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.probe": Stage("failed")},
+            {"choose_version": TaskResult("failed", message="no bucket")},
+            ("failed", "", "", "choose_version: no bucket"),
+        ),
+        (CHOSEN | {"bake": TaskResult("failed", message="no artifact")}, ("failed", "1.2.3", "", "bake: no artifact")),
+        (
+            BAKED | {"test_image.launch": TaskResult("success", "i-1"), "test_image.probe": TaskResult("failed")},
             ("failed", "1.2.3", "ami-01", "test_image.probe: see its log"),
         ),
         (
-            TESTED | {"deploy": Stage("skipped")},
+            TESTED | {"deploy": TaskResult("skipped")},
             ("baked", "1.2.3", "ami-01", "the next deployment of the version reuses it"),
         ),
-        (TESTED | {"deploy": Stage("success", "shop-1")}, ("deployed", "1.2.3", "ami-01", "release shop-1")),
-        (TESTED | {"deploy": Stage("skipped", word="newer")}, ("superseded", "1.2.3", "ami-01", "newer")),
-        (TESTED | {"deploy": Stage("failed", word="red")}, ("failed", "1.2.3", "ami-01", "deploy: red")),
+        (TESTED | {"deploy": TaskResult("success", "shop-1")}, ("deployed", "1.2.3", "ami-01", "release shop-1")),
+        (TESTED | {"deploy": TaskResult("skipped", message="newer")}, ("superseded", "1.2.3", "ami-01", "newer")),
+        (TESTED | {"deploy": TaskResult("failed", message="red")}, ("failed", "1.2.3", "ami-01", "deploy: red")),
         (BAKED, ("stopped", "1.2.3", "ami-01", "the run was stopped, or never got so far")),
         ({}, ("stopped", "", "", "the run was stopped, or never got so far")),
     ],
 )
-def test_each_way_that_a_service_can_come_out_is_told(stages: dict[str, Stage], told: tuple[str, ...]) -> None:
+def test_each_way_that_a_service_can_come_out_is_told(stages: dict[str, TaskResult], told: tuple[str, ...]) -> None:
     found = result_of("shop", "deploy", stages)
 
     assert (found.outcome, found.version, found.ami_id, found.why) == told

@@ -11,6 +11,7 @@ from rebake import tags
 from rebake.estate import revocation
 from rebake.estate.revocation import Mark
 from rebake.exceptions import ConfigError, ImageError
+from tests.unit.release_support import record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 AT = "2026-03-01T12:00:00Z"
@@ -174,16 +175,18 @@ def test_services_on_a_revoked_image_are_named_with_the_images(images: Images) -
     assert found == {"jobs": [LATER], "webapp": [APP]}
 
 
-def _record(ami_id: str | None, outcome: str = "successful") -> dict[str, Any]:
-    return {"ami_id": ami_id, "outcome": outcome}
-
-
 def test_the_nearest_safe_release_is_the_newest_whose_image_may_and_can_be_launched(images: Images) -> None:
-    records = [_record(None, "failed"), _record(APP), _record("ami-00gone00"), _record(OTHER), _record("ami-0000004a")]
+    records = [
+        record(1, "failed", ami_id=None),
+        *(record(1, ami_id=ami) for ami in (APP, "ami-00900e00", OTHER, "ami-0000004a")),
+    ]
     launchable = {APP, OTHER, "ami-0000004a"}
 
-    assert revocation.nearest_safe(records, launchable, {APP}) == _record(OTHER)
+    assert revocation.nearest_safe(records, launchable, {APP}) == record(1, ami_id=OTHER)
 
 
 def test_there_may_be_no_safe_release(images: Images) -> None:
-    assert revocation.nearest_safe([_record(OTHER, "rolled_back"), _record(APP)], {APP, OTHER}, {APP}) is None
+    assert (
+        revocation.nearest_safe([record(1, "rolled_back", ami_id=OTHER), record(1, ami_id=APP)], {APP, OTHER}, {APP})
+        is None
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +20,7 @@ from rebake.hooks.revocation import RevocationHook
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.start_refresh import StartRefreshOperator
-from rebake.release import record as release
+from tests.unit.release_support import put_record, record
 from tests.unit.rollout_support import CONNECTION, GROUP, TEMPLATE, context, group, instance
 
 BUCKET = "rebake-local"
@@ -40,18 +39,8 @@ class Cloud:
         self.bases = [self._image(f"base-{number}", tags.KIND_BASE_IMAGE, "") for number in (1, 2)]
         self.apps = [self._image(f"app-{number}", tags.KIND_APP_IMAGE, self.bases[number - 1]) for number in (1, 2)]
         for number, ami_id in enumerate(self.apps, 1):
-            record = {
-                **release.blank(),
-                "release_id": f"webapp-20261123T18300{number}-{number}.0.0",
-                "service": "webapp",
-                "version": f"{number}.0.0",
-                "ami_id": ami_id,
-                "outcome": "successful",
-                "auto_scaling_group_name": GROUP,
-            }
-            s3.put_object(
-                Bucket=BUCKET, Key=release.key("webapp", record["release_id"]), Body=json.dumps(record).encode()
-            )
+            name, version = f"webapp-20261123T18300{number}-{number}.0.0", f"{number}.0.0"
+            put_record(s3, BUCKET, record(number, release_id=name, version=version, ami_id=ami_id))
 
     def _image(self, name: str, kind: str, base: str) -> str:
         image: str = self.ec2.register_image(Name=name)["ImageId"]

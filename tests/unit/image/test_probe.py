@@ -15,7 +15,8 @@ from airflow.providers.amazon.aws.hooks.ssm import SsmHook
 
 from rebake.config import HttpCheck, Probe
 from rebake.hooks.instance import InstanceHook
-from rebake.image.probe import Answer, Check, CheckOutcome, ProbeReport, checks_of, excerpt, explain, run_checks
+from rebake.image.probe import Answer, Check, checks_of, excerpt, explain, run_checks
+from rebake.image.probe_report import CheckOutcome, ProbeReport
 from rebake.triggers.probe import ProbeTrigger
 from tests.unit.rollout_support import CONNECTION, AsyncScript
 
@@ -90,9 +91,12 @@ def test_a_check_that_hangs_does_not_outlive_the_deadline_nor_hide_the_others() 
 
 def test_the_explanation_names_each_failed_check_with_its_last_answer() -> None:
     report = ProbeReport(
-        "i-1",
-        "10.0.0.1",
-        [CheckOutcome("GET /", True, 1, 0.1, "HTTP 200"), CheckOutcome("self-test", False, 4, 9, "exit 1")],
+        instance_id="i-1",
+        address="10.0.0.1",
+        checks=[
+            CheckOutcome(name="GET /", ok=True, attempts=1, seconds=0.1, answer="HTTP 200"),
+            CheckOutcome(name="self-test", attempts=4, seconds=9, answer="exit 1"),
+        ],
     )
 
     assert explain(report) == "1 of 2 checks failed on i-1 (10.0.0.1): self-test: exit 1 (asked 4 times in 9 s)"

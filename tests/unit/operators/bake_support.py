@@ -65,19 +65,15 @@ class Run:
 
     def __init__(self, run_id: str = "manual__1") -> None:
         self.run_id = run_id
-        self.pushed: dict[str, Any] = {}
+        self.result: dict[str, Any] = {}
         self.noted: dict[str, Any] = {}
 
     def execute(self, operator: Any) -> str:
-        ti = SimpleNamespace(
-            dag_id="deploy_webapp",
-            run_id=self.run_id,
-            task_id="bake",
-            xcom_push=lambda key, value: self.pushed.update({key: value}),
-        )
+        """Return the id of the image; all of the result is in `result`."""
+        ti = SimpleNamespace(dag_id="deploy_webapp", run_id=self.run_id, task_id="bake")
         store = SimpleNamespace(get=self.noted.get, set=lambda key, value: self.noted.update({key: value}))
-        returned: str = operator.execute({"ti": ti, "task_state_store": store})
-        return returned
+        self.result = operator.execute({"ti": ti, "task_state_store": store})
+        return str(self.result["ami_id"])
 
 
 def app(**options: Any) -> BakeOperator:

@@ -20,10 +20,11 @@ from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.release.stage import Stage
 from rebake.triggers.lease import LeaseTrigger
 from tests.unit.release.test_lease import _Body
-from tests.unit.release.test_lineage import record
-from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncScript, context, run_trigger
+from tests.unit.release_support import RESULTS, put_record, record, run_context
+from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncScript, run_trigger
 
 BUCKET = "rebake-local"
 SPAN = timedelta(hours=2)
@@ -40,11 +41,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def _context() -> Any:
-    task = context()
-    handed_on = {("bake", "return_value"): "ami-01", ("bake", "version"): "1.2.3", ("bake", "commit"): "0a1b2c3"}
-    task["ti"].get_task_states = lambda **_: {task["ti"].run_id: {"bake": "success", "acquire_lease": "running"}}
-    task["ti"].xcom_pull = lambda task_ids, key: handed_on.get((task_ids, key))
-    return task
+    return run_context(RESULTS, {Stage.BAKE: "success", Stage.ACQUIRE_LEASE: "running"})
 
 
 def _take(kind: str = "deploy") -> int:
@@ -107,9 +104,7 @@ def test_a_run_that_comes_too_late_is_skipped_and_leaves_no_record(s3: Any) -> N
 
 
 def _release(s3: Any, number: int, outcome: str = "successful") -> str:
-    one = {**record(number, outcome=outcome)}
-    s3.put_object(Bucket=BUCKET, Key=release.key("webapp", one["release_id"]), Body=json.dumps(one).encode())
-    return str(one["release_id"])
+    return put_record(s3, BUCKET, record(number, outcome))
 
 
 def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> None:
@@ -126,7 +121,16 @@ def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -
     with pytest.raises(AirflowSkipException, match=f"superseded: {newer} is the current release of webapp"):
         AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(task)
 
-    assert task["ti"].pushed["replaced"]["by"] == "deploy_webapp/manual__2"
+    assert task["ti"].pushed["failure"]["superseded_by"] == "deploy_webapp/manual__2"
+
+
+def test_a_run_that_was_to_replace_a_release_that_is_gone_is_superseded_by_nobody_known(s3: Any) -> None:
+    task = _context()
+
+    with pytest.raises(AirflowSkipException, match="superseded: there is no release of webapp, and webapp-1"):
+        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces="webapp-1").execute(task)
+
+    assert task["ti"].pushed["failure"]["superseded_by"] == "unknown"
 
 
 def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:
@@ -140,19 +144,20 @@ def _trigger(deadline: float) -> LeaseTrigger:
 
 def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
     now = datetime.now(UTC)
-    one = lease.Lease("deploy_webapp/a", RunKind.DEPLOY, token, now, now, now + SPAN, now if released_at else None)
-    return "get_object", {"Body": _Body(one.dump()), "ETag": '"1"'}
+    times = {"requested_at": now, "since": now, "until": now + SPAN, "released_at": now if released_at else None}
+    one = lease.Lease(holder="deploy_webapp/a", kind=RunKind.DEPLOY, token=token, **times)
+    return "get_object", {"Body": _Body(one.model_dump_json().encode()), "ETag": '"1"'}
 
 
 FAR = datetime.now(UTC).timestamp() + 3600
 
 
-def test_the_wait_ends_when_the_turn_is_released_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_ends_when_the_lease_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
     script = AsyncScript("s3", _object(released_at=False), ("get_object", "SlowDown"), _object(released_at=True))
     monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
     assert run_trigger(_trigger(FAR)) == {"token": 1}
-    assert len(script.requested_at) == 3
+    assert len(script.asked) == 3
 
 
 def test_the_wait_ends_when_the_turn_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,23 +85,26 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> Itera
         yield Cloud()
 
 
-def _judge(instance_id: str, *lines: str, task: Any = None) -> dict[str, Any]:
+def _judge(instance_id: str, *lines: str) -> dict[str, Any]:
     operator = AssertBaseOperator(task_id="probe", instance_id=instance_id, base=FAMILY)
     event = {
         "ok": True,
         "message": "all checks passed",
-        "report": {"seconds": 1, "checks": []},
+        "report": {"instance_id": "i-1", "seconds": 1, "checks": []},
         "outputs": {INSPECTION: told(*lines)},
     }
-    return operator.execute_complete(task or context(), event)
+    return operator.execute_complete(context(), event)
 
 
-def _record(ami_id: str, *lines: str, task: Any = None) -> dict[str, Any]:
-    report = {"assertions": [{"assertion": "imds_v2", "ok": True, "expected": "v2.0", "found": "v2.0"}]}
-    operator = RecordBaseOperator(
-        task_id="record_base", ami_id=ami_id, base=FAMILY, report=report, inspection=told(*lines or LINES)
-    )
-    return operator.execute(task or context())
+def _record(ami_id: str, *lines: str) -> dict[str, Any]:
+    report = {
+        "instance_id": "i-1",
+        "checks": [],
+        "assertions": [{"assertion": "imds_v2", "ok": True, "expected": "v2.0", "found": "v2.0"}],
+        "inspection": told(*lines or LINES),
+    }
+    operator = RecordBaseOperator(task_id="record_base", ami_id=ami_id, base=FAMILY, report=report)
+    return operator.execute(context())
 
 
 def test_the_instance_is_asked_what_it_is_like_besides_the_familys_checks(cloud: Cloud) -> None:
@@ -116,25 +119,21 @@ def test_the_instance_is_asked_what_it_is_like_besides_the_familys_checks(cloud:
 
 
 def test_an_image_that_is_as_declared_passes_with_a_verdict_on_each_assertion(cloud: Cloud) -> None:
-    task = context()
-
-    report = _judge(cloud.boot(cloud.image("good")), *LINES, task=task)
+    report = _judge(cloud.boot(cloud.image("good")), *LINES)
 
     assert [verdict for verdict in report["assertions"] if not verdict["ok"]] == []
     assert {"assertion": "imds_v2", "ok": True, "expected": "ImdsSupport v2.0", "found": "ImdsSupport v2.0"} in report[
         "assertions"
     ]
-    assert task["ti"].pushed == {INSPECTION: told(*LINES)}
+    assert report["inspection"] == told(*LINES)
 
 
-def test_an_image_that_breaks_assertions_fails_with_all_of_them_and_hands_nothing_on(cloud: Cloud) -> None:
+def test_an_image_that_breaks_assertions_fails_with_all_of_them(cloud: Cloud) -> None:
     ami_id = cloud.image("bad", imds_support="")
-    task = context()
-
     lines = instead("sysctl", "sysctl\tnet.ipv4.ip_forward\t1", "package\ttelnetd\t0.17-1\tamd64")
 
     with pytest.raises(ProbeFailedError) as failure:
-        _judge(cloud.boot(ami_id), *lines, task=task)
+        _judge(cloud.boot(ami_id), *lines)
 
     assert str(failure.value).splitlines() == [
         f"base {FAMILY} {ami_id} is bad: 3 of 20 assertions failed:",
@@ -142,7 +141,6 @@ def test_an_image_that_breaks_assertions_fails_with_all_of_them_and_hands_nothin
         "sysctls net.ipv4.ip_forward: expected 0, found 1",
         "imds_v2: expected ImdsSupport v2.0, found ImdsSupport unset",
     ]
-    assert task["ti"].pushed == {}
 
 
 def test_an_instance_that_does_not_tell_all_of_itself_passes_nothing(cloud: Cloud) -> None:
@@ -172,13 +170,11 @@ def test_the_next_base_is_compared_with_the_one_that_is_promoted(cloud: Cloud) -
     first, second = cloud.image("first"), cloud.image("second")
     _record(first)
     cloud.promote(first)
-    task = context()
-
-    keys = _record(second, *instead("package\tcurl", "package\tcurl\t7.88.1-11\tamd64"), task=task)
+    keys = _record(second, *instead("package\tcurl", "package\tcurl\t7.88.1-11\tamd64"))
 
     assert keys["previous_ami"] == first
     assert cloud.read(keys["diff"])["changed"] == [{"name": "curl", "from": ["7.88.1-10"], "to": ["7.88.1-11"]}]
-    assert task["ti"].pushed["diff"] == cloud.read(keys["diff"])
+    assert keys["difference"] == cloud.read(keys["diff"])
 
 
 def test_a_retry_after_the_promotion_finds_the_record_and_changes_nothing(cloud: Cloud) -> None:

@@ -14,7 +14,7 @@ from rebake.tools.runner import Runner
 from tests.unit.operators.bake_support import Cloud, PretendedPacker, Run, app, base
 
 
-def test_an_application_is_baked_on_the_promoted_base_and_its_provenance_pushed(
+def test_an_application_is_baked_on_the_promoted_base_and_its_provenance_returned(
     packer: PretendedPacker, cloud: Cloud
 ) -> None:
     run = Run()
@@ -26,7 +26,8 @@ def test_an_application_is_baked_on_the_promoted_base_and_its_provenance_pushed(
     assert ami_id in cloud.images()
     assert built["template"] == "app"
     assert built["source_ami"] == base
-    assert run.pushed == {
+    assert run.result == {
+        "ami_id": ami_id,
         "reused": False,
         "fingerprint": built["image_tags"][tags.FINGERPRINT],
         "base_ami": base,

@@ -27,7 +27,7 @@ def test_a_retry_takes_the_image_that_the_killed_try_had_finished_even_of_a_forc
     first = run.execute(app(force=True))
 
     assert run.execute(app(force=True)) == first
-    assert run.pushed["reused"] is False
+    assert run.result["reused"] is False
     assert len(packer.built) == 1
 
 

@@ -30,7 +30,7 @@ def test_an_image_of_the_same_inputs_is_reused_by_another_run(packer: PretendedP
     second = Run("manual__2")
 
     assert second.execute(app()) == first
-    assert second.pushed["reused"] is True
+    assert second.result["reused"] is True
     assert len(packer.built) == 1
 
 
@@ -55,8 +55,8 @@ def test_a_given_image_of_the_version_is_deployed_without_a_bake(packer: Pretend
     run = Run("manual__2")
 
     assert run.execute(app(ami_id=first, commit="")) == first
-    assert run.pushed["reused"] is True
-    assert run.pushed["commit"] == "abc"
+    assert run.result["reused"] is True
+    assert run.result["commit"] == "abc"
     assert len(packer.built) == 1
 
 
@@ -65,8 +65,8 @@ def test_a_reused_image_is_released_for_the_commit_that_was_asked_for(packer: Pr
     run = Run("manual__2")
     run.execute(app(commit="def", build_id=""))
 
-    assert run.pushed["reused"] is True
-    assert (run.pushed["commit"], run.pushed["build_id"]) == ("def", "7")
+    assert run.result["reused"] is True
+    assert (run.result["commit"], run.result["build_id"]) == ("def", "7")
 
 
 def test_a_given_image_of_another_version_is_refused(packer: PretendedPacker, home: Path) -> None:

@@ -23,12 +23,12 @@ from rebake.operators.deploy_dependent import DeployDependentOperator
 from rebake.operators.find_dependents import FindDependentsOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
 from rebake.release import lease
-from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.release.record import ReleaseRecord
 from rebake.stages import pool
 from rebake.stages.tooling import run_tag
 from rebake.triggers.lease import LeaseTrigger
-from tests.unit.release.test_lineage import record
+from tests.unit.release_support import put_record, record
 from tests.unit.rollout_support import REQUESTED_AT, RUN_ID, RUN_TAG, context
 
 BUCKET = "rebake-local"
@@ -49,16 +49,15 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield found
 
 
-def _write(aws: Any, one: dict[str, Any]) -> None:
-    key = release.key("webapp", one["release_id"])
-    aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(one).encode())
+def _write(aws: Any, one: ReleaseRecord) -> None:
+    put_record(aws.s3, BUCKET, one)
 
 
 def _promote(aws: Any, ami_id: str) -> None:
     aws.ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value=ami_id, Type="String", Overwrite=True)
 
 
-def _choose(task: Any) -> str:
+def _choose(task: Any) -> dict[str, str]:
     return ChooseVersionOperator(task_id="choose_version", service="webapp").execute(task)
 
 
@@ -66,9 +65,9 @@ def test_the_version_of_the_current_release_is_what_moves_to_the_new_base(aws: A
     _write(aws, record(2, outcome="rolled_back"))
     task = context()
 
-    assert _choose(task) == "1.1.0"
-    assert task["ti"].pushed == {
-        "commit": record(1)["commit"],
+    assert _choose(task) == {
+        "version": "1.1.0",
+        "commit": record(1).commit,
         "build_id": "77",
         "release_id": "webapp-20261123T183001-1.1.0",
         "base_ami": "ami-0new",
@@ -77,10 +76,10 @@ def test_the_version_of_the_current_release_is_what_moves_to_the_new_base(aws: A
 
 def test_after_a_rollback_it_is_the_version_that_was_rolled_back_to(aws: Any) -> None:
     _write(aws, record(2))
-    back = record(3, kind="rollback", restores=record(1)["release_id"], version="1.1.0", ami_id="ami-01")
+    back = record(3, kind="rollback", restores=record(1).release_id, version="1.1.0", ami_id="ami-01")
     _write(aws, back)
 
-    assert _choose(context()) == "1.1.0"
+    assert _choose(context())["version"] == "1.1.0"
 
 
 def test_a_service_on_the_newest_base_is_skipped_with_the_reason(aws: Any) -> None:
@@ -90,7 +89,7 @@ def test_a_service_on_the_newest_base_is_skipped_with_the_reason(aws: Any) -> No
     with pytest.raises(AirflowSkipException, match="sits on ami-0ba5e, the newest of debian-12"):
         _choose(task)
 
-    assert "sits on ami-0ba5e" in task["ti"].pushed["word"]
+    assert "sits on ami-0ba5e" in task["ti"].pushed["failure"]["message"]
 
 
 def test_a_service_that_was_never_released_is_skipped(aws: Any) -> None:
@@ -109,7 +108,7 @@ def test_a_run_that_is_changing_the_service_is_waited_for(aws: Any) -> None:
     assert isinstance(deferred.value.trigger, LeaseTrigger)
     lease.release(aws.s3, BUCKET, "webapp", "rollback_webapp/x")
     operator = ChooseVersionOperator(task_id="choose_version", service="webapp")
-    assert operator.execute_complete(context(), {"token": 1}) == "1.1.0"
+    assert operator.execute_complete(context(), {"token": 1})["version"] == "1.1.0"
 
 
 def test_the_families_of_the_events_are_looked_at_and_no_other() -> None:
@@ -224,7 +223,7 @@ def test_a_deployment_that_a_release_on_the_newest_base_superseded_was_not_neede
     with pytest.raises(AirflowSkipException, match="superseded: release webapp-20261123T183002-1"):
         _deploy("webapp").execute_complete(task, _event("success"))
 
-    assert task["ti"].pushed["word"].startswith("release webapp-20261123T183002-1.2.0")
+    assert task["ti"].pushed["failure"]["message"].startswith("release webapp-20261123T183002-1.2.0")
 
 
 def test_a_deployment_that_a_release_on_an_old_base_superseded_is_told_as_a_failure(aws: Any) -> None:
@@ -247,9 +246,9 @@ def test_the_report_tells_of_every_service(aws: Any) -> None:
         ("find_dependents", "skipped", -1): [
             {"service": "typo", "on_new_base": "", "outcome": "invalid", "version": "", "ami_id": "", "why": "x"}
         ],
-        ("rebake.choose_version", "return_value", 0): "1.1.0",
-        ("rebake.bake", "error", 0): {"reason": "artifact", "message": "no such file"},
-        ("rebake.choose_version", "word", 1): "pages was never released",
+        ("rebake.choose_version", "return_value", 0): {"version": "1.1.0"},
+        ("rebake.bake", "failure", 0): {"reason": "artifact", "message": "no such file"},
+        ("rebake.choose_version", "failure", 1): {"reason": "not_needed", "message": "pages was never released"},
     }
     task = context()
     task["ti"].get_task_states = lambda **_: {RUN_ID: states}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from rebake.estate import inventory, revocation
 from rebake.exceptions import ConfigError, ImageError
 from rebake.hooks.estate import EstateHook
 from rebake.operators.revoke_image import RevokeImageOperator
-from rebake.release import record as release
+from tests.unit.release_support import put_record, record
 from tests.unit.rollout_support import REQUESTED_AT, context
 
 BUCKET = "rebake-local"
@@ -45,15 +44,8 @@ class Cloud:
         return image
 
     def _release(self, number: int, ami_id: str) -> None:
-        record = {
-            **release.blank(),
-            "release_id": f"webapp-20261123T18300{number}-{number}.0.0",
-            "version": f"{number}.0.0",
-            "ami_id": ami_id,
-            "outcome": "successful",
-        }
-        key = release.key("webapp", record["release_id"])
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(record).encode())
+        name, version = f"webapp-20261123T18300{number}-{number}.0.0", f"{number}.0.0"
+        put_record(self.s3, BUCKET, record(number, release_id=name, version=version, ami_id=ami_id))
 
     def labels(self) -> dict[str, dict[str, str]]:
         found = self.ec2.describe_images(Owners=["self"])["Images"]

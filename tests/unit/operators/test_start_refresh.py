@@ -98,17 +98,17 @@ def test_a_refresh_is_started_to_the_numbered_version_with_whole_preferences(
     _answer(autoscaling, OLD, refresh("Successful", version="1"))
     _expect_start(autoscaling)
 
-    assert operator().execute(context()) == "r-new"
+    assert operator().execute(context())["refresh_id"] == "r-new"
 
 
 def test_the_instances_that_are_replaced_are_kept_for_the_record(autoscaling: Stubber, operator: Operator) -> None:
     _answer(autoscaling, group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2")))
     _expect_start(autoscaling)
-    task = context()
-
-    operator().execute(task)
-
-    assert task["ti"].pushed == {"instances_before": ["i-1", "i-2"], "version_at_the_end": "2"}
+    assert operator().execute(context()) == {
+        "refresh_id": "r-new",
+        "launch_template_version": "2",
+        "instances_before": ["i-1", "i-2"],
+    }
 
 
 def test_a_mixed_fleet_is_refreshed_although_the_group_points_at_the_version(
@@ -118,13 +118,13 @@ def test_a_mixed_fleet_is_refreshed_although_the_group_points_at_the_version(
     _answer(autoscaling, group("2", instance("i-1", "1"), instance("i-3", "2")), refresh("Cancelled", version="1"))
     _expect_start(autoscaling)
 
-    assert operator().execute(context()) == "r-new"
+    assert operator().execute(context())["refresh_id"] == "r-new"
 
 
 def test_an_active_refresh_to_the_same_version_is_adopted(autoscaling: Stubber, operator: Operator) -> None:
     _answer(autoscaling, OLD, refresh("InProgress", refresh_id="r-same"))
 
-    assert operator().execute(context()) == "r-same"
+    assert operator().execute(context())["refresh_id"] == "r-same"
 
 
 @pytest.mark.parametrize("status", ["Cancelling", "RollbackInProgress"])
@@ -143,7 +143,7 @@ def test_after_the_end_of_what_was_in_the_way_the_refresh_is_started(autoscaling
     _answer(autoscaling, OLD, refresh("Cancelled", version="7"))
     _expect_start(autoscaling)
 
-    assert operator().refresh_ended(context(), {"message": "Cancelled"}, {"refresh_id": "r-1"}) == "r-new"
+    assert operator().refresh_ended(context(), {"message": "Cancelled"}, {"refresh_id": "r-1"})["refresh_id"] == "r-new"
 
 
 def test_a_refresh_that_does_not_end_is_waited_for_once(autoscaling: Stubber, operator: Operator) -> None:
@@ -168,7 +168,7 @@ def test_nothing_is_started_for_a_fleet_that_runs_the_version(
 ) -> None:
     _answer(autoscaling, of)
 
-    assert operator().execute(context()) == ""
+    assert operator().execute(context())["refresh_id"] == ""
 
 
 def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
@@ -176,13 +176,13 @@ def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
 ) -> None:
     _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-mine", StartTime=REQUESTED_AT + timedelta(minutes=3)))
 
-    assert operator().execute(context()) == "r-mine"
+    assert operator().execute(context())["refresh_id"] == "r-mine"
 
 
 def test_a_refresh_of_an_earlier_run_is_not_claimed(autoscaling: Stubber, operator: Operator) -> None:
     _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-past", StartTime=REQUESTED_AT - timedelta(minutes=3)))
 
-    assert operator().execute(context()) == ""
+    assert operator().execute(context())["refresh_id"] == ""
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_refresh_that_someone_started_a_moment_ago_is_looked_at(
     )
 
     if returned:
-        assert operator().execute(context()) == returned
+        assert operator().execute(context())["refresh_id"] == returned
     else:
         with pytest.raises(RolloutFailedError, match="r-race"):
             operator().execute(context())
@@ -257,28 +257,28 @@ def test_by_image_nothing_is_started_for_instances_that_run_it_by_another_versio
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when AWS rolled back and Terraform then made version 3 with the same image as version 1."""
-    task = context()
     wanted = _by_image(operator, "3")
     _images(monkeypatch, {"1": AMI, "3": AMI}, {"i-1": AMI, "i-2": AMI})
     _answer(autoscaling, group("1", instance("i-1", "1"), instance("i-2", "3")))
 
     # i-2 runs version 3, by image it is right all the same.
-    assert wanted.execute(task) == ""
-    assert task["ti"].pushed == {"instances_before": [], "version_at_the_end": ""}
+    assert wanted.execute(context()) == {"refresh_id": "", "launch_template_version": "", "instances_before": []}
 
 
 def test_by_image_a_mixed_fleet_goes_to_the_version_that_the_group_has(
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that SkipMatching keeps the instances that are right."""
-    task = context()
     wanted = _by_image(operator, "3")
     _images(monkeypatch, {"1": AMI, "3": AMI}, {"i-1": AMI, "i-2": "ami-bad"})
     _answer(autoscaling, group("1", instance("i-1", "1"), instance("i-2", "2")))
     _expect_start(autoscaling, version="1")
 
-    assert wanted.execute(task) == "r-new"
-    assert task["ti"].pushed == {"instances_before": ["i-2"], "version_at_the_end": "1"}
+    assert wanted.execute(context()) == {
+        "refresh_id": "r-new",
+        "launch_template_version": "1",
+        "instances_before": ["i-2"],
+    }
 
 
 def test_by_image_a_fleet_on_another_image_goes_to_the_version_that_terraform_made(
@@ -289,7 +289,7 @@ def test_by_image_a_fleet_on_another_image_goes_to_the_version_that_terraform_ma
     _answer(autoscaling, group("2", instance("i-1", "2")))
     _expect_start(autoscaling, version="3")
 
-    assert wanted.execute(context()) == "r-new"
+    assert wanted.execute(context())["refresh_id"] == "r-new"
 
 
 def test_by_image_right_instances_of_a_group_that_would_launch_others_are_not_enough(
@@ -300,7 +300,7 @@ def test_by_image_right_instances_of_a_group_that_would_launch_others_are_not_en
     _answer(autoscaling, group("2", instance("i-1", "1")))
     _expect_start(autoscaling, version="3")
 
-    assert wanted.execute(context()) == "r-new"
+    assert wanted.execute(context())["refresh_id"] == "r-new"
 
 
 @pytest.mark.parametrize("code", ["Throttling", "ResourceContention", "InternalFailure"])
@@ -318,7 +318,7 @@ def test_throttling_is_waited_out_and_nothing_is_started_twice(
         "describe_instance_refreshes", {"InstanceRefreshes": [refresh("Pending", refresh_id="r-ours")]}
     )
 
-    assert operator().execute(context()) == "r-ours"
+    assert operator().execute(context())["refresh_id"] == "r-ours"
 
 
 def test_a_run_whose_turn_was_taken_starts_nothing_and_is_skipped(

@@ -20,11 +20,12 @@ from rebake.hooks.instance import InstanceHook
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.release import lease
-from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
+from tests.unit.release_support import put_record, record
 from tests.unit.rollout_support import GROUP, REQUESTED_AT, RUN_TAG, context, group, instance, refresh
 
 BUCKET = "rebake-local"
+FIRST = "webapp-20261123T183001-1.0.0"
 DEPLOYMENT = "deploy_webapp/x"
 
 
@@ -39,9 +40,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
         made.images = {number: _image(ec2, number) for number in ("1", "2", "3")}
         for number in ("1", "2"):
-            record = _record(number, made.images[number])
-            key = release.key("webapp", record["release_id"])
-            s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(record).encode())
+            fields = {
+                "release_id": f"webapp-20261123T18300{number}-{number}.0.0",
+                "version": f"{number}.0.0",
+                "commit": f"c{number}",
+                "ami_id": made.images[number],
+            }
+            put_record(s3, BUCKET, record(int(number), **fields))
         monkeypatch.setattr(AutoScalingHook, "group", lambda *_: made.fleet)
         monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: made.refreshes)
         monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _id, number: made.images[number])
@@ -64,38 +69,23 @@ def _image(ec2: Any, number: str) -> str:
     return image
 
 
-def _record(number: str, image: str) -> dict[str, Any]:
-    return {
-        **release.blank(),
-        "release_id": f"webapp-20261123T18300{number}-{number}.0.0",
-        "service": "webapp",
-        "version": f"{number}.0.0",
-        "commit": f"c{number}",
-        "ami_id": image,
-        "outcome": "successful",
-        "auto_scaling_group_name": GROUP,
-    }
-
-
 def _context() -> Any:
     task = context()
     task["ti"].get_task_states = lambda **_: {}
     return task
 
 
-def _choose(wanted: str = "") -> tuple[str, dict[str, Any]]:
-    task = _context()
-    ami_id = ChooseReleaseOperator(task_id="choose_release", service="webapp", release=wanted).execute(task)
-    return ami_id, task["ti"].pushed
+def _choose(wanted: str = "") -> dict[str, Any]:
+    return ChooseReleaseOperator(task_id="choose_release", service="webapp", release=wanted).execute(_context())
 
 
-def test_the_release_before_is_chosen_and_what_its_record_says_is_handed_on(cloud: SimpleNamespace) -> None:
-    ami_id, pushed = _choose()
+def test_the_release_before_is_chosen_and_its_record_is_handed_on(cloud: SimpleNamespace) -> None:
+    chosen = _choose()
 
-    assert ami_id == cloud.images["1"]
-    assert (pushed["version"], pushed["commit"], pushed["restores"]) == ("1.0.0", "c1", "webapp-20261123T183001-1.0.0")
-    assert pushed["auto_scaling_group_name"] == GROUP
-    assert pushed["reused"] is True
+    assert chosen["ami_id"] == cloud.images["1"]
+    assert (chosen["version"], chosen["commit"], chosen["release_id"]) == ("1.0.0", "c1", FIRST)
+    assert chosen["auto_scaling_group_name"] == GROUP
+    assert chosen["reused"] is True
 
 
 def test_while_a_deployment_has_the_turn_the_current_release_is_chosen(cloud: SimpleNamespace) -> None:
@@ -103,18 +93,18 @@ def test_while_a_deployment_has_the_turn_the_current_release_is_chosen(cloud: Si
         cloud.s3, BUCKET, "webapp", LeaseRequest(DEPLOYMENT, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=1))
     )
 
-    assert _choose()[0] == cloud.images["2"]
+    assert _choose()["ami_id"] == cloud.images["2"]
 
 
 def test_a_mixed_fleet_returns_to_the_current_release(cloud: SimpleNamespace) -> None:
     cloud.fleet = group("2", instance("i-2", "2"), instance("i-3", "3"))
 
-    assert _choose()[0] == cloud.images["2"]
+    assert _choose()["ami_id"] == cloud.images["2"]
 
 
 def test_a_release_that_is_named_is_chosen(cloud: SimpleNamespace) -> None:
-    assert _choose("2.0.0")[0] == cloud.images["2"]
-    assert _choose(cloud.images["1"])[0] == cloud.images["1"]
+    assert _choose("2.0.0")["ami_id"] == cloud.images["2"]
+    assert _choose(cloud.images["1"])["ami_id"] == cloud.images["1"]
 
 
 def test_an_image_that_was_deregistered_is_named_with_the_way_out(cloud: SimpleNamespace) -> None:

@@ -62,34 +62,23 @@ def _make_bucket(s3: Any) -> None:
 
 
 @pytest.fixture
-def execute() -> Callable[[], tuple[str, dict[str, Any]]]:
-    def run() -> tuple[str, dict[str, Any]]:
-        pushed: dict[str, Any] = {}
-        ti = SimpleNamespace(
-            dag_id="deploy_webapp",
-            run_id="manual__1",
-            task_id="terraform_apply",
-            xcom_push=lambda key, value: pushed.update({key: value}),
-        )
+def execute() -> Callable[[], dict[str, Any]]:
+    def run() -> dict[str, Any]:
+        ti = SimpleNamespace(dag_id="deploy_webapp", run_id="manual__1", task_id="terraform_apply")
         context: Any = {"ti": ti}
         operator = TerraformApplyOperator(task_id="terraform_apply", service="webapp", ami_id="ami-1", version="1.2.3")
-        return operator.execute(context), pushed
+        return operator.execute(context)
 
     return run
 
 
-Execute = Callable[[], tuple[str, dict[str, Any]]]
+Execute = Callable[[], dict[str, Any]]
 
 
-def test_the_template_version_is_returned_and_the_rest_of_the_fleet_pushed(
-    terraform: PretendedTerraform, s3: Any, execute: Execute
-) -> None:
+def test_the_outputs_of_the_fleet_are_returned(terraform: PretendedTerraform, s3: Any, execute: Execute) -> None:
     _make_bucket(s3)
 
-    returned, pushed = execute()
-
-    assert returned == "7"
-    assert pushed == {name: value for name, value in OUTPUTS.items() if name != "launch_template_version"}
+    assert execute() == {**OUTPUTS, "launch_template_version": "7"}
 
 
 def test_the_fleet_goes_to_the_default_vpc_with_the_image_and_its_version(

@@ -112,7 +112,7 @@ def test_a_rollback_does_not_take_the_turn_from_another_rollback(s3: Any) -> Non
     assert _take_now(s3, "rollback_webapp/later", 1) is None
 
 
-@pytest.mark.parametrize(("is_over", "told"), [(False, "holds the lease"), (True, "has held the lease")])
+@pytest.mark.parametrize(("is_over", "told"), [(False, "holds the lease"), (True, "held the lease")])
 def test_a_deployment_that_was_asked_for_before_the_rollback_is_superseded(s3: Any, is_over: bool, told: str) -> None:
     """It was still baking when the rollback came: the last word counts."""
     _take_now(s3, ROLLBACK, 1)
@@ -127,7 +127,7 @@ def test_clearing_yesterdays_rollback_does_not_undo_todays_deployment(s3: Any) -
     _take_now(s3, DEPLOY, 1)
     lease.release(s3, BUCKET, "webapp", DEPLOY)
 
-    with pytest.raises(SupersededError, match="has held the lease: to do this all the same, trigger a new run"):
+    with pytest.raises(SupersededError, match="held the lease: to do this all the same, trigger a new run"):
         _take_now(s3, ROLLBACK)
 
 
@@ -246,7 +246,7 @@ def test_a_bucket_that_does_not_exist_is_named(s3: Any) -> None:
 @pytest.mark.parametrize(("holder", "taken"), [(DEPLOY, False), (ROLLBACK, True)])
 def test_a_trigger_sees_that_another_run_took_the_turn(holder: str, taken: bool) -> None:
     async def look() -> lease.Lease | None:
-        body = _claim(holder).take(None, NOW).dump()
+        body = _claim(holder).grant(None, NOW).model_dump_json().encode()
         script = AsyncScript("s3", ("get_object", {"Body": _Body(body), "ETag": '"1"'}))
         async with await script.get_async_conn() as client:
             return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)

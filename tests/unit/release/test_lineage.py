@@ -2,47 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from rebake.release import lineage
-from rebake.release import record as release
-
-COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
-
-
-def record(number: int = 1, **other: Any) -> dict[str, Any]:
-    """Return the record of a successful deployment."""
-    return {
-        **release.blank(),
-        "release_id": f"webapp-20261123T18300{number}-1.{number}.0",
-        "service": "webapp",
-        "environment": "local",
-        "version": f"1.{number}.0",
-        "commit": COMMIT,
-        "build_id": "77",
-        "template_version": "1",
-        "fingerprint": "f" * 64,
-        "base_ami": "ami-0ba5e",
-        "ami_id": f"ami-0{number}",
-        "test_report": {
-            "instance_id": "i-9",
-            "seconds": 3.5,
-            "checks": [{"name": "GET /", "ok": True, "attempts": 1, "seconds": 0.1, "answer": "HTTP 200"}],
-        },
-        "launch_template": {"id": "lt-1", "version": str(number)},
-        "auto_scaling_group_name": "webapp-local",
-        "refresh": {"id": f"refresh-{number}", "status": "Successful"},
-        "instances": {"before": [f"i-{number}a"], "after": [f"i-{number}b", f"i-{number}c"]},
-        "channels": {"candidate": f"ami-0{number}", "current": f"ami-0{number}", "previous": None},
-        "requested_at": f"2026-11-23T18:30:0{number}+00:00",
-        "requested_by": "ada",
-        "finished_at": "2026-11-23T18:31:00+00:00",
-        "outcome": release.SUCCESSFUL,
-        "dag_run": f"deploy_webapp/manual__{number}",
-        **other,
-    }
+from rebake.release.record import ReleaseOutcome, ReleaseRecord
+from tests.unit.release_support import COMMIT, record
 
 
 @pytest.mark.parametrize(
@@ -65,10 +29,7 @@ def record(number: int = 1, **other: Any) -> dict[str, Any]:
     ],
 )
 def test_a_release_is_found_from_every_end_of_it(of: str, kind: str) -> None:
-    valid = record()
-    release.validate(valid)
-
-    assert lineage.matches(valid, of) == [kind]
+    assert lineage.matches(record(), of) == [kind]
 
 
 @pytest.mark.parametrize("of", ["0a1b2c", "ami-0", "1.1", "i-1", "webapp", "refresh", ""])
@@ -83,12 +44,12 @@ def test_a_run_that_was_told_a_short_commit_is_found_by_the_whole_one() -> None:
 def test_all_releases_that_tell_of_a_thing_are_found_in_order() -> None:
     found = lineage.find([record(3), record(2), record(1)], "ami-0ba5e")
 
-    assert [one["version"] for one, _ in found] == ["1.3.0", "1.2.0", "1.1.0"]
+    assert [one.version for one, _ in found] == ["1.3.0", "1.2.0", "1.1.0"]
 
 
 def test_an_empty_field_is_not_found() -> None:
-    """A run that was not told its commit must not answer to every question."""
-    assert lineage.matches({**record(), "commit": ""}, "abcdefgh") == []
+    """A record without a commit must not match every commit."""
+    assert lineage.matches(record(commit=""), "abcdefgh") == []
 
 
 def test_the_chain_leads_from_the_commit_to_the_instances_and_the_channels() -> None:
@@ -96,13 +57,13 @@ def test_the_chain_leads_from_the_commit_to_the_instances_and_the_channels() -> 
 
     assert drawn == [
         (
-            "release webapp-20261123T183001-1.1.0  successful  (deploy, asked for by ada at 2026-11-23T18:30:01+00:00, "
+            "release webapp-20261123T183001-1.1.0  successful  (deploy, requested by ada at 2026-11-23T18:30:01+00:00, "
             "run deploy_webapp/manual__1)"
         ),
         f"└─ commit {COMMIT} (build 77)",
         "   └─ version 1.1.0 of webapp",
         f"      └─ fingerprint {'f' * 64}",
-        "         ├─ template version 1",
+        "         ├─ Packer template version 1",
         "         ├─ base image ami-0ba5e",
         "         └─ image ami-01",
         "            ├─ test report: 1 of 1 checks passed on i-9 in 3.5 s",
@@ -122,21 +83,21 @@ def test_a_rollback_names_the_release_that_it_returns_to() -> None:
 
 
 def test_a_run_that_failed_early_says_why_and_how_far_it_came() -> None:
-    failed = {
-        **release.blank(),
-        **{
-            key: record()[key]
-            for key in ("release_id", "service", "version", "requested_at", "requested_by", "dag_run")
-        },
-        "outcome": release.FAILED,
-        "stage": "bake",
-        "reason": "artifact",
-        "explanation": "no such file",
-    }
+    known = record().model_dump(
+        include={"release_id", "kind", "service", "environment", "version", "requested_at", "requested_by", "dag_run"}
+    )
+    failed = ReleaseRecord(
+        **known,
+        outcome=ReleaseOutcome.FAILED,
+        finished_at=known["requested_at"],
+        stage="bake",
+        reason="artifact",
+        explanation="no such file",
+    )
     drawn = list(lineage.lines(lineage.tree(failed)))
 
     assert "├─ failed at bake: artifact: no such file" in drawn
-    assert "└─ commit (the run was not told)" in drawn
+    assert "└─ commit (not given)" in drawn
     assert [line.strip("│├└─ ") for line in drawn[-6:]] == [
         "test report (not reached)",
         "launch template (not reached)",

@@ -7,32 +7,24 @@ from typing import Any
 import pytest
 
 from rebake.exceptions import ConfigError
-from rebake.release import record as release
 from rebake.release import rollback
+from tests.unit.release_support import record
 
 
 def _one(number: int, version: str, outcome: str = "successful", restores: int | None = None, **more: Any) -> Any:
     """Return the record of the service's release of that number; its image is named after its version."""
-    return {
-        **release.blank(),
-        "release_id": f"r{number}",
-        "version": version,
-        "ami_id": f"ami-{version}",
-        "outcome": outcome,
-        "kind": "rollback" if restores else "deploy",
-        "restores": f"r{restores}" if restores else None,
-        **more,
-    }
+    kind, restored = ("rollback", f"r{restores}") if restores else ("deploy", None)
+    fields = {"version": version, "ami_id": f"ami-{version}", "kind": kind, "restores": restored, **more}
+    return record(number, outcome, **fields).model_copy(update={"release_id": f"r{number}"})
 
 
 def _default(*records: Any, images: str = "", deployment: str = "") -> str:
     """Return the id of the release chosen; the fleet runs the images of these versions, by default the newest's."""
     newest_first = list(reversed(records))
     good = rollback.successful(newest_first)
-    runs = [f"ami-{version}" for version in images.split()] or [good[0]["ami_id"]]
+    runs = [f"ami-{version}" for version in images.split()] or [good[0].ami_id or ""]
     chosen, _ = rollback.default("webapp", newest_first, runs, deployment)
-    name: str = chosen["release_id"]
-    return name
+    return chosen.release_id
 
 
 A, B, C = _one(1, "1"), _one(2, "2"), _one(3, "3")
@@ -94,17 +86,17 @@ def test_the_first_release_has_none_before_it() -> None:
 
 @pytest.mark.parametrize("wanted", ["r1", "1", "ami-1"])
 def test_a_release_is_named_by_its_id_its_version_or_its_image(wanted: str) -> None:
-    assert rollback.named("webapp", [C, B, A], wanted)["release_id"] == "r1"
+    assert rollback.named("webapp", [C, B, A], wanted).release_id == "r1"
 
 
 def test_of_several_with_the_same_version_the_newest_counts() -> None:
     again = _one(4, "1", ami_id="ami-1b")
 
-    assert rollback.named("webapp", [again, C, B, A], "1")["ami_id"] == "ami-1b"
+    assert rollback.named("webapp", [again, C, B, A], "1").ami_id == "ami-1b"
 
 
 def test_a_rollback_that_is_named_means_the_release_that_it_returned_to() -> None:
-    assert rollback.named("webapp", [_one(4, "1", restores=1), C, B, A], "r4")["release_id"] == "r1"
+    assert rollback.named("webapp", [_one(4, "1", restores=1), C, B, A], "r4").release_id == "r1"
 
 
 def test_a_run_that_did_not_succeed_is_refused_with_its_reason() -> None:
@@ -124,4 +116,4 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
 def test_records_that_restore_each_other_do_not_hang() -> None:
     one, other = _one(1, "1", restores=2), _one(2, "1", restores=1)
 
-    assert rollback.origin([other, one], one)["release_id"] in {"r1", "r2"}
+    assert rollback.origin([other, one], one).release_id in {"r1", "r2"}

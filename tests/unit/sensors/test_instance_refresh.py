@@ -13,6 +13,7 @@ from rebake import config
 from rebake.exceptions import RolloutFailedError
 from rebake.rollout.refresh import FleetHealth
 from rebake.sensors.instance_refresh import NOT_NEEDED, InstanceRefreshSensor
+from rebake.stages.dag_defaults import push_error
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.unit.rollout_support import (
@@ -135,8 +136,9 @@ def test_the_sensor_fails_with_the_reason_the_refresh_and_the_instances() -> Non
 
     for word in ("webapp", GROUP, "rolled_back", "r-1", "RollbackSuccessful", "i-1 is unhealthy Target.Timeout"):
         assert word in str(caught.value)
+    push_error({**task, "exception": caught.value})
     assert task["ti"].pushed["failure"] == {
         "reason": "rolled_back",
-        "status": "RollbackSuccessful",
         "message": "RollbackSuccessful: 0 %",
+        "superseded_by": None,
     }

@@ -14,13 +14,12 @@ from moto import mock_aws
 
 from rebake import tags
 from rebake.release import lease
-from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from stack import __main__ as command
 from stack import follow, lineage, revoke, status
 from stack.bases import Bases
 from stack.errors import InputError
-from tests.unit.release.test_lineage import COMMIT, record
+from tests.unit.release_support import COMMIT, put_record, record
 
 BUCKET = "rebake-local"
 
@@ -34,23 +33,18 @@ def stack() -> Iterator[Any]:
         )
         s3 = made.cloud.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        failed = record(3, outcome="rolled_back", channels=None, reason="unhealthy", stage="wait_for_refresh")
-        for one in (record(1), record(2), failed):
-            _put(s3, release.key("webapp", one["release_id"]), one)
+        for one in (record(1), record(2), record(3, "rolled_back")):
+            put_record(s3, BUCKET, one)
         ssm = made.cloud.client("ssm")
         for channel, image in (("current", "ami-02"), ("previous", "ami-01")):
             ssm.put_parameter(Name=f"/rebake/webapp/{channel}", Value=image, Type="String")
         yield made
 
 
-def _put(s3: Any, key: str, one: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(one).encode())
-
-
 def test_all_releases_of_a_commit_are_told_the_newest_first(stack: Any) -> None:
     told = lineage.run(stack, COMMIT[:7], "", "text")
 
-    assert told.startswith(f"3 releases tell of {COMMIT[:7]}, the newest first:\n{COMMIT[:7]}: commit of\nrelease ")
+    assert told.startswith(f"3 releases contain {COMMIT[:7]}, the newest first:\n{COMMIT[:7]}: commit of\nrelease ")
     heads = [line.split()[1] for line in told.splitlines() if line.startswith("release ")]
     assert heads == [f"webapp-20261123T18300{number}-1.{number}.0" for number in (3, 2, 1)]
 
@@ -67,16 +61,15 @@ def test_the_same_is_there_for_programs(stack: Any) -> None:
     (found,) = json.loads(lineage.run(stack, "refresh-2", "webapp", "json"))
 
     assert found["found_as"] == ["refresh"]
-    assert found["record"] == record(2)
+    assert found["record"] == record(2).model_dump(mode="json")
 
 
 def test_a_release_in_progress_is_found_until_it_has_a_final_record(stack: Any) -> None:
     s3 = stack.cloud.client("s3")
-    going_on = record(4, outcome="in_progress", finished_at=None, channels=None, refresh=None)
-    _put(s3, release.progress_key("webapp", going_on["release_id"]), going_on)
+    put_record(s3, BUCKET, record(4, "in_progress", refresh=None))
     assert "in_progress" in lineage.run(stack, "1.4.0", "", "text")
 
-    _put(s3, release.key("webapp", going_on["release_id"]), record(4))
+    put_record(s3, BUCKET, record(4))
     assert "in_progress" not in lineage.run(stack, "1.4.0", "", "text")
 
 
@@ -84,7 +77,7 @@ def test_more_records_than_a_page_are_all_looked_at(stack: Any) -> None:
     s3 = stack.cloud.client("s3")
     for number in range(1005):
         name = f"webapp-20250101T{number:06d}-0.0.1"
-        _put(s3, release.key("webapp", name), record(1, release_id=name, ami_id="ami-0f", requested_at="2025"))
+        put_record(s3, BUCKET, record(1, release_id=name, ami_id="ami-0f"))
 
     assert len(json.loads(lineage.run(stack, "ami-0f", "", "json"))) == 1005
 
@@ -111,7 +104,7 @@ def test_what_nobody_knows_is_said_with_what_there_is(stack: Any, of: str) -> No
     with pytest.raises(InputError) as told:
         lineage.run(stack, of, "", "text")
 
-    assert f"none of the 3 release records of pages, webapp tells of '{of}'" in str(told.value)
+    assert f"none of the 3 release records of pages, webapp contains '{of}'" in str(told.value)
     assert "The newest releases: webapp-20261123T183003-1.3.0, " in str(told.value)
 
 
@@ -201,10 +194,8 @@ def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stac
 def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Pretend that each run ends as told here, and note what was asked for."""
     told: dict[str, Any] = {"state": "success", "finalize": "successful", "requested_at": []}
-    xcoms = {"choose_release": "webapp-20261123T183001-1.1.0"}
-    api = SimpleNamespace(
-        xcom=lambda _dag, _run, task, key="return_value": told["finalize"] if task == "finalize" else xcoms.get(task)
-    )
+    chosen = {"release_id": "webapp-20261123T183001-1.1.0"}
+    api = SimpleNamespace(xcom=lambda _dag, _run, task: told["finalize"] if task == "finalize" else chosen)
 
     def run(_api: Any, dag_id: str, conf: dict[str, Any]) -> follow.RunOutcome:
         told["requested_at"].append((dag_id, conf))
@@ -266,7 +257,7 @@ def _revoked_release(stack: Any) -> str:
         tags.REVOKED_AT: "2026-03-01T12:00:00Z",
     }
     ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
-    _put(s3, release.key("webapp", "webapp-20261123T183009-1.9.0"), {**record(9), "ami_id": image})
+    put_record(s3, BUCKET, record(9, ami_id=image))
     return image
 
 

@@ -1,0 +1,109 @@
+"""Objects in the environment's bucket: read whole, written whole, under a condition where two may write at once.
+
+Plain functions over a client of S3: operators pass that of `rebake.hooks.bucket`, the stack its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from rebake.aws_errors import error_code
+from rebake.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MISSING: Final = ("NoSuchKey", "404")
+"""Error codes of a read of an object that is not there."""
+_CONFLICT: Final = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+"""Error codes of a conditional write that lost against another writer."""
+
+
+def read(s3: S3Client, bucket: str, key: str) -> bytes | None:
+    """Return an object's content; none if there is no such object (S3, GetObject).
+
+    Raises:
+        ConfigError: the bucket does not exist.
+    """
+    return read_with_etag(s3, bucket, key)[0]
+
+
+def read_with_etag(s3: S3Client, bucket: str, key: str) -> tuple[bytes | None, str]:
+    """Return an object's content and ETag; none and "" if there is no such object (S3, GetObject).
+
+    Raises:
+        ConfigError: the bucket does not exist.
+    """
+    try:
+        with _existing(bucket):
+            answer = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error_code(error) in MISSING:
+            return None, ""
+        raise
+    return answer["Body"].read(), answer["ETag"]
+
+
+def write(
+    s3: S3Client, bucket: str, key: str, content: str | bytes, content_type: str = "application/json", **condition: Any
+) -> None:
+    """Write an object, over what was there before (S3, PutObject).
+
+    Raises:
+        ConfigError: the bucket does not exist.
+    """
+    body = content.encode() if isinstance(content, str) else content
+    with _existing(bucket):
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, **condition)
+
+
+def write_if(
+    s3: S3Client,
+    bucket: str,
+    key: str,
+    content: str | bytes,
+    content_type: str = "application/json",
+    *,
+    etag: str = "",
+) -> bool:
+    """Replace the object that has this ETag, or make the first one if it is empty; return whether that was done.
+
+    S3 itself decides between two writers (PutObject with If-Match or If-None-Match).
+
+    Raises:
+        ConfigError: the bucket does not exist.
+    """
+    try:
+        write(s3, bucket, key, content, content_type, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}))
+    except ClientError as error:
+        if error_code(error) in _CONFLICT:
+            return False
+        raise
+    return True
+
+
+def keys(s3: S3Client, bucket: str, prefix: str) -> list[str]:
+    """Return the keys that begin with a prefix, in their order (S3, ListObjectsV2).
+
+    Raises:
+        ConfigError: the bucket does not exist.
+    """
+    with _existing(bucket):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+@contextlib.contextmanager
+def _existing(bucket: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) == "NoSuchBucket":
+            raise ConfigError(
+                f"bucket {bucket!r} does not exist: make it, or correct `bucket` in the environment's file"
+            ) from error
+        raise
