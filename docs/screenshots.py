@@ -12,7 +12,6 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from rebake.estate.report import REBAKE, RETIRE_IMAGES
-from rebake.release.record import SUCCESSFUL
 from stack import lineage, report, up
 from stack.airflow import USER
 from stack.layout import Layout
@@ -27,13 +26,11 @@ REPORTS = (REBAKE, RETIRE_IMAGES)
 def pages(stack: Stack) -> dict[str, str]:
     """Return the page of each picture, by the picture's name."""
     deployments = [
-        record
-        for record in lineage.read(stack, ["webapp"])
-        if record["dag_run"].startswith(DAG) and record["outcome"] == SUCCESSFUL
+        record for record in lineage.read(stack, ["webapp"]) if record.dag_run.startswith(DAG) and record.is_successful
     ]
-    newest = max(deployments, key=lambda record: str(record["release_id"]))
+    newest = max(deployments, key=lambda record: record.release_id)
     airflow = stack.settings.airflow_url
-    run = f"{airflow}/dags/{DAG}/runs/{newest['dag_run'].partition('/')[2]}"
+    run = f"{airflow}/dags/{DAG}/runs/{newest.dag_run.partition('/')[2]}"
     followed = max(stack.api.runs(FOLLOWING))
     return {
         "dags": f"{airflow}/dags",
