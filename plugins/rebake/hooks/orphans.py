@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -193,6 +195,31 @@ class LocksHook(AwsBaseHook):
             for one in found
             if one["Key"].endswith(ending)
         ]
+
+    def remove_own(self, bucket: str, state: str, since: datetime) -> bool:
+        """Remove the lock that a killed Terraform of this host took on a state; return whether there was one.
+
+        One run at a time holds the service's lease, so of this host no other Terraform has locked the state meanwhile.
+
+        S3, GetObject and DeleteObject.
+
+        Args:
+            bucket: where the state is.
+            state: its object key.
+            since: when that Terraform was started; an older lock is not its own.
+        """
+        s3: S3Client = self.conn
+        key = f"{state}.tflock"
+        try:
+            lock = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error_code(error) == "NoSuchKey":
+                return False
+            raise
+        is_own = lock["Who"].endswith(f"@{socket.gethostname()}") and datetime.fromisoformat(lock["Created"]) >= since
+        if is_own:
+            s3.delete_object(Bucket=bucket, Key=key)
+        return is_own
 
 
 def _holder(s3: S3Client, bucket: str, key: str) -> str:
