@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -23,10 +24,11 @@ from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
 from rebake.image.channels import CURRENT, service_name
 from rebake.operators.report_drift import OUTCOME
-from rebake.operators.terraform_apply import RETURNED, FleetStage
 from rebake.release import lease
 from rebake.rollout.refresh import Version
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.fleet import RETURNED, FleetTerraform
+from rebake.stages.guards import LeaseGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable, run_tag
 from rebake.stages.waiting import RolloutWait
@@ -61,7 +63,7 @@ class ApproveRepairsOperator(ApprovalOperator):
         return super().execute(context)
 
 
-class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
+class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     """Repair what was found at one service, under the service's lease; leave it alone where a run is changing it.
 
     * Posture: openings of security groups are closed, instances made to ask for metadata tokens.
@@ -89,6 +91,20 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         self.service = service
         self.auto_scaling_group_name = auto_scaling_group_name
         self.findings = findings
+
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def fleet(self) -> FleetTerraform:
+        """Terraform for the environment's fleets."""
+        return FleetTerraform(self)
+
+    def on_kill(self) -> None:
+        """Stop Terraform."""
+        self.fleet.stop()
 
     def execute(self, context: Context) -> str:
         """Return what was repaired, in words; by deferring, where a refresh is to be waited for.
@@ -134,7 +150,7 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         rollout = config.load_service(self.service, self.environment).rollout
         span = timedelta(seconds=rollout.timeout) + lease.SLACK
         bucket = self.environment.bucket
-        taken = lease.acquire_if_free(self.leases.s3, bucket, self.service, run_tag(context), span)
+        taken = lease.acquire_if_free(self.lease.hook.s3, bucket, self.service, run_tag(context), span)
         if taken is None:
             raise AirflowSkipException(f"another run is changing {self.service}; the next look tells what is left")
 
@@ -165,12 +181,12 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
                 )
 
         version = image.tags.get(tags.VERSION, "")
-        outputs = self.apply_fleet(context, self.service, ami_id=image.id, version=version, review=review)
+        outputs = self.fleet.apply(context, self.service, ami_id=image.id, version=version, review=review)
         return Version(str(outputs["launch_template_id"]), str(outputs[RETURNED])), image.id
 
     def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
         """Bring every instance to the image, and defer until the fleet is healthy."""
-        self.check_lease(self.service, context)
+        self.lease.check(context)
         begun = Rollout(
             autoscaling=AutoScalingHook(**self.connection),
             instances=InstanceHook(**self.connection),

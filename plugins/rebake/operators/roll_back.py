@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -18,8 +19,9 @@ from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.image.channels import CURRENT, service_name
-from rebake.operators.terraform_apply import RETURNED, FleetStage
 from rebake.rollout.refresh import Reason, Version, active_refresh, wanted_version
+from rebake.stages.fleet import RETURNED, FleetTerraform
+from rebake.stages.guards import LeaseGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
@@ -31,7 +33,7 @@ STILL_THERE: Final = "StillThere"
 """The status where AWS had returned to the image before; no refresh of ours had an end."""
 
 
-class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
+class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     """Bring the fleet back to the service's current release after a rollout that failed; return the final status.
 
     A run that failed never moves `current`, so that channel names the image to return to. AWS returns to it by
@@ -62,6 +64,20 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         self.ami_id = ami_id
         self.auto_scaling_group_name = auto_scaling_group_name
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def fleet(self) -> FleetTerraform:
+        """Terraform for the environment's fleets."""
+        return FleetTerraform(self)
+
+    def on_kill(self) -> None:
+        """Stop Terraform."""
+        self.fleet.stop()
+
     def execute(self, context: Context) -> str:
         """Return the final status; by deferring, where there is something to wait for.
 
@@ -74,7 +90,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         if not self.auto_scaling_group_name:
             raise AirflowSkipException("nothing was provisioned, so nothing was rolled out: nothing to roll back")
         with reachable(self.hook):
-            self.check_lease(self.service, context)
+            self.lease.check(context)
             target = self._target()
         active = active_refresh(self._autoscaling.refreshes(self.auto_scaling_group_name))
         goes_to = self._goes_to(active) if active else ""
@@ -105,7 +121,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         """
         self.log_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
-        self.check_lease(self.service, context)
+        self.lease.check(context)
         return self._return_to(context, self._target())
 
     def _target(self) -> str:
@@ -135,9 +151,9 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         self.log.warning(
             "AWS has not rolled back, or could not: applying %s (version %s) again and rolling it out", ami_id, version
         )
-        outputs = self.apply_fleet(context, self.service, ami_id=ami_id, version=version)
+        outputs = self.fleet.apply(context, self.service, ami_id=ami_id, version=version)
         wanted = Version(str(outputs["launch_template_id"]), str(outputs[RETURNED]))
-        self.check_lease(self.service, context)
+        self.lease.check(context)
         begun = self._rollout(context, ami_id, wanted).begin()
         wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": STILL_THERE}
         if not begun.refresh_id:

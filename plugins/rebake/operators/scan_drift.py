@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -21,11 +22,10 @@ from rebake.exceptions import ConfigError, ToolFailedError
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.lease import LeaseHook
-from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
-from rebake.operators.terraform_apply import FleetStage, FleetTool
 from rebake.release import lease
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.fleet import FleetTerraform, FleetTool
 from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         return changed_by(self.hook, self.environment.bucket, service, began)
 
 
-class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
+class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     """Plan each fleet of a lane with the image of its current release, and return what the plans would change.
 
     Nothing is changed, and the state is not locked. A fleet that a run is changing, or has changed meanwhile, is left
@@ -114,12 +114,21 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
         **kwargs: those of `AwsBaseOperator`.
     """
 
-    aws_hook_class = NetworkHook
+    aws_hook_class = LeaseHook
     template_fields: Sequence[str] = aws_template_fields("fleets")
 
     def __init__(self, *, fleets: list[dict[str, str]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fleets = fleets
+
+    @cached_property
+    def fleet(self) -> FleetTerraform:
+        """Terraform for the environment's fleets."""
+        return FleetTerraform(self)
+
+    def on_kill(self) -> None:
+        """Stop Terraform."""
+        self.fleet.stop()
 
     def execute(self, context: Context) -> dict[str, list[dict[str, Any]]]:
         """Return `findings` and `unseen` of the lane.
@@ -130,7 +139,7 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
         """
         found: list[Finding] = []
         unseen: list[Unseen] = []
-        with self.fleet_tool(context) as tool:
+        with self.fleet.open(context) as tool:
             for fleet in (Deployed(**one) for one in self.fleets):
                 began = datetime.now(UTC)
                 why = self._busy(fleet.service, began)
@@ -145,8 +154,8 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
         return {FINDINGS: [one.dump() for one in found], UNSEEN: [asdict(one) for one in unseen]}
 
     def _busy(self, service: str, began: datetime) -> str:
-        with reachable(self.leases):
-            return changed_by(self.leases, self.environment.bucket, service, began)
+        with reachable(self.hook):
+            return changed_by(self.hook, self.environment.bucket, service, began)
 
     def _plan(self, tool: FleetTool, fleet: Deployed) -> list[Finding]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -13,10 +14,8 @@ from rebake import config
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import LeaseStage
-from rebake.hooks.revocation import ReleaseStage
 from rebake.rollout.refresh import Reason, Version, active_refresh
-from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StartRefreshOperator(
-    RolloutWait, LeaseStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]
-):
+class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
 
     A refresh that is being cancelled or rolled back, as by the run that held the lease before, is in the way of every
@@ -74,6 +71,16 @@ class StartRefreshOperator(
         self.ami_id = ami_id
         self.by_image = by_image
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def revocations(self) -> RevocationGuard:
+        """The images that may not be released."""
+        return RevocationGuard(self.environment)
+
     def execute(self, context: Context) -> str:
         """Return the id of the refresh to wait for; empty if there is none; or defer until one in the way has ended.
 
@@ -106,8 +113,8 @@ class StartRefreshOperator(
 
     def _start(self, context: Context) -> str:
         with reachable(self.hook):
-            self.check_lease(self.service, context)
-            self.refuse_revoked(self.ami_id, f"rolling out {self.service}", service=self.service)
+            self.lease.check(context)
+            self.revocations.refuse(self.ami_id, f"rolling out {self.service}", service=self.service)
             begun = Rollout(
                 autoscaling=self.hook,
                 instances=InstanceHook(**self.connection),
@@ -133,7 +140,7 @@ class StartRefreshOperator(
         if not refresh_id:
             return
         try:
-            self.check_lease(self.service, context)
+            self.lease.check(context)
         except AirflowSkipException:
             active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
             if active is not None and active["InstanceRefreshId"] == refresh_id:

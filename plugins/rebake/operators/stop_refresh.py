@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.release.lease import RunKind
 from rebake.rollout.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
+from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
+class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     """Acquire the service's lease from whoever deploys, and end a refresh to another image; return the refresh's id.
 
     Where AWS's own rollback of the refresh leads to the image, it is asked for: that keeps the instances that still
@@ -26,17 +29,18 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
     nothing was to be stopped.
 
     Args:
+        service: name of the service (templated).
         auto_scaling_group_name: the group (templated).
         ami_id: the image to return to (templated).
-        **kwargs: those of `AcquireLeaseOperator`.
+        **kwargs: those of `AwsBaseOperator`.
     """
 
-    template_fields: Sequence[str] = (*AcquireLeaseOperator.template_fields, "auto_scaling_group_name", "ami_id")
+    aws_hook_class = AutoScalingHook
+    template_fields: Sequence[str] = aws_template_fields("service", "auto_scaling_group_name", "ami_id")
 
-    def __init__(
-        self, *, auto_scaling_group_name: str, ami_id: str, kind: str = RunKind.ROLLBACK, **kwargs: Any
-    ) -> None:
-        super().__init__(kind=kind, **kwargs)
+    def __init__(self, *, service: str, auto_scaling_group_name: str, ami_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
         self.auto_scaling_group_name = auto_scaling_group_name
         self.ami_id = ami_id
 
@@ -46,10 +50,10 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         Raises:
             ConfigError: the environment's bucket does not exist.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later held the lease: this one is superseded.
+            AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
-        super().execute(context)
-        hook = AutoScalingHook(**self.connection)
+        LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)
+        hook = self.hook
         active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
         if active is None:
             self.log.info("no instance refresh of %s is active", self.auto_scaling_group_name)
@@ -64,9 +68,9 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         self.log.info(
             "instance refresh %s to %s is %s; before it the fleet ran %s: %s",
             refresh_id,
-            goal or "an image that cannot be told",
+            goal or "an unknown image",
             status,
-            origin or "an image that cannot be told",
+            origin or "an unknown image",
             "waiting for its end"
             if status in BACKWARD_STATES
             else f"asking AWS to {'roll it back' if leads_back else 'cancel it'}",
@@ -80,8 +84,8 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
             method_name="refresh_ended",
         )
 
-    def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str] | None = None) -> Any:
-        """Try again, now that the lease that was waited for is over."""
+    def lease_ended(self, context: Context, event: dict[str, Any]) -> Any:
+        """Try again, now that the lease of the other run has ended."""
         return self.execute(context)
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
@@ -92,7 +96,7 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         """
         self.log_progress(event)
         refresh_id = wait["refresh_id"]
-        hook = AutoScalingHook(**self.connection)
+        hook = self.hook
         active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
         if active is not None and active["InstanceRefreshId"] == refresh_id:
             raise RolloutFailedError(

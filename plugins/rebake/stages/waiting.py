@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from rebake import config
 from rebake.exceptions import RolloutFailedError
 from rebake.rollout.refresh import FleetHealth, Reason
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import run_tag
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
@@ -24,25 +25,16 @@ _GRACE: Final = 120
 """Seconds after the trigger's own deadline at which Airflow ends the deferral, should the trigger not."""
 
 
-class RolloutWait:
-    """Mixin of an operator that waits for a rollout, beside `EnvironmentConnection`; it holds no worker slot.
+class RolloutWait(EnvironmentConnection):
+    """Mixin of an operator that waits for a rollout without a worker slot, see `EnvironmentConnection`.
 
     A triggerer that dies takes nothing along: what is waited for, until when, and why a refresh was turned round
     are in the deferral itself. They travel as `wait`, a mapping with `refresh_id`, which may be empty,
     `template_version`, which every instance must run at the end or empty for any, and `status`.
     """
 
-    environment: config.Environment
-    connection: dict[str, Any]
-    log: Any
     service: str
     auto_scaling_group_name: str
-
-    if TYPE_CHECKING:
-
-        def defer(self, **kwargs: Any) -> NoReturn:
-            """Hand over to a trigger; BaseOperator has it."""
-            raise NotImplementedError
 
     def wait_for_refresh(
         self,

@@ -109,7 +109,7 @@ def test_a_run_that_is_changing_the_service_is_waited_for(aws: Any) -> None:
     assert isinstance(deferred.value.trigger, LeaseTrigger)
     lease.release(aws.s3, BUCKET, "webapp", "rollback_webapp/x")
     operator = ChooseVersionOperator(task_id="choose_version", service="webapp")
-    assert operator.execute_complete(context(), {"token": 1}) == "1.1.0"
+    assert operator.lease_ended(context(), {"token": 1}) == "1.1.0"
 
 
 def test_the_families_of_the_events_are_looked_at_and_no_other() -> None:

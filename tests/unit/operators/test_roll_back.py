@@ -21,6 +21,7 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.registry import Pointer, RegistryHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.roll_back import STILL_THERE, RollBackOperator
+from rebake.stages.fleet import FleetTerraform
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.unit.rollout_support import AMI, GROUP, TEMPLATE, context, group, instance, refresh, stubbed, told
@@ -51,7 +52,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         noted.append({"service": service, **variables})
         return {"launch_template_id": TEMPLATE, "launch_template_version": 3, "auto_scaling_group_name": GROUP}
 
-    monkeypatch.setattr(RollBackOperator, "apply_fleet", apply)
+    monkeypatch.setattr(FleetTerraform, "apply", apply)
     return noted
 
 
