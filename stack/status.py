@@ -29,11 +29,9 @@ PREVIOUS = "previous"
 def collect(stack: Stack) -> dict[str, Any]:
     """Return the state of the stack and of every service, as plain data."""
     cloud = stack.cloud.answers()
+    components = {name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()}
     return {
-        "airflow": {
-            "url": stack.settings.airflow_url,
-            **{name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()},
-        },
+        "airflow": {"url": stack.settings.airflow_url, **components, **stack.airflow.faults()},
         "cloud": {"url": stack.settings.cloud_url, "state": "running" if cloud else "stopped"},
         "services": {name: _service(stack, name) for name in config.service_names()} if cloud else {},
     }
@@ -47,6 +45,8 @@ def render(status: dict[str, Any]) -> str:
         + ", ".join(f"{name} {state}" for name, state in airflow.items()),
         f"embedded cloud     {status['cloud']['url']}  {status['cloud']['state']}",
     ]
+    if {*airflow.values(), status["cloud"]["state"]} != {"running"}:
+        lines.append("`make up` ends what is broken and starts what does not run")
     for name, service in status["services"].items():
         lines += ["", f"{name}: {service.get('error') or service.get('url') or 'not deployed'}"]
         if not service.get("url"):
