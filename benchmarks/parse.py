@@ -7,6 +7,7 @@ same call as Airflow's.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -71,7 +72,7 @@ def _parse(project: Path, folder: str, verb: str, dag_id: str) -> float:
 
 def main() -> None:
     """Parse a DAG file for a task of the DAG of that id, or for the DAG processor, and print how long it took."""
-    import airflow_local_settings  # noqa: F401 -- as in the scheduler, from which a task's process is forked.
+    importlib.import_module("airflow_local_settings")  # As in the scheduler, from which a task's process is forked.
     from airflow.dag_processing.dagbag import BundleDagBag
     from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
 
