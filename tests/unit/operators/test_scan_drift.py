@@ -15,7 +15,6 @@ from moto import mock_aws
 
 from rebake.estate.drift.drift import View
 from rebake.exceptions import ToolFailedError
-from rebake.operators import scan_drift as stage
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
