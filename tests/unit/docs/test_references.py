@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 FOLDERS: Final = (
-    ".ci benchmarks config dags docs examples infrastructure localcloud packer plugins prove setup stack tests".split()
+    *(".ci", "benchmarks", "config", "dags", "docs", "examples", "infrastructure", "localcloud"),
+    *("packer", "plugins", "prove", "setup", "stack", "tests"),
 )
 NOT_FILES: Final = {
     "config/services/orphan.yaml",  # Made and removed by tests/e2e/test_drift.py.
