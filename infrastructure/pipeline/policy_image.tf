@@ -1,5 +1,5 @@
 # What Packer's amazon-ebs builder and the test on a temporary instance need. The pipeline can change only
-# what carries its own tag rebake:kind, and in one VPC only.
+# resources with its own tag rebake:kind, and only in one VPC.
 locals {
   image_policy = {
     Version = "2012-10-17"
