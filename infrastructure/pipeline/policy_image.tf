@@ -5,7 +5,7 @@ locals {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "Look"
+        Sid      = "Describe"
         Effect   = "Allow"
         Action   = ["ec2:Describe*"]
         Resource = ["*"]

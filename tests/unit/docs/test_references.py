@@ -13,10 +13,6 @@ FOLDERS: Final = (
     *(".ci", "benchmarks", "config", "dags", "docs", "examples", "infrastructure", "localcloud"),
     *("packer", "plugins", "prove", "setup", "stack", "tests"),
 )
-NOT_FILES: Final = {
-    "config/services/orphan.yaml",  # Made and removed by tests/e2e/test_drift.py.
-}
-"""Paths that are named, and that nobody can find in a clone."""
 
 MARKDOWN_LINK: Final = re.compile(r"\]\((?!https?://|mailto:)([^()#\s]*)(?:#([^()\s]+))?\)")
 QUOTED_PATH: Final = re.compile(r"`([\w.<>{}*-]+(?:/[\w.<>{}*-]*)+)(?:::(\w+))?`")
@@ -25,6 +21,7 @@ COMMENT: Final = re.compile(r"(?:^|\s)#+ (.*)")
 HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAMED_ANCHOR: Final = re.compile(r'<a name="([^"]+)">')
 PLACEHOLDER: Final = re.compile(r"<[^<>]*>|\{[^{}]*\}")
+DOCUMENT: Final = re.compile(r"(?<![\w/])docs/[\w./-]+\.md")
 CODE_BLOCK: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -37,9 +34,11 @@ def texts(project: Path) -> dict[Path, str]:
 
 
 def readable(file: Path) -> str:
-    """Return Markdown whole and the comments of other files; nothing of a file that this test does not read."""
+    """Return Markdown whole, the comments of other files, and the documents that Python names; else nothing."""
     if file.suffix == ".md":
         return file.read_text()
+    if file.suffix == ".py":
+        return "\n".join(DOCUMENT.findall(file.read_text()))
     if file.suffix in {".yaml", ".yml", ".tf", ".hcl", ".sh", ".env"} or file.name in {"Makefile", "Dockerfile"}:
         return "\n".join(COMMENT.findall(file.read_text()))
     return ""
@@ -48,7 +47,7 @@ def readable(file: Path) -> str:
 def exists(path: str, *folders: Path) -> bool:
     """Whether the path, with anything for its placeholders, is there from one of the folders."""
     pattern = PLACEHOLDER.sub("*", path).rstrip("/")
-    return path in NOT_FILES or any(any(folder.glob(pattern)) for folder in folders)
+    return any(any(folder.glob(pattern)) for folder in folders)
 
 
 def anchors(file: Path) -> set[str]:
