@@ -18,7 +18,7 @@ from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.revocation import ReleaseStage
-from rebake.image import artifact, recipe
+from rebake.image import artifact, channels, recipe
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import Access, ToolStage, reachable, run_tag, workspace_key
@@ -68,6 +68,7 @@ class _BakeStage(ReleaseStage, ToolStage, EnvironmentConnection, AwsBaseOperator
             RevokedError: the image to bake upon, or the only one of the same inputs, was revoked.
             ToolMissingError: Packer is not on this worker.
             ToolFailedError: Packer failed.
+            ToolKilledError: Packer was killed; the next try removes what it left.
             CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
@@ -209,7 +210,7 @@ class BakeOperator(_BakeStage):
         """Return the recipe of the version, with its artifact fetched and checked."""
         service, version = self._checked()
         fetched = artifact.fetch(service.name, service.artifact, version, place.path, self._s3_client)
-        parameter = recipe.base_parameter(service.base)
+        parameter = channels.parameter_name(channels.base_name(service.base), channels.CURRENT)
         base_ami = SsmHook(**self.connection).get_parameter_value(parameter, default="")
         if not base_ami:
             raise ImageError(

@@ -9,8 +9,9 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.hooks.lease import LeaseStage
-from rebake.hooks.registry import CANDIDATE, RegistryHook
+from rebake.hooks.registry import RegistryHook
 from rebake.hooks.revocation import ReleaseStage
+from rebake.image.channels import CANDIDATE
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
@@ -51,7 +50,7 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         """
         super().execute(context)
         hook = AutoScalingHook(**self.connection)
-        active = active_refresh(persist(lambda: hook.refreshes(self.auto_scaling_group_name)))
+        active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
         if active is None:
             self.log.info("no instance refresh of %s is active", self.auto_scaling_group_name)
             return ""
@@ -60,7 +59,7 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         if goal == self.ami_id and status in FORWARD_STATES:
             self.log.info("instance refresh %s already goes to %s: it goes on", refresh_id, self.ami_id)
             return ""
-        origin = self._image_of(self._saved(persist(lambda: hook.group(self.auto_scaling_group_name))))
+        origin = self._image_of(self._saved(hook.group(self.auto_scaling_group_name)))
         leads_back = origin == self.ami_id
         self.log.info(
             "instance refresh %s to %s is %s; before it the fleet ran %s: %s",
@@ -94,7 +93,7 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         self.log_progress(event)
         refresh_id = wait["refresh_id"]
         hook = AutoScalingHook(**self.connection)
-        active = active_refresh(persist(lambda: hook.refreshes(self.auto_scaling_group_name)))
+        active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
         if active is not None and active["InstanceRefreshId"] == refresh_id:
             raise RolloutFailedError(
                 f"instance refresh {refresh_id} of {self.auto_scaling_group_name} does not end: it is "
@@ -114,4 +113,4 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         if version is None:
             return ""
         hook = InstanceHook(**self.connection)
-        return persist(lambda: hook.template_image(version.launch_template_id, version.number))
+        return hook.template_image(version.launch_template_id, version.number)

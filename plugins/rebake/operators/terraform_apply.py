@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -14,9 +15,10 @@ from botocore.exceptions import ClientError
 
 from rebake import config
 from rebake.aws_errors import error_code
-from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.hooks.lease import LeaseStage
 from rebake.hooks.network import NetworkHook
+from rebake.hooks.orphans import LocksHook
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import Access, ToolStage, reachable, workspace_key
 from rebake.tools import terraform
@@ -81,6 +83,7 @@ class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
             ConfigError: a file is wrong, or the state's bucket is not there.
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
+            ToolKilledError: Terraform was killed; its lock is removed.
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
@@ -89,7 +92,14 @@ class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
             self._check_bucket()
             self.check_lease(service_name, context)
         with self.fleet_tool(context) as tool:
-            outputs = tool.runner.apply(*tool.files(service, ami_id=ami_id, version=version), review)
+            files = tool.files(service, ami_id=ami_id, version=version)
+            began = datetime.now(UTC)
+            try:
+                outputs = tool.runner.apply(*files, review)
+            except ToolKilledError as error:
+                if not error.cleans_up:
+                    self._remove_lock(files[0]["key"], began)
+                raise
         missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
         if missing:
             raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
@@ -121,6 +131,14 @@ class FleetStage(LeaseStage, ToolStage, EnvironmentConnection):
                 yield FleetTool(runner, self.environment, network, access.endpoint)
             finally:
                 self._runner = None
+
+    def _remove_lock(self, state: str, began: datetime) -> None:
+        """Remove the lock that a killed Terraform has left, or the next try would wait for it in vain."""
+        try:
+            if LocksHook(**self.connection).remove_own(self.environment.bucket, state, began):
+                self.log.warning("removed the lock that the killed Terraform left on %s", state)
+        except Exception:  # the kill is the error to show; the lock's removal by hand is in the next try's message
+            self.log.exception("the lock that the killed Terraform may have left on %s could not be removed", state)
 
     def _check_bucket(self) -> None:
         bucket = self.environment.bucket
