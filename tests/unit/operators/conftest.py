@@ -18,7 +18,6 @@ from tests.unit.operators.bake_support import Cloud, PretendedPacker
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     with mock_aws():
         made = Cloud()

@@ -49,7 +49,6 @@ REPORT = {
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Give a cloud with the bucket, two images, and a group whose instances run the new version."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     fleet = group("2", instance("i-4", "2"), instance("i-3", "2"), instance("i-1", "1", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
     with mock_aws():

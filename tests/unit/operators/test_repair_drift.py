@@ -33,7 +33,6 @@ def _plan(delay: int) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     with mock_aws():
         client = boto3.client("s3", region_name="eu-west-1")

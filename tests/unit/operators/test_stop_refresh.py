@@ -32,7 +32,6 @@ DEPLOYMENT = "deploy_webapp/x"
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Give a cloud with two releases, a fleet that runs the second, and images by template version."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
         s3, ec2 = boto3.client("s3", region_name="eu-west-1"), boto3.client("ec2", region_name="eu-west-1")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

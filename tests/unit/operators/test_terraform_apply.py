@@ -55,7 +55,6 @@ def terraform(monkeypatch: pytest.MonkeyPatch) -> PretendedTerraform:
 
 @pytest.fixture(autouse=True)
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
     with mock_aws():

@@ -33,7 +33,6 @@ def _connection(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give EC2 as moto plays it, with a default VPC, no image of its own, and an error for an unknown one."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setattr(moto.settings, "ENABLE_AMI_VALIDATION", True)
     with mock_aws():
         yield boto3.client("ec2", region_name=REGION)
