@@ -21,7 +21,7 @@ from examples.webapp.build import build
 from prove import strikes
 from prove.strikes import MOMENTS, Striker
 from rebake import config
-from rebake.image.recipe import base_parameter
+from rebake.image.channels import CURRENT, base_name, parameter_name
 from stack import follow, up
 from stack.follow import Follower, RunOutcome
 from stack.layout import Layout
@@ -110,7 +110,7 @@ def base(stack: Stack) -> RunOutcome:
 def bases(stack: Stack, base: RunOutcome) -> Runs:
     """Start a run for the demanding family, which has a good image from elsewhere, and one for all families."""
     runs, image = Runs(stack), stack.api.xcom(base.dag_id, base.run_id, "bake")
-    parameter = {"Name": base_parameter(DEMANDING), "Value": image, "Type": "String"}
+    parameter = {"Name": parameter_name(base_name(DEMANDING), CURRENT), "Value": image, "Type": "String"}
     stack.cloud.client("ssm").put_parameter(**parameter, Overwrite=True)
     runs.start(DEMANDING, base.dag_id, {"base": DEMANDING})
     runs.start("all", base.dag_id, {})
