@@ -49,7 +49,11 @@ class EstateHook(AwsBaseHook):
     def __init__(self, *args: Any, images: ImageHook | None = None, **kwargs: Any) -> None:
         kwargs["client_type"] = "ec2"
         super().__init__(*args, **kwargs)
-        self._images = images or ImageHook(**self._connection)
+        self._given_images = images
+
+    @cached_property
+    def _images(self) -> ImageHook:
+        return self._given_images or ImageHook(**self._connection)
 
     @property
     def ec2(self) -> EC2Client:
