@@ -1,4 +1,4 @@
-"""The stage `stop_refresh` of a rollback: acquire the lease, and let no refresh go on to another image."""
+"""The stage `stop_refresh` of a rollback: acquire the lease, and end a refresh to another image."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     """Acquire the service's lease from whoever deploys, and end a refresh to another image; return the refresh's id.
 
-    Where AWS's own rollback of the refresh leads to the image, it is asked for: that keeps the instances that still
-    run it. Otherwise the refresh is cancelled, and the stages that follow replace what is left. A refresh that goes
-    to the image already, as after a retry, is left to them. Its end is waited for, deferred; returns an empty id when
-    nothing was to be stopped.
+    Where AWS's own rollback of the refresh leads to the image, it asks for that, which keeps the instances that still
+    run it. Otherwise it cancels the refresh, and the next stages replace the other instances. It leaves a refresh that
+    already goes to the image, as after a retry, to them. Waits deferred for the end; returns an empty id when there was
+    nothing to stop.
 
     Args:
         service: name of the service (templated).
@@ -109,7 +109,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
 
     @staticmethod
     def _saved(group: Mapping[str, Any]) -> Version | None:
-        """Return the numbered version that the group points at: what AWS's rollback leads to."""
+        """Return the numbered version that the group points at: AWS's rollback returns to it."""
         template = group.get("LaunchTemplate") or {}
         number = str(template.get("Version", ""))
         return Version(template["LaunchTemplateId"], number) if number.isdecimal() else None

@@ -1,4 +1,4 @@
-"""A DAG for each service file, and one that says what is wrong in the place of each whose file is."""
+"""A DAG for each service file; for a wrong file, a DAG that says what is wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def for_each_service(verb: str, build: Callable[[config.Service], DAG], manual: 
         except ConfigError as error:
             log.warning("there is no %s of %s: %s", verb, name, error)
             dag = _explain(f"{verb}_{name}", name, str(error), manual)
-            # Airflow takes a DAG to come from the file that makes it, and would not find it there again.
+            # Airflow records the file that makes a DAG, and would not find this one there again.
             dag.fileloc = inspect.getfile(build)
             yield dag
 

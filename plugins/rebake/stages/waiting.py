@@ -116,7 +116,7 @@ class RolloutWait(EnvironmentConnection):
                 event["message"],
             )
             self.wait_for_refresh(context, wait, cause=event["reason"], because=event["message"])
-        self._check(context, event, wait)
+        self._raise_if_failed(context, event, wait)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         self.wait_for_health({**wait, "status": event["status"]})
 
@@ -126,7 +126,7 @@ class RolloutWait(EnvironmentConnection):
         Raises:
             RolloutFailedError: the fleet did not become healthy in time.
         """
-        self._check(context, event, wait)
+        self._raise_if_failed(context, event, wait)
         self.log.info("%s", event["message"])
         return event["status"]
 
@@ -135,7 +135,7 @@ class RolloutWait(EnvironmentConnection):
         for line in event["progress"]:
             self.log.info("%s", line)
 
-    def _check(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
+    def _raise_if_failed(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
         if event["ok"]:
             return
         failure = {name: event[name] for name in ("reason", "status", "message")}
