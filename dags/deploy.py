@@ -64,7 +64,7 @@ import os
 from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
 
 from rebake import config
-from rebake.hooks.registry import service_name
+from rebake.image.channels import service_name
 from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.operators.bake import BakeOperator
 from rebake.operators.finalize import FinalizeOperator

@@ -47,14 +47,15 @@ from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, Param, tas
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
-from rebake.hooks.registry import CURRENT
-from rebake.image.recipe import base_asset_uri, base_name
+from rebake.image.channels import CURRENT, base_name
+from rebake.image.recipe import base_asset_uri
 from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.bake import BakeBaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_base import RecordBaseOperator
 from rebake.operators.test_image import test_image_group
 from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_IMAGE
+from rebake.stages.rendered import as_bool
 
 DAG_ID: Final = "rebuild_base_image"
 ALL: Final = "*"
@@ -126,7 +127,10 @@ with DAG(
         if base != ALL:
             return []
         return [
-            {"trigger_run_id": f"{name}__{asked_in}", "conf": {"base": name, "force_bake": force_bake == "True"}}
+            {
+                "trigger_run_id": f"{name}__{asked_in}",
+                "conf": {"base": name, "force_bake": as_bool(force_bake, "force_bake")},
+            }
             for name in config.base_names()
         ]
 

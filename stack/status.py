@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rebake import config, tags
 from rebake.estate.outdated import Standing
 from rebake.exceptions import ConfigError
+from rebake.image.channels import CURRENT, PREVIOUS, parameter_name, service_name
 from rebake.release import lease
 from rebake.release import record as release
 from stack import revoke
@@ -19,9 +20,6 @@ from stack.bases import Bases
 from stack.console import table
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
-
-CURRENT = "current"
-PREVIOUS = "previous"
 
 
 def collect(stack: Stack) -> dict[str, Any]:
@@ -140,7 +138,7 @@ def _parameter(stack: Stack, name: str) -> str | None:
 def _releases(stack: Stack, service: str) -> dict[str, Any]:
     """Return the channels' images, their releases, the current one's base, the newest record, who is at it now."""
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
-    images = {name: _parameter(stack, f"/rebake/{service}/{name}") for name in (CURRENT, PREVIOUS)}
+    images = {name: _parameter(stack, parameter_name(service_name(service), name)) for name in (CURRENT, PREVIOUS)}
     ids: dict[str, str | None] = dict.fromkeys(images)
     newest: dict[str, Any] | None = None
     base: Standing | None = None

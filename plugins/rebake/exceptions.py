@@ -7,6 +7,7 @@ RebakeError
 │   └── RevokedError      an image, or what it was baked on, was revoked: read why, release another
 ├── ToolMissingError      Packer or Terraform cannot be found: install it on the worker
 ├── ToolFailedError       Packer or Terraform ran and failed: read the end of its output
+├── ToolKilledError       Packer or Terraform was killed, and another try begins: give the worker more memory
 ├── ToolStoppedError      Packer or Terraform was stopped with its task: clear the task to go on
 ├── CloudUnreachableError the AWS API does not answer: check the address, or start the embedded cloud
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
@@ -45,6 +46,19 @@ class ToolMissingError(RebakeError):
 
 class ToolFailedError(RebakeError):
     """Raised when Packer or Terraform ends with a failure; carries the end of what it printed."""
+
+
+class ToolKilledError(RebakeError):
+    """Raised when a signal that no task sent ends Packer or Terraform: the kernel's SIGKILL when memory runs out.
+
+    Args:
+        message: what happened.
+        cleans_up: whether the program lives on for a moment and cleans up; if not, the stage has to.
+    """
+
+    def __init__(self, message: str, *, cleans_up: bool = False) -> None:
+        super().__init__(message)
+        self.cleans_up = cleans_up
 
 
 class ToolStoppedError(RebakeError):

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from rebake.image.recipe import base_asset_uri, base_parameter
+from rebake.image.channels import CURRENT, base_name, parameter_name
+from rebake.image.recipe import base_asset_uri
 from stack import follow
 from stack.api import error_of
 from stack.follow import RunOutcome
@@ -44,7 +45,9 @@ def test_a_promoted_base_has_a_record_of_where_it_comes_from_and_what_was_assert
     ami_id = stack.api.xcom(base.dag_id, base.run_id, "bake")
     record = _recorded(stack, base)
 
-    parameter = stack.cloud.client("ssm").get_parameter(Name=base_parameter("debian-12"))["Parameter"]
+    parameter = stack.cloud.client("ssm").get_parameter(Name=parameter_name(base_name("debian-12"), CURRENT))[
+        "Parameter"
+    ]
     (image,) = stack.cloud.client("ec2").describe_images(ImageIds=[ami_id])["Images"]
     assert parameter["Value"] == record["ami_id"] == ami_id
     assert record["dag_run"] == f"{base.dag_id}/{base.run_id}"
@@ -74,7 +77,7 @@ def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stan
 ) -> None:
     before = stack.api.xcom(base.dag_id, base.run_id, "bake")
     ssm, s3 = stack.cloud.client("ssm"), stack.cloud.client("s3")
-    ssm.put_parameter(Name=base_parameter(FAMILY), Value=before, Type="String", Overwrite=True)
+    ssm.put_parameter(Name=parameter_name(base_name(FAMILY), CURRENT), Value=before, Type="String", Overwrite=True)
 
     outcome = follow.run(stack.api, "rebuild_base_image", {"base": FAMILY})
 
@@ -88,7 +91,7 @@ def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stan
     assert "ports: expected none, found also 22/tcp" in message
     assert {tasks[name].state for name in ("record_base", "promote_ami")} == {"upstream_failed"}
     assert tasks["test_image.terminate"].state == "success"
-    assert ssm.get_parameter(Name=base_parameter(FAMILY))["Parameter"]["Value"] == before
+    assert ssm.get_parameter(Name=parameter_name(base_name(FAMILY), CURRENT))["Parameter"]["Value"] == before
     assert s3.list_objects_v2(Bucket=BUCKET, Prefix=f"bases/{FAMILY}/").get("KeyCount") == 0
     assert _events(stack, FAMILY) == []
 
@@ -106,4 +109,4 @@ def test_a_run_for_all_families_lets_none_of_them_keep_the_others_from_a_new_bas
         states[family] = follow.Follower(stack.api, outcome.dag_id, run_id).follow().state
     assert states == {"amazon-linux-2023": "failed", FAMILY: "failed", "debian-12": "success"}
     with pytest.raises(ClientError, match="ParameterNotFound"):
-        stack.cloud.client("ssm").get_parameter(Name=base_parameter("amazon-linux-2023"))
+        stack.cloud.client("ssm").get_parameter(Name=parameter_name(base_name("amazon-linux-2023"), CURRENT))

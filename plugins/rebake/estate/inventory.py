@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Final
 
 from rebake import tags
+from rebake.image import channels
 
 Tags = Mapping[str, str]
 
@@ -174,6 +175,16 @@ class Channel:
     """Such as `/rebake/webapp` or `/rebake/bases/debian-12`."""
     channel: str
     ami_id: str
+
+    @property
+    def service(self) -> str:
+        """Whose channel it is; empty if it is a base family's."""
+        return channels.service_of(self.name)
+
+    @property
+    def family(self) -> str:
+        """The base family whose channel it is; empty if it is a service's."""
+        return channels.family_of(self.name)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rebake.aws_errors import error_code
-from rebake.image.recipe import base_parameter
+from rebake.aws_errors import error_code, retry_transient
+from rebake.image.channels import CURRENT, base_name, parameter_name
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -89,12 +89,13 @@ def standing(
     return Standing(family, base_ami, newest, replaced_at, days, outdated=days >= grace_days)
 
 
+@retry_transient
 def promotions(ssm: SSMClient, family: str) -> tuple[Promotion, ...]:
     """Return the promotions of a family that AWS remembers, the oldest first (SSM, GetParameterHistory).
 
     Parameter Store keeps a parameter's newest 100 versions.
     """
-    pages = ssm.get_paginator("get_parameter_history").paginate(Name=base_parameter(family))
+    pages = ssm.get_paginator("get_parameter_history").paginate(Name=parameter_name(base_name(family), CURRENT))
     try:
         versions = [version for page in pages for version in page["Parameters"]]
     except ClientError as error:

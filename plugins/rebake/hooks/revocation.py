@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rebake import tags
 from rebake.estate import revocation
 from rebake.exceptions import ImageError
 from rebake.hooks.image import ImageHook
+from rebake.hooks.limits import TAGGED_RESOURCES, batches
 
 if TYPE_CHECKING:
     from rebake.estate.inventory import Image
-
-_BATCH: Final = 200
-"""Images in one request; AWS advises against more than 1,000 resources, and one that is gone fails them all."""
 
 
 class RevocationHook(ImageHook):
@@ -43,7 +41,7 @@ class RevocationHook(ImageHook):
             alike[tuple(mark.labels(ami_id).items()) if mark else ()].append(ami_id)
         for labels, ami_ids in alike.items():
             lifted = [{"Key": key} for key in revocation.TAGS if key not in dict(labels)]
-            for batch in _batches(ami_ids):
+            for batch in batches(ami_ids, TAGGED_RESOURCES):
                 if labels:
                     self.ec2.create_tags(Resources=batch, Tags=[{"Key": key, "Value": value} for key, value in labels])
                 if lifted:
@@ -54,7 +52,3 @@ class RevocationHook(ImageHook):
         images = self.own()
         revoked = revocation.marks({image.id: image.tags for image in images})
         return revocation.nearest_safe(records, {one.id for one in images if one.state == "available"}, revoked)
-
-
-def _batches(ami_ids: list[str]) -> Iterator[list[str]]:
-    return (ami_ids[start : start + _BATCH] for start in range(0, len(ami_ids), _BATCH))

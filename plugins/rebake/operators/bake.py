@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import config, tags
 from rebake.exceptions import ImageError
-from rebake.image import artifact, recipe
+from rebake.image import artifact, channels, recipe
 from rebake.stages.baking import BakeStage
 from rebake.stages.rendered import as_text
 from rebake.tools.workspace import Workspace
@@ -72,7 +72,7 @@ class BakeOperator(BakeStage):
         """Return the recipe of the version, with its artifact fetched and checked."""
         service, version = self._checked()
         fetched = artifact.fetch(service.name, service.artifact, version, work.path, self._s3_client)
-        parameter = recipe.base_parameter(service.base)
+        parameter = channels.parameter_name(channels.base_name(service.base), channels.CURRENT)
         base_ami = SsmHook(**self.connection).get_parameter_value(parameter, default="")
         if not base_ami:
             raise ImageError(

@@ -11,7 +11,6 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import config, tags
-from rebake.aws_errors import persist
 from rebake.exceptions import ImageError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
@@ -100,11 +99,11 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         if not group_name:
             return set()
         hook, autoscaling = InstanceHook(**self.connection), AutoScalingHook(**self.connection)
-        group = persist(lambda: autoscaling.group(group_name))
+        group = autoscaling.group(group_name)
         ids = [one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)]
         template = group["LaunchTemplate"]
-        next_one = persist(lambda: hook.template_image(template["LaunchTemplateId"], template["Version"]))
-        return {next_one, *persist(lambda: hook.images(ids)).values()}
+        next_one = hook.template_image(template["LaunchTemplateId"], template["Version"])
+        return {next_one, *hook.images(ids).values()}
 
     def _deployment(self) -> str:
         """Return the deployment that holds the service's lease; empty if there is none."""
@@ -115,7 +114,7 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
     def _check_image(self, chosen: rollback.Record, records: Sequence[rollback.Record]) -> None:
         hook = ImageHook(**self.connection)
         try:
-            persist(lambda: hook.ours(chosen["ami_id"], tags.KIND_APP_IMAGE, self.service))
+            hook.ours(chosen["ami_id"], tags.KIND_APP_IMAGE, self.service)
         except ImageError as error:
             others = [one["release_id"] for one in rollback.successful(records) if one["ami_id"] != chosen["ami_id"]]
             raise ImageError(

@@ -12,9 +12,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.estate import dependents
-from rebake.hooks.registry import CURRENT, RegistryHook
+from rebake.hooks.registry import RegistryHook
 from rebake.hooks.releases import ReleasesHook
-from rebake.image.recipe import base_name
+from rebake.image.channels import CURRENT, base_name
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.stages.connection import EnvironmentConnection

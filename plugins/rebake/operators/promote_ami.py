@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.hooks.registry import CANDIDATE, RegistryHook
+from rebake.hooks.registry import RegistryHook
+from rebake.image.channels import CANDIDATE
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.tooling import reachable

@@ -13,8 +13,9 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.registry import RegistryHook, moved, service_name
+from rebake.hooks.registry import RegistryHook, moved
 from rebake.hooks.releases import ReleasesHook
+from rebake.image.channels import service_name
 from rebake.release import record as release
 from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group

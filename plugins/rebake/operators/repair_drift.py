@@ -13,7 +13,6 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
-from rebake.aws_errors import persist
 from rebake.estate.drift import posture, terraform_plan
 from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -22,7 +21,8 @@ from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.network import NetworkHook
-from rebake.hooks.registry import CURRENT, RegistryHook, service_name
+from rebake.hooks.registry import RegistryHook
+from rebake.image.channels import CURRENT, service_name
 from rebake.operators.report_drift import OUTCOME
 from rebake.release import lease
 from rebake.rollout.refresh import Version
@@ -156,18 +156,18 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
 
     def _close(self, found: list[Finding]) -> None:
         hook = ExposureHook(**self.connection)
-        for group in persist(hook.groups):
+        for group in hook.groups():
             for opening in posture.doors(group, found):
                 self.log.warning("closing %s from %s in %s (%s)", opening.ports, opening.source, group.id, group.name)
-                persist(lambda group=group, opening=opening: hook.close(group.id, opening))  # type: ignore[misc]
+                hook.close(group.id, opening)
         for instance_id in sorted({one.resource for one in found if one.check == "imdsv1"}):
             self.log.warning("requiring metadata tokens of %s", instance_id)
-            persist(lambda instance_id=instance_id: hook.require_tokens(instance_id))  # type: ignore[misc]
+            hook.require_tokens(instance_id)
 
     def _apply(self, context: Context, found: list[Finding]) -> tuple[Version, str]:
         """Return the template version that launches the current image, and that image, now that it is applied."""
         registry = RegistryHook(**self.connection)
-        current = persist(lambda: registry.read(service_name(self.service), CURRENT))
+        current = registry.read(service_name(self.service), CURRENT)
         if current is None:
             raise AirflowSkipException(f"{self.service} has no current release to return to")
         image = ImageHook(**self.connection).available(current.ami_id, "the image of the current release")

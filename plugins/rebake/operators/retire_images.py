@@ -18,14 +18,15 @@ from rebake.estate.retirement.protection import Situation
 from rebake.estate.retirement.pruning import prunings
 from rebake.estate.retirement.report import RetireOutcome, RetireResult, of_image, of_snapshot, of_version, report
 from rebake.estate.retirement.retire import Decision, Plan, Step
-from rebake.exceptions import ConfigError, EstateError
+from rebake.exceptions import EstateError
 from rebake.hooks.estate import EstateHook
-from rebake.hooks.registry import RegistryHook, service_name
+from rebake.hooks.registry import RegistryHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.reports import ReportsHook
 from rebake.hooks.retirement import RetirementHook
-from rebake.image.recipe import base_name
+from rebake.image.channels import base_name, service_name
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 BATCH: Final = 25
 """Images between two looks at what is in use; at a few calls each, a look is seconds old when it counts."""
-
-_ANSWERS: Final = {"true": True, "false": False}
 
 
 class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook]):
@@ -87,12 +86,7 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
         return key
 
     def _is_dry(self) -> bool:
-        asked = str(self.dry).strip().lower()
-        if not asked:
-            return self.environment.policy.retirement.dry_run
-        if asked not in _ANSWERS:
-            raise ConfigError(f"dry_run is {self.dry!r}; it must be true, false, or empty for what the policy says")
-        return _ANSWERS[asked]
+        return as_bool(self.dry, "dry_run") if as_text(self.dry) else self.environment.policy.retirement.dry_run
 
 
 class _Run:
@@ -140,11 +134,11 @@ class _Run:
 
     def _situation(self) -> Situation:
         registry = RegistryHook(**self.connection)
-        families = {one.name for one in self.estate.channels if one.name.startswith(base_name(""))}
+        families = {one.family for one in self.estate.channels if one.family}
         promoted = {
             promotion.ami_id: promotion.at
-            for name in sorted(families)
-            for promotion in promotions(registry.ssm, name.removeprefix(base_name("")))
+            for family in sorted(families)
+            for promotion in promotions(registry.ssm, family)
         }
         return Situation(
             environment=self.environment.name,

@@ -12,9 +12,9 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from rebake import tags
 from rebake.estate import revocation
 from rebake.hooks.estate import EstateHook
-from rebake.hooks.registry import CURRENT
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
+from rebake.image.channels import CURRENT
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool
 from rebake.stages.tooling import reachable

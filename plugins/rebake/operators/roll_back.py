@@ -11,14 +11,14 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
-from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.network import NetworkHook
-from rebake.hooks.registry import CURRENT, RegistryHook, service_name
+from rebake.hooks.registry import RegistryHook
 from rebake.hooks.revocation import RevocationHook
+from rebake.image.channels import CURRENT, service_name
 from rebake.rollout.refresh import Reason, Version, active_refresh, wanted_version
 from rebake.stages.fleet import RETURNED, FleetTerraform
 from rebake.stages.guards import LeaseGuard
@@ -92,7 +92,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         with reachable(self.hook):
             self.lease.check(context)
             target = self._target()
-        active = active_refresh(persist(lambda: self._autoscaling.refreshes(self.auto_scaling_group_name)))
+        active = active_refresh(self._autoscaling.refreshes(self.auto_scaling_group_name))
         goes_to = self._goes_to(active) if active else ""
         if active and goes_to not in {self.ami_id, target}:
             raise RolloutFailedError(
@@ -132,7 +132,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
                 f"look at it, then deploy or roll back by hand"
             )
         registry = RegistryHook(**self.connection)
-        current = persist(lambda: registry.read(service_name(self.service), CURRENT))
+        current = registry.read(service_name(self.service), CURRENT)
         if current is None:
             raise AirflowSkipException(f"{self.service} has no release before this one: nothing to return to")
         if current.ami_id == self.ami_id:
@@ -161,7 +161,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         self.wait_for_refresh(context, wait)
 
     def _warn_if_revoked(self, ami_id: str) -> None:
-        mark = persist(lambda: RevocationHook(**self.connection).mark_of(ami_id))
+        mark = RevocationHook(**self.connection).mark_of(ami_id)
         if mark is not None:
             self.log.error(
                 "%s runs %s, which %s. A deployment that failed leaves nothing better: release another one now",
@@ -188,7 +188,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return AutoScalingHook(**self.connection)
 
     def _group(self) -> dict[str, Any]:
-        return persist(lambda: self._autoscaling.group(self.auto_scaling_group_name))
+        return self._autoscaling.group(self.auto_scaling_group_name)
 
     def _goes_to(self, refresh: Mapping[str, Any]) -> str:
         """Return the image that a refresh goes to; empty if it names none."""
@@ -196,4 +196,4 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         if wanted is None:
             return ""
         hook = InstanceHook(**self.connection)
-        return persist(lambda: hook.template_image(wanted.launch_template_id, wanted.number))
+        return hook.template_image(wanted.launch_template_id, wanted.number)

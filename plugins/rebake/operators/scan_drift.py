@@ -13,13 +13,16 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from botocore.exceptions import ClientError
 
 from rebake import config
-from rebake.aws_errors import persist
+from rebake.aws_errors import retry_transient
 from rebake.estate.drift import drift, terraform_plan
-from rebake.estate.drift.drift import Deployed, Services
+from rebake.estate.drift.drift import Deployed, Services, View
 from rebake.estate.drift.finding import Finding, FindingKind, Unseen
+from rebake.estate.outdated import promotions
 from rebake.exceptions import ConfigError, ToolFailedError
-from rebake.hooks.drift import view
+from rebake.hooks.estate import EstateHook
+from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.lease import LeaseHook
+from rebake.hooks.registry import RegistryHook
 from rebake.release import lease
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform, FleetTool
@@ -67,7 +70,7 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         began = datetime.now(UTC)
         policy = self.environment.policy
         with reachable(self.hook):
-            seen = persist(lambda: view(self.connection, {one.base for one in services.valid.values()}))
+            seen = self._view({one.base for one in services.valid.values()})
             options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
             look = drift.look(seen, services, busy={}, **options)
             # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
@@ -86,6 +89,15 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         lanes = policy.drift.concurrent_plans
         parts = [[asdict(one) for one in look.deployed[lane::lanes]] for lane in range(lanes)]
         return [part for part in parts if part]
+
+    def _view(self, families: set[str]) -> View:
+        """Return what AWS has; the calls grow with pages, groups and base families, never with instances or images."""
+        ssm = RegistryHook(**self.connection).ssm
+        return View(
+            estate=EstateHook(**self.connection).read(),
+            groups=ExposureHook(**self.connection).groups(),
+            promotions={family: promotions(ssm, family) for family in sorted(families)},
+        )
 
     def _busy(self, service: str, began: datetime) -> str:
         return changed_by(self.hook, self.environment.bucket, service, began)
@@ -174,7 +186,7 @@ def changed_by(hook: LeaseHook, bucket: str, service: str, since: datetime) -> s
         since: UTC.
     """
     try:
-        last = persist(lambda: lease.read(hook.s3, bucket, service))
+        last = retry_transient(lease.read)(hook.s3, bucket, service)
     except ClientError as error:
         return f"whether a run is changing it is unknown: {error}"
     if last is None:

@@ -11,7 +11,6 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
-from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
@@ -143,8 +142,8 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         try:
             self.lease.check(context)
         except AirflowSkipException:
-            active = active_refresh(persist(lambda: self.hook.refreshes(self.auto_scaling_group_name)))
+            active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
             if active is not None and active["InstanceRefreshId"] == refresh_id:
                 self.log.warning("superseded while instance refresh %s was started: cancelling it", refresh_id)
-                persist(lambda: self.hook.cancel_refresh(self.auto_scaling_group_name))
+                self.hook.cancel_refresh(self.auto_scaling_group_name)
             raise

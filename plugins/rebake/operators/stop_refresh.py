@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.aws_errors import persist
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
@@ -54,8 +53,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
             AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
         LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)
-        hook = self.hook
-        active = active_refresh(persist(lambda: hook.refreshes(self.auto_scaling_group_name)))
+        active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
         if active is None:
             self.log.info("no instance refresh of %s is active", self.auto_scaling_group_name)
             return ""
@@ -64,7 +62,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         if goal == self.ami_id and status in FORWARD_STATES:
             self.log.info("instance refresh %s already goes to %s: it goes on", refresh_id, self.ami_id)
             return ""
-        origin = self._image_of(self._saved(persist(lambda: hook.group(self.auto_scaling_group_name))))
+        origin = self._image_of(self._saved(self.hook.group(self.auto_scaling_group_name)))
         leads_back = origin == self.ami_id
         self.log.info(
             "instance refresh %s to %s is %s; before it the fleet ran %s: %s",
@@ -97,8 +95,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         """
         self.log_progress(event)
         refresh_id = wait["refresh_id"]
-        hook = self.hook
-        active = active_refresh(persist(lambda: hook.refreshes(self.auto_scaling_group_name)))
+        active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
         if active is not None and active["InstanceRefreshId"] == refresh_id:
             raise RolloutFailedError(
                 f"instance refresh {refresh_id} of {self.auto_scaling_group_name} does not end: it is "
@@ -118,4 +115,4 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         if version is None:
             return ""
         hook = InstanceHook(**self.connection)
-        return persist(lambda: hook.template_image(version.launch_template_id, version.number))
+        return hook.template_image(version.launch_template_id, version.number)

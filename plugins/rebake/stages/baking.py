@@ -79,6 +79,7 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
             RevokedError: the image to bake on, or the only one of the same inputs, was revoked.
             ToolMissingError: Packer is not on this worker.
             ToolFailedError: Packer failed.
+            ToolKilledError: Packer was killed; the next try removes what it left.
             CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -12,8 +13,9 @@ from botocore.exceptions import ClientError
 
 from rebake import config
 from rebake.aws_errors import error_code
-from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.hooks.network import NetworkHook
+from rebake.hooks.orphans import LocksHook
 from rebake.stages.guards import LeaseGuard
 from rebake.stages.tooling import Access, RunningTool, reachable, workspace_key
 from rebake.tools import terraform
@@ -85,6 +87,7 @@ class FleetTerraform(RunningTool):
             ConfigError: a file is wrong, or the state's bucket does not exist.
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
+            ToolKilledError: Terraform was killed; its lock is removed.
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
@@ -95,7 +98,14 @@ class FleetTerraform(RunningTool):
             self._check_bucket(environment)
             lease.check(context)
         with self.open(context) as tool:
-            outputs = tool.runner.apply(*tool.files(service, ami_id=ami_id, version=version), review)
+            files = tool.files(service, ami_id=ami_id, version=version)
+            began = datetime.now(UTC)
+            try:
+                outputs = tool.runner.apply(*files, review)
+            except ToolKilledError as error:
+                if not error.cleans_up:
+                    self._remove_lock(files[0]["key"], began)
+                raise
         missing = [name for name in (RETURNED, *PUSHED) if not outputs.get(name)]
         if missing:
             raise ToolFailedError(f"infrastructure/fleet has no output {', '.join(missing)}; it has {sorted(outputs)}")
@@ -126,6 +136,15 @@ class FleetTerraform(RunningTool):
             )
             with self.running(runner):
                 yield FleetTool(runner, environment, network, access.endpoint)
+
+    def _remove_lock(self, state: str, began: datetime) -> None:
+        """Remove the lock that a killed Terraform has left, or the next try would wait for it in vain."""
+        environment, log = self._stage.environment, self._stage.log
+        try:
+            if LocksHook(**environment.connection).remove_own(environment.bucket, state, began):
+                log.warning("removed the lock that the killed Terraform left on %s", state)
+        except Exception:  # the kill is the error to show; the lock's removal by hand is in the next try's message
+            log.exception("the lock that the killed Terraform may have left on %s could not be removed", state)
 
     @staticmethod
     def _check_bucket(environment: Environment) -> None:

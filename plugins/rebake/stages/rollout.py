@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rebake.aws_errors import error_code, persist
+from rebake.aws_errors import error_code
 from rebake.exceptions import RolloutFailedError
 from rebake.rollout.refresh import (
     SUCCESS_STATES,
@@ -81,11 +81,11 @@ class Rollout:
                 started none although instances differ.
         """
         self._check_version()
-        group = persist(lambda: self.autoscaling.group(self.group_name))
+        group = self.autoscaling.group(self.group_name)
         wanted = self._returned_to(group) if self.by_image else self.wanted
         serving = [one for one in group["Instances"] if not leaves_the_group(one)]
         replaced = tuple(sorted(one["InstanceId"] for one in serving if not wanted.matches(one.get("LaunchTemplate"))))
-        refreshes = persist(lambda: self.autoscaling.refreshes(self.group_name))
+        refreshes = self.autoscaling.refreshes(self.group_name)
         active = active_refresh(refreshes)
         if active:
             refresh_id = adopt(active, wanted, self.group_name)
@@ -108,7 +108,7 @@ class Rollout:
         if self._image_of(specification) != self.ami_id:
             return False
         ids = [one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)]
-        return set(persist(lambda: self.instances.images(ids)).values()) <= {self.ami_id}
+        return set(self.instances.images(ids).values()) <= {self.ami_id}
 
     def _check_version(self) -> None:
         """Make sure that the version is a number and holds the image that was tested."""
@@ -116,7 +116,7 @@ class Rollout:
             raise RolloutFailedError(
                 f"launch template version {self.wanted.number!r} is not a number: AWS cannot roll back from it"
             )
-        image = persist(lambda: self.instances.template_image(self.wanted.launch_template_id, self.wanted.number))
+        image = self.instances.template_image(self.wanted.launch_template_id, self.wanted.number)
         if image != self.ami_id:
             raise RolloutFailedError(
                 f"{self.wanted} holds image {image}, not {self.ami_id}: was Terraform applied for another?"
@@ -133,7 +133,7 @@ class Rollout:
         template, number = specification.get("LaunchTemplateId"), str(specification.get("Version", ""))
         if not template or not number.isdecimal():
             return ""
-        return persist(lambda: self.instances.template_image(template, number))
+        return self.instances.template_image(template, number)
 
     def _warn(self, group: Mapping[str, Any]) -> None:
         """Log what the service's file allows AWS to do to this fleet."""
@@ -154,12 +154,12 @@ class Rollout:
     def _start(self, wanted: Version) -> str:
         chosen = preferences(self.service.rollout)
         try:
-            refresh_id = persist(lambda: self.autoscaling.start_refresh(self.group_name, wanted, chosen))
+            refresh_id = self.autoscaling.start_refresh(self.group_name, wanted, chosen)
         except ClientError as error:
             if error_code(error) != "InstanceRefreshInProgress":
                 raise
             # Another refresh began just before ours: adopt it if it goes to the same version.
-            active = active_refresh(persist(lambda: self.autoscaling.refreshes(self.group_name)))
+            active = active_refresh(self.autoscaling.refreshes(self.group_name))
             if active is None:
                 raise
             return adopt(active, wanted, self.group_name)

@@ -44,7 +44,7 @@ class ProcessResult:
     """How a program ended."""
 
     status: int
-    """Exit status; 128 + n where signal n ended the program."""
+    """Exit status; 128 + n where signal n ended the program, -n where it ended the guardian."""
     output: str
     """The last lines that it printed, masked."""
     stopped: bool

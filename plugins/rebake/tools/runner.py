@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
+from rebake.exceptions import (
+    CloudUnreachableError,
+    ToolFailedError,
+    ToolKilledError,
+    ToolMissingError,
+    ToolStoppedError,
+)
 from rebake.tools.process import Log, ProcessResult, Program, Silence
 from rebake.tools.workspace import Workspace
 
@@ -32,7 +39,14 @@ SHOWN_LINES: Final = 30
 """How many of them an error shows."""
 
 _UNREACHED: Final = re.compile(r"RequestError: send request failed|request send failed", re.IGNORECASE)
-"""What AWS's libraries for Go say, versions 1 and 2, when nothing answered at all."""
+"""What AWS's libraries for Go print, versions 1 and 2, when nothing answered at all."""
+
+_PLUGIN_LOST: Final = "Plugin did not respond"
+_PLUGIN_CRASHED: Final = "plugin crashed!"
+"""What Terraform prints when a plugin of it ended in the middle of a call, and besides when that was by a panic."""
+
+_SIGNALLED: Final = 128
+"""Exit statuses above are 128 + n where signal n ended the program; the tools' own are 0, 1 and 2."""
 
 _VERSION_NUMBER: Final = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)")
 
@@ -144,6 +158,24 @@ def inherited(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name in INHERITED}
 
 
+def _killed(result: ProcessResult) -> str:
+    """Return what killed the program, as a phrase; empty if nothing did."""
+    if result.status < 0:
+        return f"lost its guardian to {_signal_name(-result.status)}"
+    if result.status > _SIGNALLED:
+        return f"was killed by {_signal_name(result.status - _SIGNALLED)}"
+    if _PLUGIN_LOST in result.output and _PLUGIN_CRASHED not in result.output:
+        return "failed because a plugin of it ended"
+    return ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Runner:
     """Runs one tool in one workspace, a command at a time, and can be stopped from a signal handler.
 
@@ -190,6 +222,7 @@ class Runner:
         Raises:
             ToolFailedError: it failed; the message says why.
             CloudUnreachableError: it failed because AWS did not answer; another try may reach it.
+            ToolKilledError: a signal ended it, its plugin or its guardian; another try may end well.
             ToolStoppedError: it was stopped, see `stop`.
         """
         name = f"{self.found.tool.title} ({' '.join(arguments[:1])})"
@@ -211,6 +244,10 @@ class Runner:
             raise ToolStoppedError(f"{name} was stopped with its task; it cleaned up and ended with {result.status}")
         if result.status not in accept:
             why = self.explain(result.output)
+            if killed := _killed(result):
+                # Of a killed guardian the program gets SIGTERM, and of a killed plugin an error: both clean up.
+                cleans_up = result.status < _SIGNALLED
+                raise ToolKilledError(f"{name} {killed}, perhaps for want of memory. {why}", cleans_up=cleans_up)
             if _UNREACHED.search(why):
                 raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
             raise ToolFailedError(f"{name} failed with status {result.status}. {why}")

@@ -17,7 +17,8 @@ from moto import mock_aws
 from rebake import tags
 from rebake.exceptions import ConfigError
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.hooks.registry import CANDIDATE, CURRENT, PREVIOUS, RegistryHook
+from rebake.hooks.registry import RegistryHook
+from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
-from rebake.aws_errors import persist
 from rebake.config import load_service
 from rebake.exceptions import RolloutFailedError, SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -21,7 +19,6 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.rollout.refresh import preferences
-from rebake.stages import rollout
 from tests.unit.rollout_support import (
     AMI,
     CONNECTION,
@@ -307,10 +304,9 @@ def test_by_image_right_instances_of_a_group_that_would_launch_others_are_not_en
 
 @pytest.mark.parametrize("code", ["Throttling", "ResourceContention", "InternalFailure"])
 def test_throttling_is_waited_out_and_nothing_is_started_twice(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch, code: str
+    autoscaling: Stubber, operator: Operator, code: str
 ) -> None:
     """The request that failed may have started the refresh: the repetition finds it."""
-    monkeypatch.setattr(rollout, "persist", functools.partial(persist, sleep=lambda _: None))
     status = 400 if code == "Throttling" else 500
     autoscaling.add_client_error("describe_auto_scaling_groups", code, http_status_code=status)
     _answer(autoscaling, OLD)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.operators.terraform_apply import TerraformApplyOperator
 from rebake.stages import fleet
 
@@ -30,6 +33,7 @@ class PretendedTerraform:
     def __init__(self) -> None:
         self.outputs: dict[str, Any] = dict(OUTPUTS)
         self.options: dict[str, Any] = {}
+        self.effect: Callable[[], None] = lambda: None
         self.applied: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
 
     def __call__(self, _place: Any, **options: Any) -> PretendedTerraform:
@@ -38,6 +42,7 @@ class PretendedTerraform:
 
     def apply(self, backend: Mapping[str, Any], variables: Mapping[str, Any], _review: Any) -> dict[str, Any]:
         self.applied.append((backend, variables))
+        self.effect()
         return self.outputs
 
 
@@ -119,6 +124,40 @@ def test_terraform_gets_the_connections_credentials_by_the_environment_alone(
     assert terraform.options["environment"]["AWS_SECRET_ACCESS_KEY"] == "not-a-secret"
     assert terraform.options["secrets"] == ("not-a-secret",)
     assert "not-a-secret" not in repr(terraform.applied)
+
+
+@pytest.mark.parametrize(
+    ("who", "age", "cleans_up", "stays"),
+    [
+        (f"airflow@{socket.gethostname()}", timedelta(), False, False),
+        ("airflow@another-worker", timedelta(), False, True),
+        (f"airflow@{socket.gethostname()}", timedelta(minutes=1), False, True),
+        (f"airflow@{socket.gethostname()}", timedelta(), True, True),
+    ],
+    ids=["its own", "another host's", "an older one", "its own, which it still releases"],
+)
+def test_the_lock_of_a_killed_terraform_is_removed_and_no_other(
+    terraform: PretendedTerraform,
+    s3: Any,
+    execute: Execute,
+    *,
+    who: str,
+    age: timedelta,
+    cleans_up: bool,
+    stays: bool,
+) -> None:
+    _make_bucket(s3)
+
+    def lock_and_die() -> None:
+        lock = {"ID": "1", "Who": who, "Created": f"{datetime.now(UTC) - age:%Y-%m-%dT%H:%M:%S.%f}123Z"}
+        s3.put_object(Bucket="rebake-local", Key="terraform/webapp-local.tfstate.tflock", Body=json.dumps(lock))
+        raise ToolKilledError("killed", cleans_up=cleans_up)
+
+    terraform.effect = lock_and_die
+    with pytest.raises(ToolKilledError):
+        execute()
+
+    assert (s3.list_objects_v2(Bucket="rebake-local")["KeyCount"] == 1) is stays
 
 
 def test_a_missing_bucket_is_named_with_what_makes_it(terraform: PretendedTerraform, execute: Execute) -> None:

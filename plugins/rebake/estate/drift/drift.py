@@ -19,6 +19,7 @@ from rebake.estate.drift.finding import Finding, FindingKind, Unseen
 from rebake.estate.drift.posture import SecurityGroup
 from rebake.estate.inventory import LATEST, Estate, Fleet, Instance, TemplateUse
 from rebake.estate.outdated import Promotion, standing
+from rebake.image.channels import CURRENT, service_name
 
 ROLLING: Final = "rolling"
 
@@ -220,7 +221,7 @@ def _instance_image(name: str, instance: Instance, current: str, *, repairable: 
 
 
 def _current(estate: Estate, service: str) -> str:
-    return estate.channel(f"/rebake/{service}", "current") or ""
+    return estate.channel(service_name(service), CURRENT) or ""
 
 
 def _own(fleet: Fleet) -> TemplateUse:

@@ -12,6 +12,7 @@ from typing import Final
 
 from rebake import tags
 from rebake.estate.inventory import Estate, Fleet, Image, Template
+from rebake.image.channels import CURRENT
 
 SKEW: Final = timedelta(minutes=5)
 """By which AWS lets two clocks differ."""
@@ -144,13 +145,13 @@ def undeclared(estate: Estate, situation: Situation) -> list[Fleet]:
 
 
 def _known_services(estate: Estate) -> set[str]:
-    with_current = {one.name.removeprefix("/rebake/") for one in estate.channels if one.channel == "current"}
+    with_current = {one.service for one in estate.channels if one.channel == CURRENT}
     released = {
         image.tags.get(tags.SERVICE, "")
         for image in estate.images
         if tags.RELEASE in image.tags and image.tags.get(tags.KIND) == tags.KIND_APP_IMAGE
     }
-    return {service for service in with_current if not service.startswith("bases/")} | (released - {""})
+    return (with_current | released) - {""}
 
 
 def _uses(estate: Estate) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from rebake.estate.inventory import Channel, Estate, Image, TemplateUse
 from rebake.estate.retirement import retire
 from rebake.estate.retirement.protection import Situation, Snapshot, gaps, orphans
 from rebake.estate.retirement.retire import Step
-from rebake.hooks.registry import CHANNELS
+from rebake.image.channels import CHANNELS
 from tests.unit.estate.estate_support import (
     NOW,
     POLICY,
