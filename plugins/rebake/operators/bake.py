@@ -68,10 +68,10 @@ class BakeOperator(BakeStage):
         service = config.load_service(self.service, self.environment)
         return service, service.check_version(as_text(self.version))
 
-    def recipe(self, place: Workspace) -> Recipe:
+    def recipe(self, work: Workspace) -> Recipe:
         """Return the recipe of the version, with its artifact fetched and checked."""
         service, version = self._checked()
-        fetched = artifact.fetch(service.name, service.artifact, version, place.path, self._s3_client)
+        fetched = artifact.fetch(service.name, service.artifact, version, work.path, self._s3_client)
         parameter = channels.parameter_name(channels.base_name(service.base), channels.CURRENT)
         base_ami = SsmHook(**self.connection).get_parameter_value(parameter, default="")
         if not base_ami:
@@ -118,7 +118,7 @@ class BakeBaseOperator(BakeStage):
         super().__init__(**kwargs)
         self.base = base
 
-    def recipe(self, place: Workspace) -> Recipe:
+    def recipe(self, work: Workspace) -> Recipe:
         """Return the recipe of the family's base image."""
         base = config.load_base(as_text(self.base))
         source = SsmHook(**self.connection).get_parameter_value(base.source_parameter, default="")

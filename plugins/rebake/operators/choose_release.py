@@ -60,7 +60,7 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
     @cached_property
     def revocations(self) -> RevocationGuard:
-        """The images that may not be released."""
+        """Refuses revoked images."""
         return RevocationGuard(self.environment)
 
     def execute(self, context: Context) -> str:

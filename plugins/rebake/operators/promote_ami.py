@@ -47,7 +47,7 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
 
     @cached_property
     def revocations(self) -> RevocationGuard:
-        """The images that may not be released."""
+        """Refuses revoked images."""
         return RevocationGuard(self.environment)
 
     def execute(self, context: Context) -> int:

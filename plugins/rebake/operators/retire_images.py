@@ -109,8 +109,10 @@ class _Run:
         self.images: list[RetireResult] = []
         self.versions: list[RetireResult] = []
         self.snapshots: list[RetireResult] = []
+
+    def _scan(self) -> None:
         # Before the images: the image of a snapshot that is seen now is seen too, unless it is gone.
-        self.tagged = list(hook.snapshots())
+        self.tagged = list(self.hook.snapshots())
         self.estate: Estate = self.estate_hook.read()
         self.situation = self._situation()
         self.plan: Plan = retire.plan(self.estate, self.situation, self.policy)
@@ -124,6 +126,7 @@ class _Run:
 
     def go(self) -> None:
         """Do all of it, unless what is in use cannot be seen whole."""
+        self._scan()
         steps: tuple[Callable[[], None], ...] = (self._prune_templates, self._retire_images, self._delete_orphans)
         for step in steps:
             if not self.gaps:

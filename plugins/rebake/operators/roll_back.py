@@ -1,4 +1,4 @@
-"""The stage `roll_back` of a deployment that failed: the image before, where AWS has not returned to it by itself."""
+"""The stage `roll_back` of a failed deployment: return to the image before, where AWS has not done so."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 STILL_THERE: Final = "StillThere"
-"""The status where AWS had returned to the image before; no refresh of ours had an end."""
+"""The status where AWS had already returned to the image before, so that no refresh was needed."""
 
 
 class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
-    """Bring the fleet back to the service's current release after a rollout that failed; return the final status.
+    """Bring the fleet back to the service's current release after a failed rollout; return the final status.
 
-    A run that failed never moves `current`, so that channel names the image to return to. AWS returns to it by
-    itself while the refresh is active. Where it could not, because the refresh had ended or was cancelled, or
-    could not end, the fleet is mixed or unhealthy: then the image before is applied and rolled out like any other.
+    A failed run never moves `current`, so that channel names the image to return to. AWS returns to it by itself while
+    the refresh is active. Where AWS could not, because the refresh had ended or was cancelled, the fleet is mixed or
+    unhealthy: then this stage applies that image and rolls it out like any other.
 
-    In this order: a refresh that still goes to the image that failed is ended; a fleet that runs the image before
-    needs nothing; else Terraform makes a template version with it and a refresh goes there. Skipped where there is
-    nothing to do it for: nothing was rolled out, the service has no release yet, the image that failed is the
-    current one, or the service's file says `auto_rollback: false`.
+    It first ends a refresh that still goes to the failed image. A fleet that then runs the image before needs nothing;
+    otherwise Terraform makes a template version with that image, and a refresh goes to it. Skipped if nothing was
+    rolled out, if the service has no release yet, if the failed image is the current one, or if the service's file says
+    `auto_rollback: false`.
 
-    An image before that was revoked is returned to all the same, and loudly: it serves, and the fleet that is left
-    otherwise may not. AWS's own rollback asks nobody either. Whoever revoked it has to release something else.
+    Rolls back even to a revoked image, and logs an error: that image serves, and a mixed fleet may not. AWS's own
+    rollback does not check revocations either. Whoever revoked the image has to release another one.
 
     Args:
         service: name of the service (templated).
-        ami_id: the image that failed (templated).
+        ami_id: the failed image (templated).
         auto_scaling_group_name: the group; empty if none was provisioned (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
@@ -79,7 +79,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         self.fleet.stop()
 
     def execute(self, context: Context) -> str:
-        """Return the final status; by deferring, where there is something to wait for.
+        """Return the final status; or defer until the fleet is healthy.
 
         Raises:
             AirflowSkipException: there is nothing to roll back, or another run has acquired the service's lease.
@@ -97,7 +97,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         if active and goes_to not in {self.ami_id, target}:
             raise RolloutFailedError(
                 f"instance refresh {active['InstanceRefreshId']} of {self.auto_scaling_group_name} to "
-                f"{goes_to or 'an image that is not named'} is {active['Status']}: it is none of this run's, so "
+                f"{goes_to or 'an unknown image'} is {active['Status']}: it is not this run's, so "
                 f"nothing is rolled back to {target}. Wait for its end, look at the fleet, clear this task if need be"
             )
         if active and goes_to == self.ami_id:
@@ -113,7 +113,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return self._return_to(context, target)
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
-        """Go on when the refresh to the image that failed has ended, whichever way.
+        """Go on when the refresh to the failed image has ended, however it ended.
 
         Raises:
             AirflowSkipException: another run has acquired the service's lease.
@@ -142,7 +142,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return current.ami_id
 
     def _return_to(self, context: Context, ami_id: str) -> str:
-        """Roll the image out, unless the fleet runs it."""
+        """Roll the image out, unless the fleet already runs it."""
         self._warn_if_revoked(ami_id)
         if self._rollout(context, ami_id, Version("", "")).runs_the_image(self._group()):
             self.log.info("every instance runs %s already, as after a rollback by AWS: nothing is left to do", ami_id)
@@ -179,7 +179,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             wanted=wanted,
             ami_id=ami_id,
             by_image=True,
-            asked=context["dag_run"].run_after,
+            requested_at=context["dag_run"].run_after,
             log=self.log,
         )
 
@@ -191,7 +191,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return self._autoscaling.group(self.auto_scaling_group_name)
 
     def _goes_to(self, refresh: Mapping[str, Any]) -> str:
-        """Return the image that a refresh goes to; empty if that cannot be told."""
+        """Return the image that a refresh goes to; empty if it names none."""
         wanted = wanted_version(refresh)
         if wanted is None:
             return ""

@@ -1,4 +1,4 @@
-"""The stages of `detect_drift` that look: by the AWS API at everything, and by Terraform at each fleet."""
+"""The stages of `detect_drift` that scan: everything by the AWS API, and each fleet by Terraform."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FINDINGS: Final = "findings"
 UNSEEN: Final = "unseen"
 GROUPS: Final = "groups"
-"""XCom keys: what was found, what could not be looked at, and the group name of each service."""
+"""XCom keys: the findings, what could not be scanned, and the group name of each service."""
 
 _CLOCKS: Final = timedelta(seconds=5)
 """By how much the clocks of two workers may differ."""
@@ -52,7 +52,7 @@ def read_services(environment: config.Environment) -> Services:
 
 
 class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
-    """Compare what the AWS API tells with the registry and the service files; return the fleets to plan, in lanes.
+    """Compare the AWS API's answers with the registry and the service files; return the fleets to plan, in lanes.
 
     Nothing is changed. Each lane is a list of fleets that one task plans one after the other. Further XCom keys:
     `findings`, `unseen`, and `groups`, the Auto Scaling group of each service.
@@ -107,7 +107,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     """Plan each fleet of a lane with the image of its current release, and return what the plans would change.
 
     Nothing is changed, and the state is not locked. A fleet that a run is changing, or has changed meanwhile, is left
-    out. One whose plan fails is a finding itself, and the others are planned all the same.
+    out. A plan that fails is itself a finding; the other fleets are still planned.
 
     Args:
         fleets: the lane, of `ScanEstateOperator` (templated).
@@ -144,7 +144,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
                 began = datetime.now(UTC)
                 why = self._busy(fleet.service, began)
                 planned = [] if why else self._plan(tool, fleet)
-                # What a deployment changed while Terraform looked is no drift.
+                # What a deployment changed while Terraform planned is no drift.
                 why = why or (self._busy(fleet.service, began) if planned else "")
                 if why:
                     unseen.append(Unseen(fleet.service, FindingKind.INFRASTRUCTURE, f"{drift.ROLLING}: {why}"))
@@ -188,7 +188,7 @@ def changed_by(hook: LeaseHook, bucket: str, service: str, since: datetime) -> s
     try:
         last = retry_transient(lease.read)(hook.s3, bucket, service)
     except ClientError as error:
-        return f"whether a run is changing it cannot be told: {error}"
+        return f"whether a run is changing it is unknown: {error}"
     if last is None:
         return ""
     if last.is_open(datetime.now(UTC)):

@@ -1,4 +1,4 @@
-"""The stage `stop_refresh` of a rollback: acquire the lease, and let no refresh go on to another image."""
+"""The stage `stop_refresh` of a rollback: acquire the lease, and end a refresh to another image."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     """Acquire the service's lease from whoever deploys, and end a refresh to another image; return the refresh's id.
 
-    Where AWS's own rollback of the refresh leads to the image, it is asked for: that keeps the instances that still
-    run it. Otherwise the refresh is cancelled, and the stages that follow replace what is left. A refresh that goes
-    to the image already, as after a retry, is left to them. Its end is waited for, deferred; returns an empty id when
-    nothing was to be stopped.
+    Where AWS's own rollback of the refresh leads to the image, it asks for that, which keeps the instances that still
+    run it. Otherwise it cancels the refresh, and the next stages replace the other instances. It leaves a refresh that
+    already goes to the image, as after a retry, to them. Waits deferred for the end; returns an empty id when there was
+    nothing to stop.
 
     Args:
         service: name of the service (templated).
@@ -53,8 +53,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
             AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
         LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)
-        hook = self.hook
-        active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
+        active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
         if active is None:
             self.log.info("no instance refresh of %s is active", self.auto_scaling_group_name)
             return ""
@@ -63,7 +62,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         if goal == self.ami_id and status in FORWARD_STATES:
             self.log.info("instance refresh %s already goes to %s: it goes on", refresh_id, self.ami_id)
             return ""
-        origin = self._image_of(self._saved(hook.group(self.auto_scaling_group_name)))
+        origin = self._image_of(self._saved(self.hook.group(self.auto_scaling_group_name)))
         leads_back = origin == self.ami_id
         self.log.info(
             "instance refresh %s to %s is %s; before it the fleet ran %s: %s",
@@ -96,8 +95,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         """
         self.log_progress(event)
         refresh_id = wait["refresh_id"]
-        hook = self.hook
-        active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
+        active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
         if active is not None and active["InstanceRefreshId"] == refresh_id:
             raise RolloutFailedError(
                 f"instance refresh {refresh_id} of {self.auto_scaling_group_name} does not end: it is "
@@ -108,7 +106,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
 
     @staticmethod
     def _saved(group: Mapping[str, Any]) -> Version | None:
-        """Return the numbered version that the group points at: what AWS's rollback leads to."""
+        """Return the numbered version that the group points at: AWS's rollback returns to it."""
         template = group.get("LaunchTemplate") or {}
         number = str(template.get("Version", ""))
         return Version(template["LaunchTemplateId"], number) if number.isdecimal() else None

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from rebake.image.recipe import Recipe
 
 NOTES: Final = "packer"
-"""Key in the task's state store, which outlives a killed try, of what Packer said that it made."""
+"""Key in the task's state store, which outlives a killed try, of the resources that Packer has logged."""
 
 
 class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
     """What baking a base image and baking an application have in common.
 
-    A try begins with the removal of what a killed try of the same run left. Then it looks for an image with the
-    fingerprint; an image without its tags was never finished and is removed, not used.
+    A try first removes the resources that a killed try of the same run left. Then it looks for an image with the
+    fingerprint; an image without its tags was never finished, and is removed.
 
     Args:
         force: bake even if an image of the same inputs exists (templated; a boolean or its name).
@@ -53,7 +53,7 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
 
     @cached_property
     def revocations(self) -> RevocationGuard:
-        """The images that may not be released."""
+        """Refuses revoked images."""
         return RevocationGuard(self.environment)
 
     @cached_property
@@ -66,8 +66,8 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         self.tool.stop()
 
     @abstractmethod
-    def recipe(self, place: Workspace) -> Recipe:
-        """Return what is to be baked; files that it needs go to `place`."""
+    def recipe(self, work: Workspace) -> Recipe:
+        """Return the recipe of the image; files that it needs go to `work`."""
 
     def execute(self, context: Context) -> str:
         """Return the id of an available image of the inputs.
@@ -75,8 +75,8 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         Raises:
             ConfigError: a parameter or a file is wrong.
             ArtifactError: the artifact is missing or damaged.
-            ImageError: the image to bake upon is not there, or the new one is not usable.
-            RevokedError: the image to bake upon, or the only one of the same inputs, was revoked.
+            ImageError: the image to bake on does not exist, or the new one is not usable.
+            RevokedError: the image to bake on, or the only one of the same inputs, was revoked.
             ToolMissingError: Packer is not on this worker.
             ToolFailedError: Packer failed.
             ToolKilledError: Packer was killed; the next try removes what it left.
@@ -84,82 +84,82 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         """
         with reachable(self.hook):
             image, reused = self._image(context)
-            # After the bake, because Packer 1.6 cannot; also where an earlier try was killed between the two.
+            # After the bake, because Packer 1.6 cannot set it; a reused image may lack it if its bake was killed here.
             self.hook.demand_imds_v2(image)
         self.log.info("%s %s (%s)", "reusing" if reused else "baked", image.id, image.name)
-        # Of a reused image the commit may be another, whose bytes are the same: the release is of the one asked for.
-        asked = {"commit": as_text(self.commit), "build_id": as_text(self.build_id)}
-        _push(context, image, asked, reused=reused)
+        # A reused image may name another commit with the same bytes: the release names the requested one.
+        requested = {"commit": as_text(self.commit), "build_id": as_text(self.build_id)}
+        _push(context, image, requested, reused=reused)
         return image.id
 
     def _image(self, context: Context) -> tuple[Image, bool]:
         force = as_bool(self.force, "force_bake")
         run = run_tag(context)
-        with workspace(workspace_key(context)) as place:
-            what = self.recipe(place)
-            self.log.info("fingerprint of %s %s on %s: %s", what.subject, what.label, what.base_ami, what.fingerprint)
+        with workspace(workspace_key(context)) as work:
+            recipe = self.recipe(work)
+            self.log.info(
+                "fingerprint of %s %s on %s: %s", recipe.subject, recipe.label, recipe.base_ami, recipe.fingerprint
+            )
             self._sweep(context, run)
-            for unfinished in self.hook.unfinished(what.name_prefix):
+            for unfinished in self.hook.unfinished(recipe.name_prefix):
                 self.log.warning("removing %s (%s): its bake was not finished", unfinished.id, unfinished.name)
                 self.hook.remove(unfinished)
-            found = self.hook.find(what.kind, what.subject, what.fingerprint)
-            # An image that this very run has baked is the result of an earlier try, forced or not.
+            found = self.hook.find(recipe.kind, recipe.subject, recipe.fingerprint)
+            # An image of this run is the result of an earlier try, forced or not.
             own = next((image for image in found if image.tags.get(tags.DAG_RUN) == run), None)
             if own is not None:
-                self._refuse(own, what, "trigger a new run with force_bake")
+                self._refuse(own, recipe, "trigger a new run with force_bake")
                 return own, False
             if found and not force:
-                return self._reusable(found, what), True
-            return self._bake(context, what, place, run), False
+                return self._reusable(found, recipe), True
+            return self._bake(context, recipe, work, run), False
 
-    def _reusable(self, found: list[Image], what: Recipe) -> Image:
-        """Return the newest image that was not revoked. Where all were, the inputs are what is bad."""
+    def _reusable(self, found: list[Image], recipe: Recipe) -> Image:
+        """Return the newest image that is not revoked. If all are, the inputs are bad: refuse."""
         good = next((image for image in found if tags.REVOKED not in image.tags), found[0])
-        self._refuse(good, what, "the same inputs make the same image: change them, or set force_bake")
+        self._refuse(good, recipe, "the same inputs make the same image: change them, or set force_bake")
         return good
 
-    def _refuse(self, image: Image, what: Recipe, way_out: str) -> None:
-        service = what.subject if what.kind == tags.KIND_APP_IMAGE else ""
-        self.revocations.refuse(image.id, f"{what.subject} {what.label}", service=service, way_out=way_out)
+    def _refuse(self, image: Image, recipe: Recipe, way_out: str) -> None:
+        service = recipe.subject if recipe.kind == tags.KIND_APP_IMAGE else ""
+        self.revocations.refuse(image.id, f"{recipe.subject} {recipe.label}", service=service, way_out=way_out)
 
-    def _bake(self, context: Context, what: Recipe, place: Workspace, run: str) -> Image:
+    def _bake(self, context: Context, recipe: Recipe, work: Workspace, run: str) -> Image:
         access = Access(self.hook)
         network = NetworkHook(**self.connection).resolve(self.environment.network)
         runner = packer.Packer(
-            place,
+            work,
             environment=access.environment,
             log=self.log,
             poll_seconds=self.environment.poll_seconds,
             secrets=access.secrets,
             on_line=lambda line: self._note(context, line),
         )
-        variables = what.variables(self.environment, network, access.endpoint, run, datetime.now(tz=UTC))
+        variables = recipe.variables(self.environment, network, access.endpoint, run, datetime.now(tz=UTC))
         try:
             with self.tool.running(runner):
-                ami_id = runner.build(what.template, variables)
+                ami_id = runner.build(recipe.template, variables)
         except Exception as error:
-            # Packer cleans up after itself; should it have failed at that, the run must not leave it behind.
+            # Packer cleans up after itself; this removes what it failed to.
             self._sweep_quietly(context, run)
             if isinstance(error, ToolFailedError):
-                raise ToolFailedError(f"baking {what.subject} {what.label} failed: {error}") from error
+                raise ToolFailedError(f"baking {recipe.subject} {recipe.label} failed: {error}") from error
             raise
-        image = self.hook.available(ami_id, f"the image that Packer has just baked for {what.subject}")
-        if image.tags.get(tags.FINGERPRINT) != what.fingerprint:
-            raise ImageError(
-                f"image {ami_id} has just been baked, but has not the tags of its bake: {dict(image.tags)}"
-            )
+        image = self.hook.available(ami_id, f"the image that Packer has just baked for {recipe.subject}")
+        if image.tags.get(tags.FINGERPRINT) != recipe.fingerprint:
+            raise ImageError(f"image {ami_id} has just been baked, but lacks the tags of its bake: {dict(image.tags)}")
         return image
 
     def _sweep(self, context: Context, run: str) -> None:
         removed = BuilderHook(**self.connection).sweep(run, _notes(context), self.environment.poll_seconds)
         if removed:
-            self.log.warning("removed what an unfinished bake left: %s", ", ".join(removed))
+            self.log.warning("removed orphans of an unfinished bake: %s", ", ".join(removed))
 
     def _sweep_quietly(self, context: Context, run: str) -> None:
         try:
             self._sweep(context, run)
-        except Exception:  # the bake's own error is the one to show, and the next try sweeps again
-            self.log.exception("what the failed bake left could not be removed")
+        except Exception:  # show the bake's own error; the next try sweeps again
+            self.log.exception("could not remove the orphans of the failed bake")
 
     def _note(self, context: Context, line: str) -> None:
         made = packer.resource_in(line)
@@ -176,7 +176,7 @@ def _notes(context: Context) -> dict[str, list[str]]:
     return {str(kind): list(map(str, names)) for kind, names in stored.items()} if isinstance(stored, dict) else {}  # type: ignore[arg-type]
 
 
-def _push(context: Context, image: Image, asked: Mapping[str, str], *, reused: bool) -> None:
+def _push(context: Context, image: Image, requested: Mapping[str, str], *, reused: bool) -> None:
     ti = context["ti"]
     ti.xcom_push(key="reused", value=reused)
     for key, tag in (
@@ -187,4 +187,4 @@ def _push(context: Context, image: Image, asked: Mapping[str, str], *, reused: b
         ("build_id", tags.BUILD_ID),
         ("template_version", tags.TEMPLATE_VERSION),
     ):
-        ti.xcom_push(key=key, value=asked.get(key) or image.tags.get(tag, ""))
+        ti.xcom_push(key=key, value=requested.get(key) or image.tags.get(tag, ""))

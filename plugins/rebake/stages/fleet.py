@@ -139,12 +139,12 @@ class FleetTerraform(RunningTool):
 
     def _remove_lock(self, state: str, began: datetime) -> None:
         """Remove the lock that a killed Terraform has left, or the next try would wait for it in vain."""
-        environment = self._stage.environment
+        environment, log = self._stage.environment, self._stage.log
         try:
             if LocksHook(**environment.connection).remove_own(environment.bucket, state, began):
-                self._stage.log.warning("removed the lock that the killed Terraform left on %s", state)
-        except Exception:  # the kill is the error to show, and the next try's message names the lock
-            self._stage.log.exception("the lock of the killed Terraform on %s could not be removed", state)
+                log.warning("removed the lock that the killed Terraform left on %s", state)
+        except Exception:  # the kill is the error to show; the lock's removal by hand is in the next try's message
+            log.exception("the lock that the killed Terraform may have left on %s could not be removed", state)
 
     @staticmethod
     def _check_bucket(environment: Environment) -> None:

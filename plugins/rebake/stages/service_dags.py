@@ -36,7 +36,7 @@ def for_each_service(verb: str, build: Callable[[config.Service], DAG], manual: 
         except ConfigError as error:
             log.warning("%s cannot run: %s", dag_id, error)
             dag = _explain(dag_id, name, str(error), manual)
-            # Airflow takes a DAG to come from the file that makes it, and would not find it there again.
+            # Airflow records the file that makes a DAG, and would not find this one there again.
             dag.fileloc = inspect.getfile(build)
             yield dag
 

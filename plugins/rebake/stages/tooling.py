@@ -44,7 +44,7 @@ class RunningTool:
 
 
 class Access:
-    """How a tool reaches the AWS API: the same way as the operator's own calls, by the Airflow connection.
+    """How a tool reaches the AWS API: by the Airflow connection, like the operator's own calls.
 
     Args:
         hook: a hook of the connection.
@@ -77,7 +77,7 @@ class Access:
 def run_tag(context: Context) -> str:
     """Return the value of `rebake:dag-run` for the run that `context` belongs to.
 
-    Each part of a mapped task has one of its own: it must not clean up what the others are just working on.
+    Each part of a mapped task has its own, so that it does not clean up what the others are using.
     """
     ti = context["ti"]
     part = getattr(ti, "map_index", -1)
@@ -93,7 +93,7 @@ def workspace_key(context: Context) -> str:
 
 @contextlib.contextmanager
 def reachable(hook: AwsGenericHook[Any]) -> Iterator[None]:
-    """Turn botocore's complaint that nothing answers into one that says what to do.
+    """Turn botocore's connection errors into one that says what to do.
 
     Raises:
         CloudUnreachableError: nothing answers at the API's address.

@@ -180,7 +180,7 @@ def test_when_that_has_ended_by_a_rollback_nothing_is_left_to_do(
     autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]]
 ) -> None:
     _group(autoscaling, OLD)
-    event = {"ok": False, "reason": "failed", "status": "RollbackSuccessful", "message": ""}
+    event = {"ok": False, "reason": "failed", "status": "RollbackSuccessful", "message": "", "progress": []}
 
     deferred = _deferred(lambda: operator().refresh_ended(context(), event, wait={"refresh_id": "r-1"}))
 
@@ -262,11 +262,12 @@ def test_a_rollback_that_fails_too_is_an_error_with_its_reason(operator: Operato
         "ok": False,
         "reason": "unhealthy",
         "status": "RollbackSuccessful",
-        "message": "i-5 is ill",
-        "turning": False,
+        "message": "i-5 is unhealthy",
+        "ending": False,
+        "progress": [],
         "fleet": {},
     }
     wait = {"refresh_id": "r-back", "template_version": "3", "status": STILL_THERE}
 
-    with pytest.raises(RolloutFailedError, match="unhealthy: instance refresh r-back: i-5 is ill"):
+    with pytest.raises(RolloutFailedError, match="unhealthy: instance refresh r-back: i-5 is unhealthy"):
         operator().refresh_complete(context(), event, wait=wait)
