@@ -83,7 +83,7 @@ class ReleaseStage:
         mark = self.revocations.mark_of(ami_id)
         if mark is None:
             return
-        told = [f"{what}: image {ami_id} {mark.told_of(ami_id)}", way_out]
+        told = [f"{what}: image {ami_id} {mark.message_for(ami_id)}", way_out]
         if service:
             records = ReleasesHook(**self.connection).records(self.environment.bucket, service)
             told.append(revocation.advice(service, self.revocations.safe_release(records)))

@@ -136,12 +136,12 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         bucket = self.environment.bucket
         taken = lease.acquire_if_free(self.leases.s3, bucket, self.service, run_tag(context), span)
         if taken is None:
-            raise AirflowSkipException(f"another run is changing {self.service}; the next look tells what is left")
+            raise AirflowSkipException(f"another run is changing {self.service}; the next scan reports what is left")
 
     def _close(self, found: list[Finding]) -> None:
         hook = ExposureHook(**self.connection)
         for group in hook.groups():
-            for opening in posture.doors(group, found):
+            for opening in posture.to_close(group, found):
                 self.log.warning("closing %s from %s in %s (%s)", opening.ports, opening.source, group.id, group.name)
                 hook.close(group.id, opening)
         for instance_id in sorted({one.resource for one in found if one.check == "imdsv1"}):
