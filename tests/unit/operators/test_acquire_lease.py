@@ -147,12 +147,12 @@ def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
 FAR = datetime.now(UTC).timestamp() + 3600
 
 
-def test_the_wait_ends_when_the_turn_is_released_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_ends_when_the_lease_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
     script = AsyncScript("s3", _object(released_at=False), ("get_object", "SlowDown"), _object(released_at=True))
     monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
     assert run_trigger(_trigger(FAR)) == {"token": 1}
-    assert len(script.requested_at) == 3
+    assert len(script.asked) == 3
 
 
 def test_the_wait_ends_when_the_turn_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
