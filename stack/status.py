@@ -164,7 +164,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     now = lease.read(s3, bucket, service)
     return {
         "current": images[CURRENT],
-        "base": base.facts | {"told": base.told} if base else None,
+        "base": base.facts | {"told": base.text} if base else None,
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
         "last_release": newest,

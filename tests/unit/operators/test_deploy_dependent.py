@@ -87,10 +87,10 @@ def test_a_service_on_the_newest_base_is_skipped_with_the_reason(aws: Any) -> No
     _promote(aws, "ami-0ba5e")
     task = context()
 
-    with pytest.raises(AirflowSkipException, match="sits on ami-0ba5e, the newest of debian-12"):
+    with pytest.raises(AirflowSkipException, match="is baked on ami-0ba5e, the newest of debian-12"):
         _choose(task)
 
-    assert "sits on ami-0ba5e" in task["ti"].pushed["word"]
+    assert "is baked on ami-0ba5e" in task["ti"].pushed["word"]
 
 
 def test_a_service_that_was_never_released_is_skipped(aws: Any) -> None:
