@@ -19,6 +19,7 @@ import boto3
 from benchmarks.estate_sizes import BUCKET, ENVIRONMENT, REGION, Size
 from localcloud.server import Settings, serve
 from rebake import tags
+from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS, base_name, parameter_name, service_name
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -45,12 +46,12 @@ def fill(size: Size, cloud: Cloud) -> None:
     chance = random.Random(size.images)  # noqa: S311 # the same estate each time
     bases = [_make(cloud, chance, tags.KIND_BASE_IMAGE, name, size.images_of_a_base) for name in size.families]
     for base in bases:
-        cloud.ssm.publish(f"/rebake/bases/{base.name}/current", base.images[-1].id)
+        cloud.ssm.publish(parameter_name(base_name(base.name), CURRENT), base.images[-1].id)
     for service in size.services:
         base = chance.choice(bases)
         made = _make(cloud, chance, tags.KIND_APP_IMAGE, service, size.images_of_a_service, base.images[-1].id)
-        for channel, place in (("previous", -2), ("current", -1), ("candidate", -1)):
-            cloud.ssm.publish(f"/rebake/{service}/{channel}", made.released[place].id)
+        for channel, place in ((PREVIOUS, -2), (CURRENT, -1), (CANDIDATE, -1)):
+            cloud.ssm.publish(parameter_name(service_name(service), channel), made.released[place].id)
         _make_template(cloud, made)
 
 

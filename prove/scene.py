@@ -12,9 +12,10 @@ from typing import Any, Final
 import requests
 
 from examples.webapp.build import NAME, build
-from prove.case import CaseResult
 from prove.levers import changed, wait
+from prove.result import CaseResult
 from rebake import config, tags
+from rebake.image.channels import parameter_name, service_name
 from rebake.release import record as release
 from rebake.release.record import ReleaseOutcome, ReleaseRecord
 from rebake.release.stage import Stage
@@ -164,7 +165,9 @@ class Scene:
 
     def channel(self, name: str) -> str | None:
         """Return the image that a channel of the service names, such as `candidate`."""
-        found = self.stack.cloud.client("ssm").get_parameters(Names=[f"/rebake/{SERVICE}/{name}"])["Parameters"]
+        found = self.stack.cloud.client("ssm").get_parameters(Names=[parameter_name(service_name(SERVICE), name)])[
+            "Parameters"
+        ]
         return str(found[0]["Value"]) if found else None
 
     def refresh(self, refresh_id: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from examples.webapp.build import build as build_webapp
 from rebake import config, tags
 from rebake.estate.drift.report import FINDINGS
 from rebake.estate.report import DRIFT, REBAKE, RETIRE_IMAGES, latest
+from rebake.image.channels import CURRENT, base_name, parameter_name
 from stack import follow, revoke, status, up
 from stack.airflow import USER
 from stack.api import error_of
@@ -175,7 +176,7 @@ def _begin(stack: Stack, dag_id: str, conf: dict[str, Any]) -> str:
 
 
 def _current_base(stack: Stack) -> str:
-    found = stack.cloud.client("ssm").get_parameters(Names=[f"/rebake/bases/{BASE}/current"])["Parameters"]
+    found = stack.cloud.client("ssm").get_parameters(Names=[parameter_name(base_name(BASE), CURRENT)])["Parameters"]
     return str(found[0]["Value"]) if found else ""
 
 

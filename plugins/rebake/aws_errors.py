@@ -1,16 +1,16 @@
-"""Which failed calls are worth asking again: throttling, AWS's own faults, and a connection that broke.
+"""Which failed calls to AWS are retried, for how long, and which are no failure.
 
-The clients retry a few times by themselves. A wait of minutes or hours has to outlive more than that, so
-every loop that waits asks here and goes on until its own deadline.
+The clients retry a few times by themselves. A task outlives more than that: `retry_transient` retries a call for two
+minutes, and a loop that waits for hours asks `is_transient` and goes on until its own deadline.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
+import tenacity
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
@@ -34,11 +34,22 @@ THROTTLING_CODES: Final = frozenset({
 
 TRANSIENT_CODES: Final = THROTTLING_CODES | {"RequestTimeout", "RequestTimeoutException", "ResourceContention"}
 
-PERSISTENCE: Final = 120.0
-"""Seconds for which `persist` asks again."""
+RETRY_SECONDS: Final = 120.0
+"""How long the pauses of `retry_transient` may be together."""
+
+_GONE: Final = frozenset({
+    "InvalidAMIID.NotFound",
+    "InvalidAMIID.Unavailable",
+    "InvalidGroup.NotFound",
+    "InvalidGroupId.NotFound",
+    "InvalidInstanceID.NotFound",
+    "InvalidKeyPair.NotFound",
+    "InvalidSnapshot.NotFound",
+    "InvalidVolume.NotFound",
+})  # fmt: skip
 
 _SERVER_ERROR: Final = 500
-_LONGEST_PAUSE: Final = 10.0
+_Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 log = logging.getLogger(__name__)
@@ -52,7 +63,7 @@ def error_code(error: BaseException) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether asking again can help: AWS throttles or stumbles, or it was not reached at all."""
+    """Return whether a retry can help: AWS throttles, fails itself, or was not reached at all."""
     if isinstance(error, (HTTPClientError, BotoConnectionError, OSError)):
         # OSError covers Python's own ConnectionError and TimeoutError, which asyncio raises as they are.
         return True
@@ -62,25 +73,32 @@ def is_transient(error: BaseException) -> bool:
     return error_code(error) in TRANSIENT_CODES or status >= _SERVER_ERROR
 
 
-def persist(
-    call: Callable[[], _Result], *, seconds: float = PERSISTENCE, sleep: Callable[[float], None] = time.sleep
-) -> _Result:
-    """Return what `call` returns, asked again with growing pauses while AWS only throttles or stumbles.
+def _log_pause(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info("AWS throttles or fails, retrying in %.0f s: %s", state.upcoming_sleep, error)
 
-    For a call that may be repeated. That nothing listens at the address is not put up with here: see `reachable`.
 
-    Args:
-        call: one request, or several.
-        seconds: how long the pauses may be together.
-        sleep: how to pause; tests replace it.
+def retry_transient(call: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Decorate a function whose calls to AWS may be repeated: retry it while AWS throttles or fails itself.
+
+    It pauses for 1, 2, 4, 8 and then 10 seconds, `RETRY_SECONDS` in all. Connection errors are not retried here: see
+    `rebake.stages.tooling.reachable`. Decorate one function of a chain, or the retries multiply.
     """
-    waited, pause = 0.0, 1.0
-    while True:
-        try:
-            return call()
-        except ClientError as error:
-            if not is_transient(error) or waited >= seconds:
-                raise
-            log.info("AWS does not answer, asking again in %.0f s: %s", pause, error)
-        sleep(pause)
-        waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
+    return tenacity.retry(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, ClientError) and is_transient(error)),
+        wait=tenacity.wait_exponential(max=10),
+        stop=lambda state: state.idle_for >= RETRY_SECONDS,
+        before_sleep=_log_pause,
+        reraise=True,
+    )(call)
+
+
+def deleted(delete: Callable[[], object]) -> bool:
+    """Call `delete`; return False where EC2 answers that the resource does not exist any more."""
+    try:
+        delete()
+    except ClientError as error:
+        if error_code(error) in _GONE:
+            return False
+        raise
+    return True

@@ -7,12 +7,13 @@ RebakeError
 │   └── RevokedError      an image, or what it was baked on, was revoked: read why, release another
 ├── ToolMissingError      Packer or Terraform cannot be found: install it on the worker
 ├── ToolFailedError       Packer or Terraform ran and failed: read the end of its output
+├── ToolKilledError       Packer or Terraform was killed, and another try begins: give the worker more memory
 ├── ToolStoppedError      Packer or Terraform was stopped with its task: clear the task to go on
 ├── CloudUnreachableError the AWS API does not answer: check the address, or start the embedded cloud
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
 ├── RolloutFailedError    the instance refresh did not end well: see the reason code
 ├── EstateError           the estate could not be seen whole, or a change of it was refused: read the report
-├── DeploymentFailedError a deployment that another DAG asked for failed: read the log of its own run
+├── DeploymentFailedError a deployment that another DAG started failed: read the log of its own run
 └── SupersededError       another run acquired the lease: nothing to do, its outcome is what counts
 """
 
@@ -47,6 +48,19 @@ class ToolFailedError(RebakeError):
     """Raised when Packer or Terraform ends with a failure; carries the end of what it printed."""
 
 
+class ToolKilledError(RebakeError):
+    """Raised when a signal that no task sent ends Packer or Terraform: the kernel's SIGKILL when memory runs out.
+
+    Args:
+        message: what happened.
+        cleans_up: whether the program lives on for a moment and cleans up; if not, the stage has to.
+    """
+
+    def __init__(self, message: str, *, cleans_up: bool = False) -> None:
+        super().__init__(message)
+        self.cleans_up = cleans_up
+
+
 class ToolStoppedError(RebakeError):
     """Raised when a task that is being killed has stopped Packer or Terraform."""
 
@@ -77,7 +91,7 @@ class RolloutFailedError(RebakeError):
 
 
 class EstateError(RebakeError):
-    """Raised when what AWS has could not be seen whole, or when AWS refused to change it; the report says what."""
+    """Raised when the estate could not be seen whole, or when AWS refused to change it; the report has the details."""
 
 
 class DeploymentFailedError(RebakeError):

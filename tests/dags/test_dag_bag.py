@@ -87,6 +87,7 @@ def _every_error() -> list[type[exceptions.RebakeError]]:
 
 PASSING = {
     exceptions.RebakeError,
+    exceptions.ToolKilledError,
     exceptions.ToolStoppedError,
     exceptions.CloudUnreachableError,
     exceptions.EstateError,

@@ -1,4 +1,4 @@
-"""Which failures are worth asking again after."""
+"""Which failed calls are retried, and for how long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from botocore.retries.standard import ThrottledRetryableChecker
 
-from rebake.aws_errors import THROTTLING_CODES, error_code, is_transient, persist
+from rebake.aws_errors import THROTTLING_CODES, deleted, error_code, is_transient, retry_transient
 
 
 def _error(code: str, status: int = 400) -> ClientError:
@@ -32,7 +32,7 @@ def _error(code: str, status: int = 400) -> ClientError:
     ],
     ids=repr,
 )
-def test_what_may_pass_is_worth_asking_again(error: Exception) -> None:
+def test_a_failure_that_may_pass_is_transient(error: Exception) -> None:
     assert is_transient(error)
 
 
@@ -41,7 +41,7 @@ def test_what_may_pass_is_worth_asking_again(error: Exception) -> None:
     [_error("AccessDenied", 403), _error("ValidationError"), NoCredentialsError(), ValueError(), KeyError()],
     ids=repr,
 )
-def test_what_stays_wrong_is_not(error: Exception) -> None:
+def test_a_refusal_is_not_transient(error: Exception) -> None:
     assert not is_transient(error)
 
 
@@ -55,37 +55,41 @@ def test_only_an_answer_of_aws_has_a_code() -> None:
     assert error_code(ValueError("Throttling")) == ""
 
 
-def test_a_call_is_repeated_while_aws_throttles_or_stumbles() -> None:
-    answers: list[Any] = [_error("Throttling"), _error("InternalFailure", 500), "done"]
-    pauses: list[float] = []
+@retry_transient
+def _call(answers: list[Any]) -> str:
+    answer = answers.pop(0)
+    if isinstance(answer, Exception):
+        raise answer
+    return str(answer)
 
-    def call() -> str:
-        answer = answers.pop(0)
-        if isinstance(answer, ClientError):
-            raise answer
-        return str(answer)
 
-    assert persist(call, sleep=pauses.append) == "done"
+def test_a_call_is_retried_while_aws_throttles_or_fails(pauses: list[float]) -> None:
+    assert _call([_error("Throttling"), _error("InternalFailure", 500), "done"]) == "done"
     assert pauses == [1.0, 2.0]
 
 
-def test_a_refusal_is_not_repeated() -> None:
-    pauses: list[float] = []
-
-    def call() -> None:
-        raise _error("AccessDenied", 403)
-
-    with pytest.raises(ClientError, match="AccessDenied"):
-        persist(call, sleep=pauses.append)
+@pytest.mark.parametrize(
+    "error", [_error("AccessDenied", 403), EndpointConnectionError(endpoint_url="http://127.0.0.1:1")], ids=repr
+)
+def test_a_refusal_and_a_lost_connection_are_not_retried(error: Exception, pauses: list[float]) -> None:
+    with pytest.raises(type(error)):
+        _call([error, "done"])
     assert pauses == []
 
 
-def test_throttling_without_end_is_an_error_in_the_end() -> None:
-    pauses: list[float] = []
-
-    def call() -> None:
-        raise _error("Throttling")
-
+def test_throttling_without_end_is_an_error_after_two_minutes(pauses: list[float]) -> None:
     with pytest.raises(ClientError, match="Throttling"):
-        persist(call, seconds=30, sleep=pauses.append)
-    assert 30 <= sum(pauses) < 45
+        _call([_error("Throttling")] * 30)
+
+    assert pauses[:6] == [1, 2, 4, 8, 10, 10]
+    assert 120 <= sum(pauses) < 130
+
+
+@pytest.mark.parametrize(("code", "expected"), [("InvalidVolume.NotFound", False), ("", True)])
+def test_a_resource_that_is_gone_already_is_no_error(code: str, expected: bool) -> None:
+    assert deleted(lambda: _call([_error(code) if code else "done"])) is expected
+
+
+def test_a_deletion_that_aws_refuses_is_an_error() -> None:
+    with pytest.raises(ClientError, match="VolumeInUse"):
+        deleted(lambda: _call([_error("VolumeInUse")]))

@@ -1,4 +1,4 @@
-"""What a new base starts: which services follow it, whether a service has to, and how it came out."""
+"""The dependents of a new base: which services bake on it, which of them need a new image, and the result."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ STAGES: Final = ("choose_version", Stage.BAKE, Stage.LAUNCH_PROBE, Stage.PROBE, 
 
 @dataclass(frozen=True)
 class DependentResult:
-    """How it went with one service.
+    """The result of one service.
 
     Attributes:
         service: its name.
-        on_new_base: what its file asks for; empty where the file cannot be read.
+        on_new_base: the setting in its file; empty where the file cannot be read.
         outcome: `deployed`, `baked`, `not needed`, `ignored`, `invalid`, `superseded`, `stopped` or `failed`.
         version: what was baked; empty if nothing was.
         ami_id: the image; empty if there is none.
-        why: the reason, or the release that it came to.
+        why: the reason, or the release.
     """
 
     service: str
@@ -59,7 +59,7 @@ def dependents(services: Mapping[str, Service | ConfigError], families: Collecti
 
 
 def skipped(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> Iterator[DependentResult]:
-    """Yield those that nothing is done for, and that the report has to name all the same."""
+    """Yield the skipped services, for the report."""
     for name, service in services.items():
         if isinstance(service, ConfigError):
             yield DependentResult(name, "", "invalid", why=str(service))
@@ -80,16 +80,16 @@ def reason_to_stay(service: Service, release: ReleaseRecord | None, newest: str)
     if release is None:
         return f"{service.name} was never released: its first deployment bakes on the newest base"
     if release.base_ami == newest:
-        return f"release {release.release_id} sits on {newest}, the newest of {service.base}"
+        return f"release {release.release_id} is baked on {newest}, the newest of {service.base}"
     return ""
 
 
 def result_of(service: str, on_new_base: str, stages: Mapping[str, TaskResult]) -> DependentResult:
-    """Return how it went with a service that followed.
+    """Return the result of a dependent.
 
     Args:
         service: its name.
-        on_new_base: what its file asks for.
+        on_new_base: the setting in its file.
         stages: by the names in `STAGES`; those that are missing did not begin.
     """
     found = {name: stages.get(name, TaskResult("")) for name in STAGES}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
-from rebake.aws_errors import error_code
+from rebake.aws_errors import error_code, retry_transient
 from rebake.exceptions import RolloutFailedError
 from rebake.rollout.refresh import Version, active_refresh
 
@@ -34,6 +34,7 @@ class AutoScalingHook(AwsBaseHook):
         client: AutoScalingClient = self.conn
         return client
 
+    @retry_transient
     def group(self, name: str) -> dict[str, Any]:
         """Return the group (DescribeAutoScalingGroups).
 
@@ -45,6 +46,7 @@ class AutoScalingHook(AwsBaseHook):
             raise RolloutFailedError(f"Auto Scaling group {name} does not exist in {self.region_name}")
         return dict(found[0])
 
+    @retry_transient
     def groups(self) -> list[dict[str, Any]]:
         """Return all groups of the account, whoever made them (DescribeAutoScalingGroups)."""
         pages = self.autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
@@ -52,6 +54,7 @@ class AutoScalingHook(AwsBaseHook):
         )
         return [dict(group) for page in pages for group in page["AutoScalingGroups"]]
 
+    @retry_transient
     def active_refresh(self, name: str) -> dict[str, Any] | None:
         """Return the group's active instance refresh, if there is one (DescribeInstanceRefreshes).
 
@@ -61,6 +64,7 @@ class AutoScalingHook(AwsBaseHook):
         found = active_refresh(page["InstanceRefreshes"])
         return dict(found) if found else None
 
+    @retry_transient
     def refreshes(self, name: str) -> list[dict[str, Any]]:
         """Return the group's instance refreshes of the last six weeks, newest first (DescribeInstanceRefreshes).
 
@@ -75,6 +79,7 @@ class AutoScalingHook(AwsBaseHook):
                 return found
             token = {"NextToken": page["NextToken"]}
 
+    @retry_transient
     def start_refresh(self, name: str, version: Version, preferences: dict[str, Any]) -> str:
         """Start an instance refresh to a numbered template version and return its id (StartInstanceRefresh)."""
         answer = self.autoscaling.start_instance_refresh(
@@ -87,6 +92,7 @@ class AutoScalingHook(AwsBaseHook):
         )
         return answer["InstanceRefreshId"]
 
+    @retry_transient
     def cancel_refresh(self, name: str) -> None:
         """Cancel the active refresh, if there is one (CancelInstanceRefresh); what it replaced stays replaced."""
         try:
@@ -132,13 +138,13 @@ async def describe_refresh(autoscaling: Any, name: str, refresh_id: str) -> dict
 
 
 async def end_refresh(autoscaling: Any, name: str, *, roll_back: bool) -> str:
-    """Ask for the end of the active refresh, by an aiobotocore client, and return what was asked for.
+    """End the active refresh, by an aiobotocore client, and return the request that was made.
 
     Args:
         autoscaling: the client.
         name: the group.
-        roll_back: whether AWS shall return the instances that were replaced already. Where it cannot, because
-            of what the group's own template says, the refresh is cancelled instead.
+        roll_back: whether AWS shall roll back the instances that were replaced already. Where the group's own template
+            prevents that, the refresh is cancelled instead.
 
     Returns:
         `rollback` (RollbackInstanceRefresh), `cancel` (CancelInstanceRefresh), or nothing when none is active.

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from botocore.exceptions import ClientError
+from typing import Any, Final
 
 from rebake import tags
-from rebake.aws_errors import error_code
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from rebake.aws_errors import deleted
+from rebake.hooks.ec2 import Ec2ClientHook
 
 PACKER_PREFIX: Final = "packer_"
 """Packer names its temporary key pairs and security groups so. Nothing else is ever removed by name."""
@@ -22,54 +16,35 @@ PACKER_PREFIX: Final = "packer_"
 TERMINATION_TIMEOUT: Final = 600
 """Seconds that a builder may take to terminate."""
 
-_GROUP_ATTEMPTS: Final = 20
-
 Orphans = Mapping[str, Sequence[str]]
-"""Names by kind (`key_pair`, `security_group`), as a bake noted them while Packer told of them."""
+"""Names by kind (`key_pair`, `security_group`), noted by a bake when Packer printed them."""
 
 
-class BuilderHook(AwsBaseHook):
+class BuilderHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")` for Packer's temporary resources.
 
     A resource is ours if it carries `rebake:kind=builder` and the run's `rebake:dag-run`, or if it is a
     `packer_...` key pair or security group that such an instance uses or that the run's bake has noted.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The typed client."""
-        client: EC2Client = self.conn
-        return client
-
-    def sweep(
-        self,
-        run_tag: str,
-        noted: Orphans,
-        poll_seconds: float,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> list[str]:
+    def sweep(self, run_tag: str, noted: Orphans, poll_seconds: float) -> list[str]:
         """Remove what a bake of the run left, wait until it is gone, and return what it was.
 
         Args:
             run_tag: value of `rebake:dag-run`.
             noted: names that the bake noted.
-            poll_seconds: seconds between two looks at what terminates.
-            sleep: how to wait; tests replace it.
+            poll_seconds: seconds between two calls of DescribeInstances while builders terminate.
         """
         builders = self._builders(run_tag)
         live = [builder["InstanceId"] for builder in builders if builder["State"]["Name"] != "terminated"]
         self._terminate(live, poll_seconds)
         volumes = self._delete_volumes(run_tag)
-        groups = self._delete_groups(run_tag, builders, noted.get("security_group", ()), poll_seconds, sleep)
+        groups = self._delete_groups(run_tag, builders, noted.get("security_group", ()), poll_seconds)
         keys = self._delete_keys(run_tag, builders, noted.get("key_pair", ()))
         return [*live, *volumes, *groups, *keys]
 
     def _builders(self, run_tag: str) -> list[dict[str, Any]]:
-        # Terminated ones too: AWS shows them for an hour, and they still tell their key pair.
+        # Terminated ones too: AWS shows them for an hour, with their key pair.
         pages = self.ec2.get_paginator("describe_instances").paginate(Filters=_KIND)
         found = [dict(instance) for page in pages for group in page["Reservations"] for instance in group["Instances"]]
         return _of_run(found, run_tag)
@@ -90,15 +65,10 @@ class BuilderHook(AwsBaseHook):
         )
         found = [dict(volume) for page in pages for volume in page["Volumes"]]
         names = [str(volume["VolumeId"]) for volume in _of_run(found, run_tag)]
-        return [name for name in names if _gone(partial(self.ec2.delete_volume, VolumeId=name))]
+        return [name for name in names if deleted(partial(self.ec2.delete_volume, VolumeId=name))]
 
     def _delete_groups(
-        self,
-        run_tag: str,
-        builders: list[dict[str, Any]],
-        noted: Sequence[str],
-        poll_seconds: float,
-        sleep: Callable[[float], None],
+        self, run_tag: str, builders: list[dict[str, Any]], noted: Sequence[str], poll_seconds: float
     ) -> list[str]:
         used = {group["GroupId"] for builder in builders for group in builder.get("SecurityGroups", [])}
         pages = self.ec2.get_paginator("describe_security_groups").paginate(
@@ -108,20 +78,8 @@ class BuilderHook(AwsBaseHook):
         tagged = {group["GroupId"] for group in _of_run(found, run_tag)}
         ours = [group for group in found if group["GroupId"] in used | tagged or group["GroupName"] in noted]
         for group in ours:
-            self._delete_group(str(group["GroupId"]), poll_seconds, sleep)
+            self.delete_security_group(str(group["GroupId"]), poll_seconds=poll_seconds)
         return [str(group["GroupName"]) for group in ours]
-
-    def _delete_group(self, group_id: str, poll_seconds: float, sleep: Callable[[float], None]) -> None:
-        # EC2 lets go of a terminated instance's network interface a moment later: a few refusals are normal.
-        for attempt in range(1, _GROUP_ATTEMPTS + 1):
-            try:
-                _gone(partial(self.ec2.delete_security_group, GroupId=group_id))
-            except ClientError as error:
-                if error_code(error) != "DependencyViolation" or attempt == _GROUP_ATTEMPTS:
-                    raise
-                sleep(min(poll_seconds, 5))
-            else:
-                return
 
     def _delete_keys(self, run_tag: str, builders: list[dict[str, Any]], noted: Sequence[str]) -> list[str]:
         used = {builder.get("KeyName") for builder in builders}
@@ -140,21 +98,8 @@ class BuilderHook(AwsBaseHook):
 
 _KIND: Final[list[Any]] = [{"Name": f"tag:{tags.KIND}", "Values": [tags.KIND_BUILDER]}]
 
-_NOT_FOUND: Final = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidVolume.NotFound"})
-
 
 def _of_run(resources: Iterable[dict[str, Any]], run_tag: str) -> list[dict[str, Any]]:
     # Compared here and not by a filter, because EC2's filters read * and ? in a run id as wildcards.
-    wanted = {(tags.KIND, tags.KIND_BUILDER), (tags.DAG_RUN, run_tag)}
-    return [one for one in resources if wanted <= {(tag["Key"], tag["Value"]) for tag in one.get("Tags", [])}]
-
-
-def _gone(delete: Callable[[], object]) -> bool:
-    """Delete something; return False where it was gone already."""
-    try:
-        delete()
-    except ClientError as error:
-        if error_code(error) in _NOT_FOUND:
-            return False
-        raise
-    return True
+    wanted = {tags.KIND: tags.KIND_BUILDER, tags.DAG_RUN: run_tag}
+    return [one for one in resources if wanted.items() <= tags.read(one).items()]

@@ -7,9 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
 from rebake import tags
+from rebake.aws_errors import retry_transient
 from rebake.estate.inventory import (
     DEFAULT,
     GONE,
@@ -22,7 +21,9 @@ from rebake.estate.inventory import (
     TemplateVersion,
 )
 from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.ec2 import Ec2ClientHook
 from rebake.hooks.image import ImageHook
+from rebake.hooks.limits import FILTER_VALUES, TEMPLATE_VERSIONS, batches
 from rebake.hooks.registry import RegistryHook
 from rebake.rollout.refresh import leaves_the_group
 
@@ -30,26 +31,27 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 _INSTANCES_PAGE = 250
-"""A quarter of what EC2 allows: a thousand instances, each told of at length, take 40 MiB to read."""
-_VERSIONS_PAGE = 200
-"""Launch templates and versions of them that EC2 tells of in one answer at most."""
+"""A quarter of what EC2 allows: a thousand instances, each described at length, take 40 MiB to read."""
 
 
-class EstateHook(AwsBaseHook):
+class EstateHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")`: reads, and changes nothing.
 
     The number of calls grows with the pages of AWS's answers and with the groups, never with the images or instances.
 
     Args:
-        images: a hook whose client of EC2 is used too, if there is one: each takes 30 MiB.
+        images: a hook whose EC2 client is shared, if there is one: each client takes 30 MiB.
         *args: those of `AwsBaseHook`.
         **kwargs: those of `AwsBaseHook`.
     """
 
     def __init__(self, *args: Any, images: ImageHook | None = None, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
         super().__init__(*args, **kwargs)
-        self._images = images or ImageHook(**self._connection)
+        self._given_images = images
+
+    @cached_property
+    def _images(self) -> ImageHook:
+        return self._given_images or ImageHook(**self.connection)
 
     @property
     def ec2(self) -> EC2Client:
@@ -60,15 +62,11 @@ class EstateHook(AwsBaseHook):
 
     @cached_property
     def _autoscaling(self) -> AutoScalingHook:
-        return AutoScalingHook(**self._connection)
+        return AutoScalingHook(**self.connection)
 
     @cached_property
     def _registry(self) -> RegistryHook:
-        return RegistryHook(**self._connection)
-
-    @property
-    def _connection(self) -> dict[str, Any]:
-        return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name}
+        return RegistryHook(**self.connection)
 
     def read(self) -> Estate:
         """Return all there is.
@@ -76,7 +74,7 @@ class EstateHook(AwsBaseHook):
         EC2: DescribeImages, DescribeInstances, DescribeLaunchTemplates, DescribeLaunchTemplateVersions; Auto Scaling:
         DescribeAutoScalingGroups, DescribeInstanceRefreshes; Systems Manager: GetParametersByPath.
 
-        What uses images is read after the images, so that an image that begins to be used meanwhile is seen in use.
+        What uses images is read after the images: so an image that somebody starts to use meanwhile counts as used.
         """
         images = self._images.own()
         groups = self._autoscaling.groups()
@@ -87,18 +85,18 @@ class EstateHook(AwsBaseHook):
                 _fleet(group, self._autoscaling.active_refresh(group["AutoScalingGroupName"])) for group in groups
             ),
             templates=tuple(self.templates()),
-            instances=tuple(self.instances(_members(groups))),
+            instances=self.instances(_members(groups)),
         )
 
     def rescan(self, estate: Estate, ami_ids: Collection[str], names: Collection[str]) -> Estate:
-        """Return what can be seen now of a few images and of what may use them, in place of what was seen before.
+        """Return a few images and what may use them as they are now.
 
         Read anew are these images and their instances, all groups, and all templates' newest and default versions;
         refreshes and channels as far as they are those of the images' services. Versions never change.
 
         Args:
-            estate: what was seen before.
-            ami_ids: the images, 1 to 200.
+            estate: what `read` returned.
+            ami_ids: the images, at least one.
             names: whose channels and refreshes, such as `/rebake/webapp`.
         """
         images = self._images.own(ami_ids)
@@ -108,17 +106,17 @@ class EstateHook(AwsBaseHook):
             channels=tuple(self._registry.at_names(names)),
             fleets=fleets,
             templates=tuple(self._templates_again(estate)),
-            instances=tuple(self.instances(members, ami_ids=ami_ids)),
+            instances=self.instances(members, ami_ids=ami_ids),
         )
 
     def rescan_templates(self, estate: Estate, services: Collection[str]) -> Estate:
-        """Return the estate with all that may use launch templates of these services as it is now."""
+        """Return the estate with all that may use launch templates of these services read again."""
         fleets, members = self._fleets_again(estate, services)
         return replace(
             estate,
             fleets=fleets,
             templates=tuple(self._templates_again(estate)),
-            instances=tuple(self.instances(members)),
+            instances=self.instances(members),
         )
 
     def _fleets_again(self, estate: Estate, services: Collection[str]) -> tuple[tuple[Fleet, ...], dict[str, Any]]:
@@ -143,31 +141,40 @@ class EstateHook(AwsBaseHook):
         for template_id, versions in newest.items():
             yield Template(template_id, template_id, {}, tuple(versions.values()))
 
+    @retry_transient
     def instances(
         self, members: Mapping[str, Mapping[str, Any]] | None = None, *, ami_ids: Collection[str] = ()
-    ) -> Iterator[Instance]:
-        """Yield all instances that are not terminated, whoever launched them (EC2, DescribeInstances).
+    ) -> tuple[Instance, ...]:
+        """Return all instances that are not terminated, whoever launched them (EC2, DescribeInstances).
 
         Args:
-            members: what Auto Scaling tells of the instances of groups, by their ids.
-            ami_ids: only instances of these images, at most 200; all of them if left out.
+            members: Auto Scaling's descriptions of the instances of groups, by their ids.
+            ami_ids: only instances of these images; all of them if left out.
         """
-        pages = self.ec2.get_paginator("describe_instances").paginate(
-            Filters=[{"Name": "image-id", "Values": list(ami_ids)}] if ami_ids else [],
-            PaginationConfig={"PageSize": _INSTANCES_PAGE},
+        groups = members or {}
+        paginator = self.ec2.get_paginator("describe_instances")
+        return tuple(
+            _instance(dict(one), groups.get(one["InstanceId"], {}))
+            for batch in (batches(list(ami_ids), FILTER_VALUES) if ami_ids else [[]])
+            for page in paginator.paginate(
+                Filters=[{"Name": "image-id", "Values": batch}] if batch else [],
+                PaginationConfig={"PageSize": _INSTANCES_PAGE},
+            )
+            for reservation in page["Reservations"]
+            for one in reservation["Instances"]
+            if one["State"]["Name"] != GONE
         )
-        for page in pages:
-            for reservation in page["Reservations"]:
-                for one in reservation["Instances"]:
-                    if one["State"]["Name"] != GONE:
-                        yield _instance(dict(one), (members or {}).get(one["InstanceId"], {}))
+
+    @retry_transient
+    def _described_templates(self) -> list[dict[str, Any]]:
+        pages = self.ec2.get_paginator("describe_launch_templates").paginate(
+            PaginationConfig={"PageSize": TEMPLATE_VERSIONS}
+        )
+        return [dict(one) for page in pages for one in page["LaunchTemplates"]]
 
     def templates(self) -> Iterator[Template]:
         """Yield all launch templates, ours with every version (EC2, DescribeLaunchTemplates and …TemplateVersions)."""
-        pages = self.ec2.get_paginator("describe_launch_templates").paginate(
-            PaginationConfig={"PageSize": _VERSIONS_PAGE}
-        )
-        found: list[dict[str, Any]] = [dict(one) for page in pages for one in page["LaunchTemplates"]]
+        found = self._described_templates()
         newest = self._versions(Versions=[LATEST, DEFAULT]) if found else {}
         for one in found:
             template_id, labels = one["LaunchTemplateId"], tags.read(one)
@@ -177,10 +184,11 @@ class EstateHook(AwsBaseHook):
             ordered = tuple(versions[number] for number in sorted(versions, reverse=True))
             yield Template(template_id, one["LaunchTemplateName"], labels, ordered)
 
+    @retry_transient
     def _versions(self, **which: Any) -> dict[str, dict[int, TemplateVersion]]:
-        """Return versions by template and number; one that is both newest and default is told twice."""
+        """Return versions by template and number; AWS lists one that is both newest and default twice."""
         pages = self.ec2.get_paginator("describe_launch_template_versions").paginate(
-            PaginationConfig={"PageSize": _VERSIONS_PAGE}, **which
+            PaginationConfig={"PageSize": TEMPLATE_VERSIONS}, **which
         )
         found: dict[str, dict[int, TemplateVersion]] = {}
         for page in pages:
@@ -222,7 +230,7 @@ def _fleet(group: dict[str, Any], refresh: Mapping[str, Any] | None) -> Fleet:
     labels = tags.read(group)
     mixed = _mixed(group.get("MixedInstancesPolicy", {}))
     own = group.get("LaunchTemplate") or mixed[0] or {}
-    # What a refresh would return to is what the group names until the refresh is over.
+    # The group names the template that a rollback would return to until the refresh is over.
     goal = refresh.get("DesiredConfiguration", {}) if refresh else {}
     return Fleet(
         group_name=group["AutoScalingGroupName"],

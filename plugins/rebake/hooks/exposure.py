@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
-from rebake.aws_errors import error_code
+from rebake.aws_errors import error_code, retry_transient
 from rebake.estate.drift.posture import ALL_PROTOCOLS, Opening, SecurityGroup
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from rebake.hooks.ec2 import Ec2ClientHook
+from rebake.hooks.limits import PAGE
 
 _SOURCES: Final = (
     ("IpRanges", "CidrIp"),
@@ -24,34 +22,27 @@ _SOURCES: Final = (
 """Where a rule's sources are, and what names each."""
 
 
-class ExposureHook(AwsBaseHook):
+class ExposureHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")` for security groups and the instance metadata service."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The typed client."""
-        client: EC2Client = self.conn
-        return client
-
+    @retry_transient
     def groups(self) -> tuple[SecurityGroup, ...]:
         """Return all security groups of the account and region (DescribeSecurityGroups)."""
-        pages = self.ec2.get_paginator("describe_security_groups").paginate(PaginationConfig={"PageSize": 1000})
+        pages = self.ec2.get_paginator("describe_security_groups").paginate(PaginationConfig={"PageSize": PAGE})
         return tuple(_group(dict(group)) for page in pages for group in page["SecurityGroups"])
 
+    @retry_transient
     def close(self, group_id: str, opening: Opening) -> None:
-        """Remove one source from an ingress rule (RevokeSecurityGroupIngress); one that is gone is fine."""
+        """Remove one source from an ingress rule (RevokeSecurityGroupIngress); one that is gone already is no error."""
         try:
             self.ec2.revoke_security_group_ingress(GroupId=group_id, IpPermissions=[_permission(opening)])  # type: ignore[list-item]
         except ClientError as error:
             if error_code(error) not in {"InvalidPermission.NotFound", "InvalidGroup.NotFound"}:
                 raise
 
+    @retry_transient
     def require_tokens(self, instance_id: str) -> None:
-        """Let an instance's metadata service answer IMDSv2 alone (ModifyInstanceMetadataOptions)."""
+        """Make an instance's metadata service answer only IMDSv2 (ModifyInstanceMetadataOptions)."""
         try:
             self.ec2.modify_instance_metadata_options(InstanceId=instance_id, HttpTokens="required")
         except ClientError as error:

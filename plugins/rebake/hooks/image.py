@@ -1,42 +1,31 @@
-"""Machine images: found by what their tags say, removed only where they are provably unfinished ones of ours."""
+"""Machine images: found by their tags, and removed where the tags prove that they are unfinished ones of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
-from rebake.aws_errors import error_code
+from rebake.aws_errors import deleted, error_code, retry_transient
 from rebake.base.verdict import IMDS_V2
 from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
+from rebake.hooks.ec2 import Ec2ClientHook
+from rebake.hooks.limits import FILTER_VALUES, PAGE, batches
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
-
-PAGE: Final = 1000
-"""Resources that EC2 tells of in one answer at most; it would choose a smaller number, or none, itself."""
-
+IN_USE: Final = "InvalidSnapshot.InUse"
+"""EC2's answer when an image uses the snapshot that is to be deleted."""
 _UNKNOWN: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
 
 
-class ImageHook(AwsBaseHook):
+class ImageHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")` for images."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The typed client."""
-        client: EC2Client = self.conn
-        return client
-
+    @retry_transient
     def describe(self, ami_id: str) -> Image:
         """Return an image by its id, in whatever state it is (EC2, DescribeImages).
 
@@ -58,7 +47,7 @@ class ImageHook(AwsBaseHook):
 
         Args:
             ami_id: its id.
-            what: what it is needed as; begins the error message.
+            what: its role; begins the error message.
 
         Raises:
             ImageError: it does not exist, or is not available.
@@ -96,7 +85,7 @@ class ImageHook(AwsBaseHook):
     def find(self, kind: str, subject: str, fingerprint: str) -> list[Image]:
         """Return the account's available images of a fingerprint, newest first (EC2, DescribeImages).
 
-        A deprecated one is none of them: it is about to be disabled, which a release of it may not meet on its way.
+        Deprecated images are left out: retirement is about to disable them, perhaps in the middle of a release.
         """
         found = self._search(
             {
@@ -108,39 +97,45 @@ class ImageHook(AwsBaseHook):
         )
         return [image for image in found if image.deprecated_at is None]
 
+    @retry_transient
     def own(self, ami_ids: Collection[str] = ()) -> list[Image]:
         """Return the account's images, also deprecated and disabled ones (EC2, DescribeImages).
 
         Args:
-            ami_ids: only these, at most 200, as far as they are there; all of them if left out.
+            ami_ids: only these, as far as they exist; all of them if left out.
         """
-        pages = self.ec2.get_paginator("describe_images").paginate(
-            Owners=["self"],
-            IncludeDeprecated=True,
-            IncludeDisabled=True,
-            Filters=[{"Name": "image-id", "Values": list(ami_ids)}] if ami_ids else [],
-            PaginationConfig={"PageSize": PAGE},
-        )
-        return [_image(dict(image)) for page in pages for image in page["Images"]]
+        found = []
+        for batch in batches(list(ami_ids), FILTER_VALUES) if ami_ids else [[]]:
+            pages = self.ec2.get_paginator("describe_images").paginate(
+                Owners=["self"],
+                IncludeDeprecated=True,
+                IncludeDisabled=True,
+                Filters=[{"Name": "image-id", "Values": batch}] if batch else [],
+                PaginationConfig={"PageSize": PAGE},
+            )
+            found += [_image(dict(image)) for page in pages for image in page["Images"]]
+        return found
 
     def unfinished(self, name_prefix: str) -> list[Image]:
-        """Return the account's images of a name that have no tags of a finished image.
+        """Return the account's images of a name that lack the tags of a finished image.
 
         Args:
-            name_prefix: up to and with the fingerprint, which nobody else's image has.
+            name_prefix: up to and with the fingerprint, which no other image has.
         """
         return [image for image in self._search({"name": f"{name_prefix}*"}) if not image.is_finished]
 
     def demand_imds_v2(self, image: Image) -> None:
-        """Have instances of an image demand IMDSv2, for which there is no way back (EC2, ModifyImageAttribute)."""
+        """Have instances of an image require IMDSv2, which cannot be undone (EC2, ModifyImageAttribute)."""
         if image.imds_support != IMDS_V2:
             self.ec2.modify_image_attribute(ImageId=image.id, ImdsSupport={"Value": IMDS_V2})
 
     def remove(self, image: Image) -> None:
-        """Deregister an image and delete its snapshots (EC2, CreateTags, DeregisterImage and DeleteSnapshot).
+        """Deregister an image and delete its snapshots, but for those that something else uses.
 
-        One that Packer has not tagged yet is tagged first: the pipeline may end only what carries its tag, and what is
-        left of a removal that broke off is found by it.
+        EC2, CreateTags, DeregisterImage and DeleteSnapshot.
+
+        An image that Packer has not tagged yet is tagged first: the pipeline's policy lets it remove only what has its
+        tag, and the tag leads to what an interrupted removal leaves.
         """
         if tags.KIND not in image.tags:
             self.ec2.create_tags(
@@ -148,12 +143,20 @@ class ImageHook(AwsBaseHook):
             )
         self.ec2.deregister_image(ImageId=image.id)
         for snapshot in image.snapshots:
-            try:
-                self.ec2.delete_snapshot(SnapshotId=snapshot)
-            except ClientError as error:
-                if error_code(error) != "InvalidSnapshot.NotFound":
-                    raise
+            self.delete_snapshot(snapshot)
 
+    @retry_transient
+    def delete_snapshot(self, snapshot_id: str) -> bool:
+        """Delete a snapshot; return False if something uses it (EC2, DeleteSnapshot)."""
+        try:
+            deleted(partial(self.ec2.delete_snapshot, SnapshotId=snapshot_id))
+        except ClientError as error:
+            if error_code(error) == IN_USE:
+                return False
+            raise
+        return True
+
+    @retry_transient
     def _search(self, filters: Mapping[str, str]) -> list[Image]:
         pages = self.ec2.get_paginator("describe_images").paginate(
             Owners=["self"], Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]

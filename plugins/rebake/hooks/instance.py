@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
 from rebake import tags
-from rebake.aws_errors import error_code
+from rebake.aws_errors import deleted, error_code, retry_transient
 from rebake.exceptions import ImageError
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from rebake.hooks.ec2 import Ec2ClientHook
+from rebake.hooks.limits import FILTER_VALUES, batches
 
 LIVE_STATES: Final = ("pending", "running", "stopping", "stopped", "shutting-down")
 """States of an instance that still holds its network interface and so its security group."""
 USABLE_STATES: Final = ("pending", "running")
 GONE_STATES: Final = ("shutting-down", "terminated", "stopping", "stopped")
-"""States that a probe never comes back from: it is told to terminate when it shuts down."""
+"""States that a probe never leaves for `running`: EC2 terminates it when it shuts down."""
 
 _UNKNOWN_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable")
-_GROUP_ATTEMPTS: Final = 20
 
 
-class InstanceHook(AwsBaseHook):
+class InstanceHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")` for probes: the temporary instances that images are tested on.
 
     Nothing without the tags `rebake:kind=probe` and `rebake:dag-run=<the run>` is ever changed.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The typed client."""
-        client: EC2Client = self.conn
-        return client
-
     @cached_property
     def waiter_path(self) -> Path:
-        """Our waiters; the base class looks only among the provider's own."""
+        """Our waiters; the base class finds only the provider's own."""
         return Path(__file__).parents[1] / "waiters" / "ec2.json"
 
     def find_probes(self, run_tag: str) -> list[dict[str, Any]]:
@@ -153,8 +139,8 @@ class InstanceHook(AwsBaseHook):
         Raises:
             ImageError: AWS does not know the image or cannot use it.
         """
-        # The image is tested as it is, so this is all the user data there is. Together with the shutdown
-        # behaviour below it terminates the instance without anyone's help.
+        # The image is tested as it is, so this is all the user data. With the shutdown behaviour below it terminates
+        # the instance even when the pipeline is gone.
         end_itself = f"#!/bin/sh\nsystemd-run --on-active={lifetime} systemctl poweroff\n"
         optional: dict[str, Any] = {"SubnetId": subnet_id} if subnet_id else {}
         if instance_profile:
@@ -188,22 +174,21 @@ class InstanceHook(AwsBaseHook):
             raise
         return str(answer["Instances"][0]["InstanceId"])
 
+    @retry_transient
     def template_image(self, launch_template_id: str, version: str) -> str:
         """Return the image that a launch template's version names (EC2, DescribeLaunchTemplateVersions)."""
         answer = self.ec2.describe_launch_template_versions(LaunchTemplateId=launch_template_id, Versions=[version])
         return answer["LaunchTemplateVersions"][0]["LaunchTemplateData"].get("ImageId", "(none)")
 
+    @retry_transient
     def images(self, instance_ids: Sequence[str]) -> dict[str, str]:
         """Return the image that each instance runs (EC2, DescribeInstances); one that is gone is left out."""
-        if not instance_ids:
-            return {}
-        # By a filter, because an id that EC2 no longer knows makes it refuse a list of ids.
-        pages = self.ec2.get_paginator("describe_instances").paginate(
-            Filters=[{"Name": "instance-id", "Values": list(instance_ids)}]
-        )
+        paginator = self.ec2.get_paginator("describe_instances")
         return {
             str(one["InstanceId"]): str(one["ImageId"])
-            for page in pages
+            for batch in batches(instance_ids, FILTER_VALUES)
+            # By a filter: EC2 rejects a list of ids with one that it does not know any more.
+            for page in paginator.paginate(Filters=[{"Name": "instance-id", "Values": batch}])
             for reservation in page["Reservations"]
             for one in reservation["Instances"]
         }
@@ -214,12 +199,8 @@ class InstanceHook(AwsBaseHook):
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         """Terminate probes; one that is gone already is no error (EC2, TerminateInstances)."""
-        for instance_id in instance_ids:  # one by one: a single unknown id makes EC2 refuse a whole list
-            try:
-                self.ec2.terminate_instances(InstanceIds=[instance_id])
-            except ClientError as error:
-                if error_code(error) != "InvalidInstanceID.NotFound":
-                    raise
+        for instance_id in instance_ids:  # one by one: EC2 rejects a whole list for a single unknown id
+            deleted(partial(self.ec2.terminate_instances, InstanceIds=[instance_id]))
 
     def wait_terminated(self, instance_ids: Sequence[str], poll_seconds: float, timeout: float) -> None:
         """Wait until the instances are terminated, holding the worker: only for the clean-up of a failed launch."""
@@ -230,22 +211,10 @@ class InstanceHook(AwsBaseHook):
             )
 
     def delete_probe_groups(self, run_tag: str, poll_seconds: float) -> list[str]:
-        """Delete the run's security groups and return their ids.
-
-        EC2 lets go of a terminated instance's network interface a moment later, so a few refusals are normal.
-        """
+        """Delete the run's security groups and return their ids (EC2, DeleteSecurityGroup)."""
         group_ids = self.find_probe_groups(run_tag)
         for group_id in group_ids:
-            for attempt in range(1, _GROUP_ATTEMPTS + 1):
-                try:
-                    self.ec2.delete_security_group(GroupId=group_id)
-                    break
-                except ClientError as error:
-                    if error_code(error) == "InvalidGroup.NotFound":
-                        break
-                    if error_code(error) != "DependencyViolation" or attempt == _GROUP_ATTEMPTS:
-                        raise
-                    time.sleep(min(poll_seconds, 5))
+            self.delete_security_group(group_id, poll_seconds=poll_seconds)
         return group_ids
 
 

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
 from rebake.config import Network
 from rebake.exceptions import ConfigError
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from rebake.hooks.ec2 import Ec2ClientHook
 
 
-class NetworkHook(AwsBaseHook):
+class NetworkHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")` for VPCs and subnets."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The typed client."""
-        client: EC2Client = self.conn
-        return client
-
     def resolve(self, network: Network) -> Network:
-        """Return `network` if it names a place, else the default VPC with its default subnets.
+        """Return `network` if it names a VPC, else the default VPC with its default subnets.
 
         EC2 API, DescribeVpcs and DescribeSubnets.
 

@@ -1,102 +1,72 @@
-"""Temporary things of bakes and tests: found in pages, looked at again by their ids, and removed."""
+"""Temporary resources of bakes and tests: found in pages, described again by their ids, and removed."""
 
 from __future__ import annotations
 
 import json
+import socket
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from botocore.exceptions import ClientError
-
+from rebake import bucket as objects
 from rebake import tags
-from rebake.aws_errors import error_code
+from rebake.aws_errors import deleted
 from rebake.estate.orphans import TEMPORARY, Lock, OrphanKind, Temporary, made_at
 from rebake.estate.retirement import protection
 from rebake.exceptions import ImageError
+from rebake.hooks.bucket import BucketHook
+from rebake.hooks.ec2 import Ec2ClientHook
 from rebake.hooks.estate import EstateHook
-from rebake.hooks.image import PAGE, ImageHook
+from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import LIVE_STATES
+from rebake.hooks.limits import FILTER_VALUES, PAGE, batches
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_s3 import S3Client
-
     from rebake.estate.inventory import Image
 
 IMAGES_BEGIN: Final = "rebake-"
-_FILTER: Final = 200
-"""Values that EC2 takes in one filter at most."""
 _ENDING: Final = ("shutting-down",)
-_GONE: Final = frozenset({
-    "InvalidAMIID.NotFound",
-    "InvalidAMIID.Unavailable",
-    "InvalidGroup.NotFound",
-    "InvalidGroupId.NotFound",
-    "InvalidInstanceID.NotFound",
-    "InvalidKeyPair.NotFound",
-    "InvalidSnapshot.NotFound",
-    "InvalidVolume.NotFound",
-})  # fmt: skip
 
 Filters = list[Any]
 
 
-class OrphansHook(AwsBaseHook):
+class OrphansHook(Ec2ClientHook):
     """Thick wrapper around `boto3.client("ec2")` for what bakes and tests make for a while.
 
     The number of calls grows with the pages of AWS's answers and with what is temporary, never with the estate.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "ec2"
-        super().__init__(*args, **kwargs)
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The typed client."""
-        client: EC2Client = self.conn
-        return client
-
     def find(self, kind: OrphanKind) -> list[Temporary]:
         """Return what may be temporary of a kind; whether it is ours is not decided here.
 
         EC2: DescribeInstances, DescribeVolumes, DescribeSecurityGroups, DescribeKeyPairs, DescribeImages,
-        DescribeSnapshots; and for images in doubt what `EstateHook.read` asks.
+        DescribeSnapshots; and for unfinished images what `EstateHook.read` calls.
         """
         return list(self._finders[kind]([]))
 
-    def look(self, thing: Temporary) -> Temporary | None:
+    def find_again(self, thing: Temporary) -> Temporary | None:
         """Return a thing as it is now; none if it is gone."""
         return next(iter(self._finders[thing.kind]([{"Name": _ID[thing.kind], "Values": [thing.id]}])), None)
 
-    def remove(self, thing: Temporary) -> None:
-        """Remove a thing; one that is gone already is no error.
+    def remove(self, thing: Temporary) -> str:
+        """Remove a thing, and return why it stays, if it does; one that is gone already is no error.
 
         EC2: TerminateInstances, DeleteVolume, DeleteSecurityGroup, DeleteKeyPair, DeregisterImage, DeleteSnapshot.
         """
+        images = ImageHook(**self.connection)
+        if thing.kind is OrphanKind.SNAPSHOT:
+            return "" if images.delete_snapshot(thing.id) else "an image uses it"
         removers: dict[OrphanKind, Callable[[], object]] = {
-            OrphanKind.INSTANCE: lambda: self.ec2.terminate_instances(InstanceIds=[thing.id]),
-            OrphanKind.VOLUME: lambda: self.ec2.delete_volume(VolumeId=thing.id),
-            OrphanKind.SECURITY_GROUP: lambda: self.ec2.delete_security_group(GroupId=thing.id),
-            OrphanKind.KEY_PAIR: lambda: self.ec2.delete_key_pair(KeyName=thing.name),
-            OrphanKind.IMAGE: lambda: self._remove_image(thing),
-            OrphanKind.SNAPSHOT: lambda: self.ec2.delete_snapshot(SnapshotId=thing.id),
+            OrphanKind.INSTANCE: partial(self.ec2.terminate_instances, InstanceIds=[thing.id]),
+            OrphanKind.VOLUME: partial(self.ec2.delete_volume, VolumeId=thing.id),
+            OrphanKind.SECURITY_GROUP: partial(self.delete_security_group, thing.id, attempts=1),
+            OrphanKind.KEY_PAIR: partial(self.ec2.delete_key_pair, KeyName=thing.name),
+            OrphanKind.IMAGE: lambda: images.remove(images.describe(thing.id)),
         }
-        try:
-            removers[thing.kind]()
-        except ClientError as error:
-            if error_code(error) not in _GONE:
-                raise
-
-    def _remove_image(self, thing: Temporary) -> None:
-        hook = ImageHook(**self._connection)
-        hook.remove(hook.describe(thing.id))
-
-    @property
-    def _connection(self) -> dict[str, Any]:
-        return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name}
+        deleted(removers[thing.kind])
+        return ""
 
     @property
     def _finders(self) -> dict[OrphanKind, Callable[[Filters], Iterator[Temporary]]]:
@@ -153,10 +123,10 @@ class OrphansHook(AwsBaseHook):
             yield Temporary(OrphanKind.KEY_PAIR, one["KeyPairId"], name, labels, made, users=users[name])
 
     def _images(self, which: Filters) -> Iterator[Temporary]:
-        hook = ImageHook(**self._connection)
+        hook = ImageHook(**self.connection)
         found = hook.unfinished(IMAGES_BEGIN) if not which else _one(hook, which[0]["Values"][0])
-        # Whatever its tags say, what is in use was finished by somebody.
-        users = protection.in_use(EstateHook(**self._connection).read()) if found else {}
+        # An image that is in use was finished by somebody, whatever its tags say.
+        users = protection.in_use(EstateHook(**self.connection).read()) if found else {}
         for image in found:
             using = (users[image.id],) if image.id in users else ()
             made = image.created_at if image.created else None
@@ -168,7 +138,7 @@ class OrphansHook(AwsBaseHook):
         )
         found: list[dict[str, Any]] = [dict(one) for page in pages for one in page["Snapshots"]]
         users: dict[str, tuple[str, ...]] = defaultdict(tuple)
-        for ids in _slices([one["SnapshotId"] for one in found]):
+        for ids in batches([str(one["SnapshotId"]) for one in found], FILTER_VALUES):
             images = self.ec2.get_paginator("describe_images").paginate(
                 Owners=["self"], IncludeDisabled=True, Filters=[{"Name": _SNAPSHOT_OF_IMAGE, "Values": ids}]
             )
@@ -192,7 +162,7 @@ class OrphansHook(AwsBaseHook):
     ) -> dict[str, tuple[str, ...]]:
         """Return the instances that are not terminated yet, whoever launched them, by what they use."""
         found: dict[str, tuple[str, ...]] = defaultdict(tuple)
-        for some in _slices(values):
+        for some in batches(values, FILTER_VALUES):
             states = {"Name": "instance-state-name", "Values": list(LIVE_STATES)}
             for one in self._described([{"Name": filter_name, "Values": some}, states]):
                 for value in used(one):
@@ -204,35 +174,50 @@ class OrphansHook(AwsBaseHook):
         return (dict(one) for page in pages for reservation in page["Reservations"] for one in reservation["Instances"])
 
 
-class LocksHook(AwsBaseHook):
+class LocksHook(BucketHook):
     """Thick wrapper around `boto3.client("s3")` for the locks on Terraform's states."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "s3"
-        super().__init__(*args, **kwargs)
 
     def find(self, bucket: str, environment: str) -> list[Lock]:
         """Return the locks of an environment's states (S3, ListObjectsV2 and GetObject)."""
-        s3: S3Client = self.conn
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="terraform/")
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="terraform/")
         found = [one for page in pages for one in page.get("Contents", [])]
         ending = f"-{environment}.tfstate.tflock"
         return [
-            Lock(one["Key"], one["LastModified"], _holder(s3, bucket, one["Key"]))
+            Lock(one["Key"], one["LastModified"], _holder(objects.read(self.s3, bucket, one["Key"])))
             for one in found
             if one["Key"].endswith(ending)
         ]
 
+    def remove_own(self, bucket: str, state: str, since: datetime) -> bool:
+        """Remove the lock that a killed Terraform of this host took on a state; return whether there was one.
 
-def _holder(s3: S3Client, bucket: str, key: str) -> str:
-    """Return who took a lock, as Terraform has written it down."""
+        One run at a time holds the service's lease, so of this host no other Terraform has locked the state meanwhile.
+
+        S3, GetObject and DeleteObject.
+
+        Args:
+            bucket: where the state is.
+            state: its object key.
+            since: when that Terraform was started; an older lock is not its own.
+        """
+        key = f"{state}.tflock"
+        content = objects.read(self.s3, bucket, key)
+        if content is None:
+            return False
+        lock = json.loads(content)
+        is_own = lock["Who"].endswith(f"@{socket.gethostname()}") and datetime.fromisoformat(lock["Created"]) >= since
+        if is_own:
+            self.s3.delete_object(Bucket=bucket, Key=key)
+        return is_own
+
+
+def _holder(content: bytes | None) -> str:
+    """Return who holds a lock, as Terraform wrote it into the lock."""
+    if content is None:
+        return "(released meanwhile)"
     try:
-        told = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-        return f"{told['Who']}, {told['Operation']}, id {told['ID']}"
-    except ClientError as error:
-        if error_code(error) == "NoSuchKey":
-            return "(released meanwhile)"
-        raise
+        lock = json.loads(content)
+        return f"{lock['Who']}, {lock['Operation']}, id {lock['ID']}"
     except (ValueError, KeyError, TypeError):
         return "(unknown)"
 
@@ -261,10 +246,6 @@ def _plain(answer: Any) -> dict[str, Any]:
 
 def _tagged() -> Filters:
     return [{"Name": f"tag:{tags.KIND}", "Values": sorted(TEMPORARY)}]
-
-
-def _slices(values: Sequence[str]) -> Iterator[list[str]]:
-    return (list(values[start : start + _FILTER]) for start in range(0, len(values), _FILTER))
 
 
 def _groups_of(instance: dict[str, Any]) -> list[str]:

@@ -1,8 +1,8 @@
-"""The registry of images: one SSM parameter a channel, such as `/rebake/webapp/current`.
+"""The registry of images: one SSM parameter a channel, see `rebake.image.channels`.
 
-Parameter Store has no conditional write: of two writers the later wins, and neither learns of the other. So whoever
-moves a service's channels holds the service's lease (`rebake.release.lease`), which S3 grants
-conditionally; the channel of a base family is moved by one DAG alone, one run at a time.
+Parameter Store has no conditional write: of two writers the later wins, and neither notices. So a run holds the
+service's lease (`rebake.release.lease`), which S3 grants conditionally, while it moves the service's channels. One DAG
+alone moves the channels of base families, one run at a time.
 """
 
 from __future__ import annotations
@@ -15,27 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import ClientError
 
-from rebake.aws_errors import error_code
+from rebake.aws_errors import error_code, retry_transient
 from rebake.estate.inventory import Channel
 from rebake.exceptions import ImageError
+from rebake.hooks.limits import PARAMETER_NAMES, batches
+from rebake.image.channels import CHANNELS, CURRENT, PREVIOUS, ROOT, parameter_name
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-ROOT: Final = "/rebake"
-"""What all parameters are below."""
-
-CANDIDATE: Final = "candidate"
-"""The newest image that passed its checks."""
-CURRENT: Final = "current"
-"""The image of the last successful release; for a base family, the one that new images are built on."""
-PREVIOUS: Final = "previous"
-"""The image that was current before."""
-CHANNELS: Final = (CANDIDATE, CURRENT, PREVIOUS)
-
 DATA_TYPE: Final = "aws:ec2:image"
 """Makes Parameter Store check that the value is an image of this account and region."""
-_LOOKS: Final = 60
+_READS: Final = 60
+"""How often a new value is read back before it counts as refused."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +51,7 @@ class RegistryHook(AwsBaseHook):
         client: SSMClient = self.conn
         return client
 
+    @retry_transient
     def read(self, name: str, channel: str) -> Pointer | None:
         """Return what the channel points at; none if it was never set (GetParameter).
 
@@ -67,39 +60,39 @@ class RegistryHook(AwsBaseHook):
             channel: one of `CHANNELS`.
         """
         try:
-            parameter = self.ssm.get_parameter(Name=_parameter(name, channel))["Parameter"]
+            found = self.ssm.get_parameter(Name=parameter_name(name, channel))["Parameter"]
         except ClientError as error:
             if error_code(error) == "ParameterNotFound":
                 return None
             raise
-        return Pointer(parameter["Value"], parameter["Version"])
+        return Pointer(found["Value"], found["Version"])
 
     def point(
         self, name: str, channel: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None
     ) -> int:
         """Point the channel at an image and return the parameter's version (PutParameter).
 
-        Nothing is written when it points there already, so a retry makes no new version. AWS checks the image
-        after it has answered, and drops a value that it does not accept: so the value is read back.
+        Nothing is written when it points there already, so a retry makes no new version. AWS checks the image only
+        after it has answered, and drops a value that it refuses: so the value is read back.
 
         Args:
             name: such as `/rebake/webapp`.
             channel: one of `CHANNELS`.
             ami_id: the image.
-            poll_seconds: seconds between two looks.
+            poll_seconds: seconds between two reads.
             labels: tags, set when the parameter is made.
 
         Raises:
-            ImageError: AWS did not take the value: no such image in this account and region.
+            ImageError: AWS refused the value: no such image in this account and region.
         """
         before = self.read(name, channel)
         if before and before.ami_id == ami_id:
             return before.version
-        parameter = _parameter(name, channel)
+        target = parameter_name(name, channel)
         if before is None:
             # Tags and Overwrite exclude each other in one request.
             self.ssm.put_parameter(
-                Name=parameter,
+                Name=target,
                 Value=ami_id,
                 Type="String",
                 DataType=DATA_TYPE,
@@ -107,15 +100,15 @@ class RegistryHook(AwsBaseHook):
                 Tags=[{"Key": key, "Value": value} for key, value in (labels or {}).items()],
             )
         else:
-            self.ssm.put_parameter(Name=parameter, Value=ami_id, Type="String", DataType=DATA_TYPE, Overwrite=True)
-        for look in range(_LOOKS):
-            if look:
+            self.ssm.put_parameter(Name=target, Value=ami_id, Type="String", DataType=DATA_TYPE, Overwrite=True)
+        for attempt in range(_READS):
+            if attempt:
                 time.sleep(min(poll_seconds, 2))
             now = self.read(name, channel)
             if now and now.ami_id == ami_id:
                 return now.version
         raise ImageError(
-            f"Parameter Store did not accept {ami_id} for {parameter}: is it an image of this account and region?"
+            f"Parameter Store did not accept {ami_id} for {target}: is it an image of this account and region?"
         )
 
     def channels(self, name: str) -> dict[str, str | None]:
@@ -123,18 +116,19 @@ class RegistryHook(AwsBaseHook):
         pointers = {channel: self.read(name, channel) for channel in CHANNELS}
         return {channel: pointer.ami_id if pointer else None for channel, pointer in pointers.items()}
 
+    @retry_transient
     def everything(self) -> list[Channel]:
         """Return every channel of every service and base family (GetParametersByPath)."""
         pages = self.ssm.get_paginator("get_parameters_by_path").paginate(Path=ROOT, Recursive=True)
-        found = [(*one["Name"].rsplit("/", 1), one["Value"]) for page in pages for one in page["Parameters"]]
-        return [Channel(name, channel, ami_id) for name, channel, ami_id in found if channel in CHANNELS]
+        found = [_channel(dict(one)) for page in pages for one in page["Parameters"]]
+        return [one for one in found if one.channel in CHANNELS]
 
+    @retry_transient
     def at_names(self, names: Iterable[str]) -> list[Channel]:
         """Return the channels that are set below some names, such as `/rebake/webapp` (GetParameters)."""
-        asked = [_parameter(name, channel) for name in sorted(set(names)) for channel in CHANNELS]
-        answers = (self.ssm.get_parameters(Names=asked[start : start + 10]) for start in range(0, len(asked), 10))
-        found = [(*one["Name"].rsplit("/", 1), one["Value"]) for answer in answers for one in answer["Parameters"]]
-        return [Channel(name, channel, ami_id) for name, channel, ami_id in found]
+        wanted = [parameter_name(name, channel) for name in sorted(set(names)) for channel in CHANNELS]
+        answers = (self.ssm.get_parameters(Names=batch) for batch in batches(wanted, PARAMETER_NAMES))
+        return [_channel(dict(one)) for answer in answers for one in answer["Parameters"]]
 
     def release(self, name: str, ami_id: str, *, poll_seconds: float, labels: Mapping[str, str] | None = None) -> None:
         """Move `current` to the image, and `previous` to where `current` was.
@@ -156,12 +150,6 @@ def moved(channels: Mapping[str, str | None], ami_id: str) -> dict[str, str | No
     return {**channels, CURRENT: ami_id, PREVIOUS: channels[CURRENT]}
 
 
-def service_name(service: str) -> str:
-    """Return the name under which a service's channels are."""
-    return f"{ROOT}/{service}"
-
-
-def _parameter(name: str, channel: str) -> str:
-    if channel not in CHANNELS:
-        raise ValueError(f"channel {channel!r} is none of {', '.join(CHANNELS)}")
-    return f"{name}/{channel}"
+def _channel(found: Mapping[str, Any]) -> Channel:
+    name, _, channel = found["Name"].rpartition("/")
+    return Channel(name, channel, found["Value"])

@@ -20,7 +20,7 @@ class CheckOutcome(BaseModel):
     """How often it was asked."""
     seconds: NonNegativeFloat = 0.0
     """From the first attempt to the end of the last."""
-    answer: str = "never asked"
+    answer: str = "never requested"
     """The last answer, shortened."""
 
 

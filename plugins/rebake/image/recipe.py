@@ -23,16 +23,6 @@ _LONGEST_VERSION: Final = 40
 """Characters of a version that an image's name shows; the name may have 128 in all (EC2, CreateImage)."""
 
 
-def base_name(family: str) -> str:
-    """Return the name of a base family in the registry of images."""
-    return f"/rebake/bases/{family}"
-
-
-def base_parameter(family: str) -> str:
-    """Return the SSM parameter that holds the promoted base image of a family."""
-    return f"{base_name(family)}/current"
-
-
 def base_asset_uri(family: str) -> str:
     """Return the address of the Airflow asset that stands for the promoted base image of a family."""
     return f"rebake://bases/{family}"

@@ -1,4 +1,4 @@
-"""Part of the stage `test_image`, for base images: hold the booted instance against what the family declares."""
+"""Part of the stage `test_image`, for base images: compare the booted instance with what the family declares."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BaseReport(ProbeReport):
 
 
 class AssertBaseOperator(ProbeOperator):
-    """Wait until the temporary instance passes its family's checks, then hold it against the family's assertions.
+    """Wait until the temporary instance passes its family's checks, then compare it with the family's assertions.
 
     Return a `BaseReport`.
 
@@ -39,7 +39,7 @@ class AssertBaseOperator(ProbeOperator):
     """
 
     def checks(self) -> list[Check]:
-        """Return the family's checks and the inspection."""
+        """Return the checks to run on the instance: the family's, and the inspection."""
         base = config.load_base(self.base)
         inspection = script(base.package_manager, base.assertions)
         return [*super().checks(), Check(INSPECTION, command=inspection, keeps_output=True)]

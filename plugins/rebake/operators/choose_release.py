@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake import config, tags
-from rebake.aws_errors import persist
 from rebake.exceptions import ImageError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.releases import ReleasesHook
-from rebake.hooks.revocation import ReleaseStage
 from rebake.release import lease, rollback
 from rebake.release.lease import RunKind
 from rebake.release.record import ReleaseRecord
 from rebake.release.results import ChosenRelease
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import RevocationGuard
 from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Choose the release to return to and check that its image can be launched; return it, a `ChosenRelease`.
 
     Nothing is changed.
@@ -47,6 +47,11 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         super().__init__(**kwargs)
         self.service = service
         self.release = release
+
+    @cached_property
+    def revocations(self) -> RevocationGuard:
+        """Refuses revoked images."""
+        return RevocationGuard(self.environment)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the release to return to, a `ChosenRelease`.
@@ -69,7 +74,8 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         result = ChosenRelease(**{**fields, "reused": True})
         self._check_image(result, records)
         # The nearest safe release is named and not taken: who requested a release did not request an older one.
-        self.refuse_revoked(result.ami_id, f"release {chosen.release_id} cannot be returned to", service=self.service)
+        cannot = f"release {chosen.release_id} cannot be returned to"
+        self.revocations.refuse(result.ami_id, cannot, service=self.service)
         self.log.info("returning to release %s, image %s: %s", chosen.release_id, chosen.ami_id, why)
         return result.model_dump(mode="json")
 
@@ -79,11 +85,11 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         if not group_name:
             return set()
         hook, autoscaling = InstanceHook(**self.connection), AutoScalingHook(**self.connection)
-        group = persist(lambda: autoscaling.group(group_name))
+        group = autoscaling.group(group_name)
         ids = [one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)]
         template = group["LaunchTemplate"]
-        next_one = persist(lambda: hook.template_image(template["LaunchTemplateId"], template["Version"]))
-        return {next_one, *persist(lambda: hook.images(ids)).values()}
+        next_one = hook.template_image(template["LaunchTemplateId"], template["Version"])
+        return {next_one, *hook.images(ids).values()}
 
     def _deployment(self) -> str:
         """Return the deployment that holds the service's lease; empty if there is none."""
@@ -94,7 +100,7 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
     def _check_image(self, chosen: ChosenRelease, records: Sequence[ReleaseRecord]) -> None:
         hook = ImageHook(**self.connection)
         try:
-            persist(lambda: hook.ours(chosen.ami_id, tags.KIND_APP_IMAGE, self.service))
+            hook.ours(chosen.ami_id, tags.KIND_APP_IMAGE, self.service)
         except ImageError as error:
             others = [one.release_id for one in rollback.successful(records) if one.ami_id != chosen.ami_id]
             raise ImageError(

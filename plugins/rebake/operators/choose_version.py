@@ -12,9 +12,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.estate import dependents
-from rebake.hooks.registry import CURRENT, RegistryHook
+from rebake.hooks.registry import RegistryHook
 from rebake.hooks.releases import ReleasesHook
-from rebake.image.recipe import base_name
+from rebake.image.channels import CURRENT, base_name
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.results import Failure
@@ -59,7 +59,7 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             other = lease.read(self.hook.s3, self.environment.bucket, self.service)
             if other and other.is_open(datetime.now(UTC)):
                 self.log.info("%s is changing %s: waiting for its end", other.holder, self.service)
-                self.defer(**until_over(other, self.service, self.environment, self.connection))
+                self.defer(**until_over(other, self.service, self.environment))
             now, newest = look(self.hook, service, self.environment, self.connection)
         stay = dependents.reason_to_stay(service, now, newest)
         if now is None or stay:
@@ -74,8 +74,8 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             "base_ami": newest,
         }
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Look again, now that the lease that was waited for is over."""
+    def lease_ended(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+        """Look again, now that the lease of the other run has ended."""
         return self.execute(context)
 
 

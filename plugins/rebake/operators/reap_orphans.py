@@ -117,14 +117,11 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
         return ReapResult(thing, ReapOutcome.DRY if dry_run else ReapOutcome.REMOVED, "")
 
     def _remove(self, thing: Temporary) -> str:
-        """Look at a thing again and remove it; return why it stays, if it does."""
-        again = self.hook.look(thing)
+        """Find a thing again and remove it; return why it stays, if it does."""
+        again = self.hook.find_again(thing)
         if again is None or not orphans.is_ours(again, self.environment.name):
             return "gone, or taken into use, since it was found"
-        why = self._reason_to_stay(again)
-        if not why:
-            self.hook.remove(again)
-        return why
+        return self._reason_to_stay(again) or self.hook.remove(again)
 
     def _reason_to_stay(self, thing: Temporary) -> str:
         return orphans.reason_to_stay(thing, now=datetime.now(UTC), older_than=self._older_than)

@@ -18,8 +18,8 @@ from rebake.base.base_record import BaseRecord
 from rebake.base.inspection import decode
 from rebake.hooks.bases import BasesHook
 from rebake.hooks.image import ImageHook
-from rebake.hooks.registry import CURRENT, RegistryHook
-from rebake.image.recipe import base_name
+from rebake.hooks.registry import RegistryHook
+from rebake.image.channels import CURRENT, base_name
 from rebake.operators.assert_base import BaseReport
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable, run_tag

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -12,13 +13,14 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import LeaseStage
-from rebake.hooks.registry import RegistryHook, moved, service_name
+from rebake.hooks.registry import RegistryHook, moved
 from rebake.hooks.releases import ReleasesHook
+from rebake.image.channels import service_name
 from rebake.release.lease import RunKind
 from rebake.release.record import Channels, Instances, ReleaseOutcome, ReleaseRecord, build, to_the_second
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard
 from rebake.stages.run_facts import release_run, results, task_states
 from rebake.stages.tooling import reachable
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Write the release record from the results of the run, tag the image, move `current` and `previous`.
 
     Return the release id. The record comes first and the channels last: `current` never points at a release without a
@@ -46,6 +48,11 @@ class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[R
         self.service = service
         self.kind = kind
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
     def execute(self, context: Context) -> str:
         """Return the release id.
 
@@ -55,7 +62,7 @@ class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[R
             AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):
-            self.check_lease(self.service, context)
+            self.lease.check(context)
             record = self.hook.write(self.environment.bucket, self._describe(context))
         release_id, ami_id = record.release_id, str(record.ami_id)
         InstanceHook(**self.connection).tag_image(ami_id, {tags.RELEASE: release_id})

@@ -1,4 +1,4 @@
-"""What every DAG of the project shares: default arguments, the vocabulary of tags, the line for a failed run."""
+"""What every DAG shares: default arguments, the vocabulary of tags, what is logged when a task fails."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def log_failure(context: Context) -> None:
     """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
     ti = context["ti"]
     error = context.get("exception")
-    why = " ".join(str(error).split()) if error else "no exception was handed over"
+    why = " ".join(str(error).split()) if error else "Airflow passed no exception"
     log.error("run %s of %s failed at %s: %s: %s", ti.run_id, ti.dag_id, ti.task_id, type(error).__name__, why)
 
 
 def push_error(context: Context) -> None:
-    """Leave the reason of a failure, for the release record: other tasks don't see the exception."""
+    """Push the reason of a failure, for the release record: other tasks do not see the exception."""
     error = context.get("exception")
     if isinstance(error, BaseException):
         message = getattr(error, "summary", "") or str(error)[:4000]
@@ -72,12 +72,12 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
         RetryRule(
             exception=[ProbeFailedError, RolloutFailedError],
             action=RetryAction.FAIL,
-            reason="the checks and the rollout have waited long enough themselves",
+            reason="the checks and the rollout have their own deadlines",
         ),
         RetryRule(
             exception=DeploymentFailedError,
             action=RetryAction.FAIL,
-            reason="the deployment has retried what is worth it itself",
+            reason="the deployment has retries of its own",
         ),
         RetryRule(
             exception=SupersededError,
@@ -87,14 +87,14 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
         RetryRule(
             exception=ToolFailedError,
             action=RetryAction.FAIL,
-            reason="Packer and Terraform retry what is worth it themselves; the same input fails again",
+            reason="Packer and Terraform have retries of their own; the same input fails again",
         ),
     ]
 )
 
 DEFAULT_ARGS: Final[dict[str, Any]] = {
-    # For a worker that was lost, or AWS being away for longer than the clients try: every stage adopts what
-    # the try before has left. What another try cannot help, the policy fails at once.
+    # For a lost worker, or AWS being down for longer than its clients retry: every stage adopts what the try before
+    # has left. The policy fails at once where another try cannot help.
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "retry_policy": RETRY_POLICY,
@@ -103,7 +103,7 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
 
 
 def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
-    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    """Return a reference to what a task returns, or pushes under `key`, for a template field."""
     return XComArg(operator, key=key)
 
 

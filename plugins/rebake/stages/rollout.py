@@ -1,4 +1,4 @@
-"""Bringing a fleet to an image: adopt the refresh that goes there, find nothing to do, or start one."""
+"""Rolling an image out to a fleet: adopt the refresh to it, find nothing to do, or start one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rebake.aws_errors import error_code, persist
+from rebake.aws_errors import error_code
 from rebake.exceptions import RolloutFailedError
 from rebake.release.results import RefreshResult
 from rebake.rollout.refresh import (
@@ -40,10 +40,10 @@ class Rollout:
         group_name: the Auto Scaling group.
         wanted: the template version that holds the image.
         ami_id: the image.
-        by_image: whether an instance is right that runs the image, by whatever template version. For a rollback:
-            the version that Terraform has just made for it is new, but its image is not.
-        asked: when the run was asked for, by which its own refreshes are known.
-        log: told what is found and done.
+        by_image: whether to keep an instance that runs the image with another template version. A rollback does:
+            Terraform has just made a new version of an old image.
+        requested_at: when the run was requested; refreshes that began later are its own.
+        log: the stage's.
     """
 
     autoscaling: AutoScalingHook
@@ -53,25 +53,25 @@ class Rollout:
     wanted: Version
     ami_id: str
     by_image: bool
-    asked: datetime
+    requested_at: datetime
     log: Any
 
     def begin(self) -> RefreshResult:
         """Return the refresh to wait for.
 
-        Every request is repeated while AWS throttles. A refresh that was started although the answer was lost is
-        found by the repetition, and adopted.
+        Every request is retried while AWS throttles. If a refresh was started but the answer was lost, the retry finds
+        and adopts it.
 
         Raises:
-            RolloutFailedError: the version is not what it should be, a refresh to something else is active, or
-                there is none although instances differ.
+            RolloutFailedError: the version does not hold the image, a refresh to something else is active, or AWS
+                started none although instances differ.
         """
         self._check_version()
-        group = persist(lambda: self.autoscaling.group(self.group_name))
+        group = self.autoscaling.group(self.group_name)
         wanted = self._returned_to(group) if self.by_image else self.wanted
         serving = [one for one in group["Instances"] if not leaves_the_group(one)]
         replaced = tuple(sorted(one["InstanceId"] for one in serving if not wanted.matches(one.get("LaunchTemplate"))))
-        refreshes = persist(lambda: self.autoscaling.refreshes(self.group_name))
+        refreshes = self.autoscaling.refreshes(self.group_name)
         active = active_refresh(refreshes)
         if active:
             refresh_id = adopt(active, wanted, self.group_name)
@@ -93,27 +93,27 @@ class Rollout:
         return RefreshResult(refresh_id=refresh_id, launch_template_version=number, instances_before=replaced)
 
     def runs_the_image(self, group: Mapping[str, Any]) -> bool:
-        """Return whether every instance of the group, and what it would launch next, is of the image."""
+        """Return whether every instance of the group runs the image, and the next would."""
         specification = group.get("LaunchTemplate") or {}
         if self._image_of(specification) != self.ami_id:
             return False
         ids = [one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)]
-        return set(persist(lambda: self.instances.images(ids)).values()) <= {self.ami_id}
+        return set(self.instances.images(ids).values()) <= {self.ami_id}
 
     def _check_version(self) -> None:
-        """Make sure that what is rolled out is the image that was tested, by number and by a literal AMI id."""
+        """Make sure that the version is a number and holds the image that was tested."""
         if not self.wanted.number.isdecimal():
             raise RolloutFailedError(
                 f"launch template version {self.wanted.number!r} is not a number: AWS cannot roll back from it"
             )
-        image = persist(lambda: self.instances.template_image(self.wanted.launch_template_id, self.wanted.number))
+        image = self.instances.template_image(self.wanted.launch_template_id, self.wanted.number)
         if image != self.ami_id:
             raise RolloutFailedError(
                 f"{self.wanted} holds image {image}, not {self.ami_id}: was Terraform applied for another?"
             )
 
     def _returned_to(self, group: Mapping[str, Any]) -> Version:
-        """Return the version that the group itself points at, if it holds the image: then fewer are replaced."""
+        """Return the version that the group points at, if it holds the image: then fewer instances are replaced."""
         specification = group.get("LaunchTemplate") or {}
         if self._image_of(specification) != self.ami_id:
             return self.wanted
@@ -123,10 +123,10 @@ class Rollout:
         template, number = specification.get("LaunchTemplateId"), str(specification.get("Version", ""))
         if not template or not number.isdecimal():
             return ""
-        return persist(lambda: self.instances.template_image(template, number))
+        return self.instances.template_image(template, number)
 
     def _warn(self, group: Mapping[str, Any]) -> None:
-        """Say in the log what the service's file allows AWS to do to this fleet."""
+        """Log what the service's file allows AWS to do to this fleet."""
         desired, rollout = group["DesiredCapacity"], self.service.rollout
         dip = rollout.dip(desired)
         if dip:
@@ -144,12 +144,12 @@ class Rollout:
     def _start(self, wanted: Version) -> str:
         chosen = preferences(self.service.rollout)
         try:
-            refresh_id = persist(lambda: self.autoscaling.start_refresh(self.group_name, wanted, chosen))
+            refresh_id = self.autoscaling.start_refresh(self.group_name, wanted, chosen)
         except ClientError as error:
             if error_code(error) != "InstanceRefreshInProgress":
                 raise
-            # Someone was faster between our look and our request: it is theirs now, or it is ours all the same.
-            active = active_refresh(persist(lambda: self.autoscaling.refreshes(self.group_name)))
+            # Another refresh began just before ours: adopt it if it goes to the same version.
+            active = active_refresh(self.autoscaling.refreshes(self.group_name))
             if active is None:
                 raise
             return adopt(active, wanted, self.group_name)
@@ -159,14 +159,14 @@ class Rollout:
         return refresh_id
 
     def _finished_by_this_run(self, refreshes: Sequence[Mapping[str, Any]], wanted: Version) -> str:
-        """Return the refresh that an earlier try of this run started and that has ended well since, if there is one.
+        """Return the successful refresh of an earlier try of this run; empty if there is none.
 
-        One run at a time holds the service's lease, so a refresh that began after the run was asked for is its own.
+        One run at a time holds the service's lease, so a refresh that began after the run was requested is its own.
         """
         for refresh in refreshes:
             ours = wanted.matches(desired_template(refresh)) and refresh["Status"] in SUCCESS_STATES
-            if ours and refresh.get("StartTime", datetime.min.replace(tzinfo=UTC)) >= self.asked:
+            if ours and refresh.get("StartTime", datetime.min.replace(tzinfo=UTC)) >= self.requested_at:
                 refresh_id: str = refresh["InstanceRefreshId"]
-                self.log.info("instance refresh %s of an earlier try has ended well", refresh_id)
+                self.log.info("instance refresh %s of an earlier try has succeeded", refresh_id)
                 return refresh_id
         return ""

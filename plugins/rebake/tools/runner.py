@@ -1,16 +1,23 @@
-"""Packer and Terraform as programs: where they are, whether they are recent enough, what they get to see."""
+"""Packer and Terraform as programs: where they are, whether they are recent enough, which variables they inherit."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
+from rebake.exceptions import (
+    CloudUnreachableError,
+    ToolFailedError,
+    ToolKilledError,
+    ToolMissingError,
+    ToolStoppedError,
+)
 from rebake.tools.process import Log, ProcessResult, Program, Silence
 from rebake.tools.workspace import Workspace
 
@@ -32,7 +39,14 @@ SHOWN_LINES: Final = 30
 """How many of them an error shows."""
 
 _UNREACHED: Final = re.compile(r"RequestError: send request failed|request send failed", re.IGNORECASE)
-"""What AWS's libraries for Go say, versions 1 and 2, when nothing answered at all."""
+"""What AWS's libraries for Go print, versions 1 and 2, when nothing answered at all."""
+
+_PLUGIN_LOST: Final = "Plugin did not respond"
+_PLUGIN_CRASHED: Final = "plugin crashed!"
+"""What Terraform prints when a plugin of it ended in the middle of a call, and besides when that was by a panic."""
+
+_SIGNALLED: Final = 128
+"""Exit statuses above are 128 + n where signal n ended the program; the tools' own are 0, 1 and 2."""
 
 _VERSION_NUMBER: Final = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)")
 
@@ -89,7 +103,7 @@ def find(tool: Tool, environment: Mapping[str, str] | None = None) -> Found:
         environment: where PATH and the override are read; by default this process's environment.
 
     Raises:
-        ToolMissingError: it is not there, does not run, or is too old; the message says what to do.
+        ToolMissingError: it is not there, does not run, or is too old; the message has the remedy.
     """
     settings = os.environ if environment is None else environment
     search = settings.get("PATH", os.defpath)
@@ -127,9 +141,10 @@ def _version(tool: Tool, path: str, settings: Mapping[str, str]) -> Version:
         raise ToolMissingError(f"{tool.title} ({path}) does not run: {error}. To have it, {tool.install}") from error
     number = _VERSION_NUMBER.search(answer.stdout)
     if number is None:
-        said = (answer.stdout + answer.stderr).strip()[-500:] or "nothing"
+        printed = (answer.stdout + answer.stderr).strip()[-500:] or "nothing"
         raise ToolMissingError(
-            f"`{path} version` does not tell the version of {tool.title}; it said: {said}. To have it, {tool.install}"
+            f"`{path} version` does not print the version of {tool.title}; it printed: {printed}. "
+            f"To have it, {tool.install}"
         )
     return tuple(int(part) for part in number.groups())
 
@@ -142,6 +157,24 @@ def inherited(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the part of the worker's environment that a tool may see."""
     settings = os.environ if environment is None else environment
     return {name: value for name, value in settings.items() if name in INHERITED}
+
+
+def _killed(result: ProcessResult) -> str:
+    """Return what killed the program, as a phrase; empty if nothing did."""
+    if result.status < 0:
+        return f"lost its guardian to {_signal_name(-result.status)}"
+    if result.status > _SIGNALLED:
+        return f"was killed by {_signal_name(result.status - _SIGNALLED)}"
+    if _PLUGIN_LOST in result.output and _PLUGIN_CRASHED not in result.output:
+        return "failed because a plugin of it ended"
+    return ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class Runner:
@@ -188,13 +221,14 @@ class Runner:
             accept: exit statuses that are no failure.
 
         Raises:
-            ToolFailedError: it failed; the message says why.
+            ToolFailedError: it failed; the message has the reason.
             CloudUnreachableError: it failed because AWS did not answer; another try may reach it.
+            ToolKilledError: a signal ended it, its plugin or its guardian; another try may end well.
             ToolStoppedError: it was stopped, see `stop`.
         """
         name = f"{self.found.tool.title} ({' '.join(arguments[:1])})"
         if self._stopped:
-            raise ToolStoppedError(f"{name} was not started: the task was asked to stop")
+            raise ToolStoppedError(f"{name} was not started: the task is being stopped")
         self._program = Program(
             [self.found.path, *arguments],
             folder=self.folder,
@@ -211,13 +245,17 @@ class Runner:
             raise ToolStoppedError(f"{name} was stopped with its task; it cleaned up and ended with {result.status}")
         if result.status not in accept:
             why = self.explain(result.output)
+            if killed := _killed(result):
+                # Of a killed guardian the program gets SIGTERM, and of a killed plugin an error: both clean up.
+                cleans_up = result.status < _SIGNALLED
+                raise ToolKilledError(f"{name} {killed}, perhaps for want of memory. {why}", cleans_up=cleans_up)
             if _UNREACHED.search(why):
                 raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
             raise ToolFailedError(f"{name} failed with status {result.status}. {why}")
         return result
 
     def explain(self, output: str) -> str:
-        """Return the part of `output` that says why the tool failed."""
+        """Return the part of `output` with the reason of a failure."""
         return "The end of its output:\n" + "\n".join(output.splitlines()[-SHOWN_LINES:])
 
     def stop(self) -> None:

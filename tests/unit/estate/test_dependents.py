@@ -48,7 +48,7 @@ def test_a_release_on_an_older_base_has_to_move() -> None:
     ("release", "newest", "reason"),
     [
         (None, "ami-0new", "shop was never released: its first deployment bakes on the newest base"),
-        (record(1), "ami-0ba5e", "release webapp-20261123T183001-1.1.0 sits on ami-0ba5e, the newest of debian-12"),
+        (record(1), "ami-0ba5e", "release webapp-20261123T183001-1.1.0 is baked on ami-0ba5e, the newest of debian-12"),
         (record(1), "", "debian-12 has no base image: run the DAG rebuild_base_image with base=debian-12"),
     ],
 )

@@ -17,7 +17,6 @@ RUN = "deploy_webapp/manual__1"
 
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
     with mock_aws():
         yield boto3.client("ec2", region_name="eu-west-1")
 
@@ -155,30 +154,30 @@ def test_a_second_sweep_finds_nothing(ec2: Any, hook: BuilderHook) -> None:
     assert hook.sweep(RUN, {}, 0.01) == []
 
 
-def _stub_group(hook: BuilderHook, refusals: int) -> tuple[Stubber, list[float]]:
+def _stub_group(hook: BuilderHook, refusals: int) -> Stubber:
     stub = Stubber(hook.conn)
     stub.add_response("describe_instances", {"Reservations": []})
     stub.add_response("describe_volumes", {"Volumes": []})
     stub.add_response("describe_security_groups", {"SecurityGroups": [{"GroupId": "sg-1", "GroupName": "packer_1"}]})
     for _ in range(refusals):
         stub.add_client_error("delete_security_group", "DependencyViolation", "in use")
-    return stub, []
+    return stub
 
 
-def test_a_group_that_is_still_in_use_is_tried_again(hook: BuilderHook) -> None:
-    stub, waits = _stub_group(hook, refusals=2)
+def test_a_group_that_is_still_in_use_is_tried_again(hook: BuilderHook, pauses: list[float]) -> None:
+    stub = _stub_group(hook, refusals=2)
     stub.add_response("delete_security_group", {})
     stub.add_response("describe_key_pairs", {"KeyPairs": []})
     with stub:
-        hook.sweep(RUN, {"security_group": ["packer_1"]}, 0.5, sleep=waits.append)
+        hook.sweep(RUN, {"security_group": ["packer_1"]}, 0.5)
 
         stub.assert_no_pending_responses()
-    assert waits == [0.5, 0.5]
+    assert pauses == [0.5, 0.5]
 
 
-def test_a_group_that_stays_in_use_is_an_error(hook: BuilderHook) -> None:
-    stub, waits = _stub_group(hook, refusals=20)
+def test_a_group_that_stays_in_use_is_an_error(hook: BuilderHook, pauses: list[float]) -> None:
+    stub = _stub_group(hook, refusals=20)
     with stub, pytest.raises(ClientError, match="DependencyViolation"):
-        hook.sweep(RUN, {"security_group": ["packer_1"]}, 60, sleep=waits.append)
+        hook.sweep(RUN, {"security_group": ["packer_1"]}, 60)
 
-    assert waits == [5] * 19
+    assert pauses == [5] * 19

@@ -24,7 +24,6 @@ VENDORS_IMAGE = "ami-0123456789abcdef0"
 
 @pytest.fixture(autouse=True)
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     # moto has no instance refreshes; what is read of them has tests of its own below.
     monkeypatch.setattr(AutoScalingHook, "active_refresh", lambda _self, _name: None)
     with mock_aws():

@@ -26,7 +26,6 @@ RULES = [
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExposureHook]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws"}')
     with mock_aws():
         yield ExposureHook(aws_conn_id="aws_default", region_name="eu-west-1")

@@ -22,7 +22,6 @@ VENDORS_IMAGE = "ami-0123456789abcdef0"
 
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
     with mock_aws():
         yield boto3.client("ec2", region_name="eu-west-1")
 

@@ -14,7 +14,6 @@ from rebake.hooks.network import NetworkHook
 
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
     with mock_aws():
         yield boto3.client("ec2", region_name="eu-west-1")
 

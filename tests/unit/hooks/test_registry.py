@@ -10,7 +10,8 @@ import pytest
 from moto import mock_aws
 
 from rebake.exceptions import ImageError
-from rebake.hooks.registry import CANDIDATE, CHANNELS, CURRENT, DATA_TYPE, PREVIOUS, RegistryHook, service_name
+from rebake.hooks.registry import DATA_TYPE, RegistryHook
+from rebake.image.channels import CANDIDATE, CHANNELS, CURRENT, PREVIOUS, service_name
 from rebake.operators.promote_ami import PromoteAmiOperator
 from tests.unit.rollout_support import CONNECTION, REGION, context, stubbed
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from rebake import aws_errors
-from rebake.hooks import retirement
 from rebake.hooks.retirement import RetirementHook
 from tests.unit.estate.estate_support import ACCOUNT, image
 
@@ -19,8 +16,7 @@ OLD = image("ami-old", snapshots=("snap-1", "snap-2"))
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> RetirementHook:
-    monkeypatch.setattr(retirement, "persist", partial(aws_errors.persist, sleep=lambda _: None))
+def hook() -> RetirementHook:
     return RetirementHook(aws_conn_id=None, region_name="eu-west-1")
 
 

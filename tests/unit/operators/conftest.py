@@ -12,13 +12,12 @@ from moto import mock_aws
 
 from examples.webapp.build import build as build_artifact
 from rebake import tags
-from rebake.operators import bake as stage
+from rebake.tools import packer as packer_tool
 from tests.unit.operators.bake_support import Cloud, PretendedPacker
 
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     with mock_aws():
         made = Cloud()
@@ -47,5 +46,5 @@ def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture
 def packer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> PretendedPacker:
     pretended = PretendedPacker(cloud)
-    monkeypatch.setattr(stage.packer, "Packer", pretended)
+    monkeypatch.setattr(packer_tool, "Packer", pretended)
     return pretended

@@ -65,7 +65,6 @@ class Cloud:
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> Iterator[Cloud]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
     monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path))
     family = {

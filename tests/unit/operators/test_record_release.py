@@ -17,7 +17,8 @@ from moto import mock_aws
 from rebake import tags
 from rebake.exceptions import ConfigError
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.hooks.registry import CANDIDATE, CURRENT, PREVIOUS, RegistryHook
+from rebake.hooks.registry import RegistryHook
+from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release
@@ -44,7 +45,6 @@ ASSET = Asset(release.asset_uri("local", "webapp"))
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Give a cloud with the bucket, two images, and a group whose instances run the new version."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     fleet = group("2", instance("i-4", "2"), instance("i-3", "2"), instance("i-1", "1", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
     with mock_aws():

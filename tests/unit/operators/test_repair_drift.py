@@ -14,10 +14,12 @@ from moto import mock_aws
 
 from rebake import tags
 from rebake.estate.drift.finding import Finding, FindingKind
-from rebake.operators import repair_drift as stage
 from rebake.operators.repair_drift import ReleaseLeaseOperator, RepairDriftOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.release.results import ApplyResult
+from rebake.release.stage import Stage
+from rebake.stages.fleet import FleetTerraform
 
 BUCKET = "rebake-local"
 RUN = "detect_drift/scheduled__1"
@@ -33,7 +35,6 @@ def _plan(delay: int) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     with mock_aws():
         client = boto3.client("s3", region_name="eu-west-1")
@@ -57,12 +58,12 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return what is applied, in the place of Terraform, which would plan to bring a delay of 60 back to 5."""
     calls: list[dict[str, Any]] = []
 
-    def apply_fleet(self: Any, _context: Any, service: str, *, review: Callable[..., None], **options: Any) -> Any:
+    def apply(self: Any, _context: Any, service: str, *, review: Callable[..., None], **options: Any) -> Any:
         review(_plan(60))
         calls.append({"service": service, **options})
-        return {"launch_template_id": "lt-1", "launch_template_version": "2"}
+        return ApplyResult(**{**RESULTS[Stage.TERRAFORM_APPLY], "launch_template_id": "lt-1"})
 
-    monkeypatch.setattr(stage.RepairDriftOperator, "apply_fleet", apply_fleet)
+    monkeypatch.setattr(FleetTerraform, "apply", apply)
     return calls
 
 

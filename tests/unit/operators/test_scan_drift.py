@@ -15,10 +15,10 @@ from moto import mock_aws
 
 from rebake.estate.drift.drift import View
 from rebake.exceptions import ToolFailedError
-from rebake.operators import scan_drift as stage
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.stages.fleet import FleetTerraform
 from tests.unit.estate.drift.drift_support import ESTATE, GOOD, GROUPS, OTHER, instance, with_instance
 
 BUCKET = "rebake-local"
@@ -33,7 +33,6 @@ PLAN = {
 
 @pytest.fixture(autouse=True)
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     with mock_aws():
         client = boto3.client("s3", region_name="eu-west-1")
@@ -48,7 +47,7 @@ def _deployment(s3: Any) -> LeaseRequest:
 
 
 def _look(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict[str, Any]]:
-    monkeypatch.setattr(stage, "view", lambda _connection, _families: View(estate, GROUPS, {}))
+    monkeypatch.setattr(ScanEstateOperator, "_view", lambda _self, _families: View(estate, GROUPS, {}))
     told: dict[str, Any] = {}
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))}
     return ScanEstateOperator(task_id="scan_estate").execute(context), told
@@ -111,7 +110,7 @@ class PretendedTool:
 
 
 def _plan(monkeypatch: pytest.MonkeyPatch, tool: PretendedTool, *fleets: dict[str, str]) -> dict[str, Any]:
-    monkeypatch.setattr(PlanFleetsOperator, "fleet_tool", lambda _self, _context: contextlib.nullcontext(tool))
+    monkeypatch.setattr(FleetTerraform, "open", lambda _self, _context: contextlib.nullcontext(tool))
     context: Any = {}
     return PlanFleetsOperator(task_id="plan_fleets", fleets=list(fleets)).execute(context)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
-from rebake.aws_errors import persist
 from rebake.config import load_service
 from rebake.exceptions import RolloutFailedError, SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -21,7 +19,6 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.rollout.refresh import preferences
-from rebake.stages import rollout
 from tests.unit.rollout_support import (
     AMI,
     CONNECTION,
@@ -143,14 +140,16 @@ def test_after_the_end_of_what_was_in_the_way_the_refresh_is_started(autoscaling
     _answer(autoscaling, OLD, refresh("Cancelled", version="7"))
     _expect_start(autoscaling)
 
-    assert operator().refresh_ended(context(), {"message": "Cancelled"}, {"refresh_id": "r-1"})["refresh_id"] == "r-new"
+    event = {"message": "Cancelled", "progress": []}
+
+    assert operator().refresh_ended(context(), event, {"refresh_id": "r-1"})["refresh_id"] == "r-new"
 
 
 def test_a_refresh_that_does_not_end_is_waited_for_once(autoscaling: Stubber, operator: Operator) -> None:
     _answer(autoscaling, OLD, refresh("Cancelling", version="7"))
 
     with pytest.raises(RolloutFailedError, match=r"r-1 .* is Cancelling"):
-        operator().refresh_ended(context(), {"message": "still Cancelling"}, {"refresh_id": "r-1"})
+        operator().refresh_ended(context(), {"message": "still Cancelling", "progress": []}, {"refresh_id": "r-1"})
 
 
 def test_an_active_refresh_to_another_version_is_an_error_that_names_it(
@@ -305,10 +304,9 @@ def test_by_image_right_instances_of_a_group_that_would_launch_others_are_not_en
 
 @pytest.mark.parametrize("code", ["Throttling", "ResourceContention", "InternalFailure"])
 def test_throttling_is_waited_out_and_nothing_is_started_twice(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch, code: str
+    autoscaling: Stubber, operator: Operator, code: str
 ) -> None:
     """The request that failed may have started the refresh: the repetition finds it."""
-    monkeypatch.setattr(rollout, "persist", functools.partial(persist, sleep=lambda _: None))
     status = 400 if code == "Throttling" else 500
     autoscaling.add_client_error("describe_auto_scaling_groups", code, http_status_code=status)
     _answer(autoscaling, OLD)

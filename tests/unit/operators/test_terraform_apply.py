@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +13,10 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from rebake.exceptions import ConfigError, ToolFailedError
-from rebake.operators import terraform_apply as stage
+from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.operators.terraform_apply import TerraformApplyOperator
+from rebake.release.results import ApplyResult
+from rebake.stages import fleet
 
 OUTPUTS = {
     "launch_template_id": "lt-1",
@@ -30,6 +34,7 @@ class PretendedTerraform:
     def __init__(self) -> None:
         self.outputs: dict[str, Any] = dict(OUTPUTS)
         self.options: dict[str, Any] = {}
+        self.effect: Callable[[], None] = lambda: None
         self.applied: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
 
     def __call__(self, _place: Any, **options: Any) -> PretendedTerraform:
@@ -38,19 +43,19 @@ class PretendedTerraform:
 
     def apply(self, backend: Mapping[str, Any], variables: Mapping[str, Any], _review: Any) -> dict[str, Any]:
         self.applied.append((backend, variables))
+        self.effect()
         return self.outputs
 
 
 @pytest.fixture
 def terraform(monkeypatch: pytest.MonkeyPatch) -> PretendedTerraform:
     pretended = PretendedTerraform()
-    monkeypatch.setattr(stage.terraform, "Terraform", pretended)
+    monkeypatch.setattr(fleet.terraform, "Terraform", pretended)
     return pretended
 
 
 @pytest.fixture(autouse=True)
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
     monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
     with mock_aws():
@@ -110,6 +115,40 @@ def test_terraform_gets_the_connections_credentials_by_the_environment_alone(
     assert "not-a-secret" not in repr(terraform.applied)
 
 
+@pytest.mark.parametrize(
+    ("who", "age", "cleans_up", "stays"),
+    [
+        (f"airflow@{socket.gethostname()}", timedelta(), False, False),
+        ("airflow@another-worker", timedelta(), False, True),
+        (f"airflow@{socket.gethostname()}", timedelta(minutes=1), False, True),
+        (f"airflow@{socket.gethostname()}", timedelta(), True, True),
+    ],
+    ids=["its own", "another host's", "an older one", "its own, which it still releases"],
+)
+def test_the_lock_of_a_killed_terraform_is_removed_and_no_other(
+    terraform: PretendedTerraform,
+    s3: Any,
+    execute: Execute,
+    *,
+    who: str,
+    age: timedelta,
+    cleans_up: bool,
+    stays: bool,
+) -> None:
+    _make_bucket(s3)
+
+    def lock_and_die() -> None:
+        lock = {"ID": "1", "Who": who, "Created": f"{datetime.now(UTC) - age:%Y-%m-%dT%H:%M:%S.%f}123Z"}
+        s3.put_object(Bucket="rebake-local", Key="terraform/webapp-local.tfstate.tflock", Body=json.dumps(lock))
+        raise ToolKilledError("killed", cleans_up=cleans_up)
+
+    terraform.effect = lock_and_die
+    with pytest.raises(ToolKilledError):
+        execute()
+
+    assert (s3.list_objects_v2(Bucket="rebake-local")["KeyCount"] == 1) is stays
+
+
 def test_a_missing_bucket_is_named_with_what_makes_it(terraform: PretendedTerraform, execute: Execute) -> None:
     with pytest.raises(ConfigError) as caught:
         execute()
@@ -123,7 +162,7 @@ def test_a_bucket_of_somebody_else_is_named(
     terraform: PretendedTerraform, execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = boto3.client("s3", region_name="eu-west-1")
-    monkeypatch.setattr(stage, "S3Hook", lambda **_options: SimpleNamespace(conn=client))
+    monkeypatch.setattr(fleet, "S3Hook", lambda **_options: SimpleNamespace(conn=client))
     with Stubber(client) as stub:
         stub.add_client_error("head_bucket", "403", "Forbidden", 403)
 
@@ -145,14 +184,15 @@ def test_an_output_that_the_module_lacks_is_named(
 def test_the_modules_outputs_are_those_that_the_pipeline_reads(project: Path) -> None:
     declared = (project / "infrastructure/fleet/outputs.tf").read_text(encoding="utf-8")
 
-    assert [name for name in (stage.RETURNED, *stage.PUSHED) if f'output "{name}"' not in declared] == []
+    assert [name for name in ApplyResult.model_fields if f'output "{name}"' not in declared] == []
 
 
 def test_a_kill_of_the_task_goes_to_terraform() -> None:
     told: list[str] = []
     operator = TerraformApplyOperator(task_id="terraform_apply", service="webapp", ami_id="ami-1", version="1.2.3")
 
-    operator._runner = SimpleNamespace(stop=lambda: told.append("stop"))  # type: ignore[assignment]
-    operator.on_kill()
+    runner: Any = SimpleNamespace(stop=lambda: told.append("stop"))
+    with operator.fleet.running(runner):
+        operator.on_kill()
 
     assert told == ["stop"]

@@ -14,11 +14,11 @@ from aiobotocore.response import StreamingBody
 from airflow.sdk.exceptions import AirflowSkipException
 from moto import mock_aws
 
+from rebake.config import load_environment
 from rebake.exceptions import ConfigError, SupersededError
-from rebake.hooks.lease import LeaseStage
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
-from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard
 from tests.unit.rollout_support import REGION, RUN_TAG, AsyncScript, context
 
 BUCKET = "rebake-local"
@@ -273,15 +273,11 @@ class _Body(StreamingBody):  # type: ignore[misc]
         return self._text
 
 
-class _Stage(LeaseStage, EnvironmentConnection):
-    log = None
-
-
 def test_a_stage_of_a_superseded_run_is_skipped_and_not_failed(s3: Any) -> None:
-    stage = _Stage()
+    guard = LeaseGuard("webapp", load_environment())
     lease.acquire(s3, BUCKET, "webapp", _claim(RUN_TAG))
-    stage.check_lease("webapp", context())
+    guard.check(context())
     _take_now(s3, ROLLBACK, 1)
 
     with pytest.raises(AirflowSkipException, match=f"superseded by {ROLLBACK}"):
-        stage.check_lease("webapp", context())
+        guard.check(context())

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from rebake.exceptions import CloudUnreachableError, ToolFailedError, ToolMissingError, ToolStoppedError
+from rebake.exceptions import (
+    CloudUnreachableError,
+    ToolFailedError,
+    ToolKilledError,
+    ToolMissingError,
+    ToolStoppedError,
+)
 from rebake.tools import runner
 from rebake.tools.process import Silence
 from rebake.tools.runner import PACKER, TERRAFORM, Runner, find
@@ -95,7 +101,9 @@ def test_a_tool_that_is_too_old_is_named_with_both_versions_and_the_reason(tmp_p
 def test_a_program_that_tells_no_version_is_quoted(tmp_path: Path, program: Make) -> None:
     program("packer", "echo cracklib: no dictionary >&2; exit 1")
 
-    with pytest.raises(ToolMissingError, match="does not tell the version of Packer; it said: cracklib: no dictionary"):
+    with pytest.raises(
+        ToolMissingError, match="does not print the version of Packer; it printed: cracklib: no dictionary"
+    ):
         find(PACKER, _environment(tmp_path))
 
 
@@ -146,6 +154,36 @@ def test_a_failure_carries_status_and_the_end_of_the_output(make_runner: Callabl
 def test_a_tool_that_did_not_reach_aws_may_be_tried_again(make_runner: Callable[..., Runner], said: str) -> None:
     with pytest.raises(CloudUnreachableError, match=r"did not reach AWS"):
         make_runner(f"echo '{said}'; exit 1").run("build")
+
+
+@pytest.mark.parametrize("script", ["echo half; kill -KILL $$", "echo half; exit 137"])
+def test_a_killed_tool_is_no_failed_one_and_the_signal_is_named(
+    make_runner: Callable[..., Runner], script: str
+) -> None:
+    """The kernel's SIGKILL for want of memory says nothing about the input, so another try may succeed."""
+    with pytest.raises(ToolKilledError, match=r"(?s)Packer \(build\) was killed by SIGKILL.*memory.*half") as caught:
+        make_runner(script).run("build")
+
+    assert not caught.value.cleans_up
+
+
+def test_a_tool_whose_guardian_is_killed_still_cleans_up(make_runner: Callable[..., Runner]) -> None:
+    with pytest.raises(ToolKilledError) as caught:
+        make_runner("kill -KILL $PPID; sleep 0.2").run("build")
+
+    assert caught.value.cleans_up
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("", ToolKilledError), ("Error: The terraform-provider-aws plugin crashed!", ToolFailedError)],
+    ids=["killed", "panic"],
+)
+def test_a_tool_whose_plugin_is_killed_may_be_tried_again_and_one_that_panics_may_not(
+    make_runner: Callable[..., Runner], said: str, expected: type[Exception]
+) -> None:
+    with pytest.raises(expected):
+        make_runner(f"echo 'Error: Plugin did not respond'; echo '{said}'; exit 1").run("apply")
 
 
 def test_an_accepted_status_is_no_failure(make_runner: Callable[..., Runner]) -> None:
