@@ -48,7 +48,7 @@ def _deployment(s3: Any) -> LeaseRequest:
 
 
 def _look(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict[str, Any]]:
-    monkeypatch.setattr(stage, "view", lambda _connection, _families: View(estate, GROUPS, {}))
+    monkeypatch.setattr(stage.ScanEstateOperator, "_view", lambda _self, _families: View(estate, GROUPS, {}))
     told: dict[str, Any] = {}
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))}
     return ScanEstateOperator(task_id="scan_estate").execute(context), told
