@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from examples.webapp.build import build
-from prove import strikes
-from prove.strikes import MOMENTS, Striker
+from prove import injection
+from prove.injection import POINTS, Injector
 from stack import follow, up
 from stack.follow import Follower, RunOutcome
 from stack.layout import Layout
@@ -70,10 +70,10 @@ def second(stack: Stack, first: RunOutcome, project: Path) -> tuple[RunOutcome, 
     url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")
     with Load(f"{url}/version", rate=30) as load:
         run_id = stack.api.trigger("deploy_webapp", {"version": "1.1.0"})
-        striker = Striker(stack, strikes.worker(), [moment for moment in MOMENTS if moment.stage == "bake"])
+        injector = Injector(stack, injection.worker(), [point for point in POINTS if point.stage == "bake"])
         with ThreadPoolExecutor(1) as pool:
-            striking = pool.submit(striker.follow, "deploy_webapp", run_id, print)
+            injecting = pool.submit(injector.follow, "deploy_webapp", run_id, print)
             outcome = Follower(stack.api, "deploy_webapp", run_id, load.line).follow()
-            striking.result()
+            injecting.result()
     assert outcome.state == "success"
     return outcome, load
