@@ -20,6 +20,7 @@ from airflow.triggers.base import BaseTrigger
 from botocore.stub import Stubber
 
 REGION = "eu-west-1"
+BUCKET = "rebake-local"
 RUN_ID = "manual__2026-11-23T18:30:12+00:00"
 DAG_ID = "deploy_webapp"
 RUN_TAG = f"{DAG_ID}/{RUN_ID}"

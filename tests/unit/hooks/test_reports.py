@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.estate.report import DRIFT, ORPHANS, RETIRE_IMAGES, Report, Table
 from rebake.hooks.reports import ReportsHook
@@ -30,12 +27,8 @@ REPORT = Report(
 
 
 @pytest.fixture
-def hook() -> Iterator[Any]:
-    with mock_aws():
-        boto3.client("s3", region_name=REGION).create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        yield ReportsHook(aws_conn_id=None, region_name=REGION)
+def hook(s3: Any) -> ReportsHook:
+    return ReportsHook(aws_conn_id=None, region_name=REGION)
 
 
 def test_a_report_is_written_as_json_and_as_a_page(hook: ReportsHook) -> None:

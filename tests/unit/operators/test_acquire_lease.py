@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
-from moto import mock_aws
 
 from rebake.exceptions import ConfigError
 from rebake.hooks.lease import LeaseHook
@@ -27,16 +24,6 @@ from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncS
 
 BUCKET = "rebake-local"
 SPAN = timedelta(hours=2)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an S3 client with the environment's bucket."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def _context() -> Any:

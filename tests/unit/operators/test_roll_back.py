@@ -59,9 +59,8 @@ Operator = Callable[..., RollBackOperator]
 
 
 @pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]) -> Operator:
+def operator(account: None, monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]) -> Operator:
     """Return a function that builds the operator; `current` names the image AMI of version 1.2.3, or another."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
     monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _template, number: IMAGES[number])
     monkeypatch.setattr(
         InstanceHook, "images", lambda _self, ids: {name: BAD if name in {"i-3", "i-4"} else AMI for name in ids}

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from aiobotocore.response import StreamingBody
 from airflow.sdk.exceptions import AirflowSkipException
-from moto import mock_aws
 
 from rebake.exceptions import ConfigError, SupersededError
 from rebake.hooks.lease import LeaseStage
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.connection import EnvironmentConnection
-from tests.unit.rollout_support import REGION, RUN_TAG, AsyncScript, context
+from tests.unit.rollout_support import RUN_TAG, AsyncScript, context
 
 BUCKET = "rebake-local"
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 SPAN = timedelta(hours=2)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an S3 client with the environment's bucket."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def _claim(name: str, asked_minute: int = 0) -> LeaseRequest:
