@@ -129,7 +129,7 @@ prove: tools ## bring every promise about rollouts about under load, and write d
 	@$(PY) -m prove $(CASES) $(if $(KEEP),--keep)
 
 .PHONY: bench
-bench: tools ## measure, and write benchmarks/results.md (ONLY=demo or ONLY=estate for a part)
+bench: tools ## measure, and write benchmarks/results.md (ONLY=<demo | estate | parse> for a part)
 	@$(PY) -m benchmarks.run $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: lock

@@ -7,13 +7,13 @@ PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 STATE=$PROJECT/.rebake
 export PROJECT STATE
 
-# Where Debian keeps what only root runs, such as iptables: looked for also by others.
+# Debian's folder for root's programs, such as iptables, which is not on every user's PATH.
 export PATH=$PATH:/usr/sbin:/sbin
 
 # shellcheck source=setup/versions.env
 source "$PROJECT/setup/versions.env"
 
-# Nothing of ours goes to the home folder: the tools' caches are the project's own.
+# Keep the tools' caches in the project, not in the home folder.
 export UV_CACHE_DIR=$STATE/cache/uv UV_PYTHON_DOWNLOADS=never
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 

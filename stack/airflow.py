@@ -14,11 +14,13 @@ from stack.cloud import python_environment
 from stack.console import step
 from stack.errors import StackError
 from stack.layout import Layout
-from stack.processes import Process
+from stack.processes import Process, titled, waits_for
 from stack.settings import ACCESS_KEY, ENVIRONMENT, REGION, Settings, write_private
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 USER = "admin"
+IDLE_WORKER = "LocalExecutor: <idle>"
+"""In the title of such a process."""
 _PRELOAD = Path(__file__).with_name("preload")
 
 
@@ -89,6 +91,37 @@ class Airflow:
             "TF_CLI_CONFIG_FILE": str(self.layout.shared / "terraform" / "terraform.rc"),
             "CHECKPOINT_DISABLE": "1",
         }
+
+    def faults(self) -> dict[str, str]:
+        """Return what is wrong with each component that needs `end_broken` before it is started again."""
+        found = {
+            name: f"killed, but {len(left)} of its processes are left"
+            for name, process in self.processes.items()
+            if not process.pid and (left := process.members())
+        }
+        if self.processes["scheduler"].pid and self._executor_is_stuck():
+            found["scheduler"] = "stuck, because a worker was killed while it held the task queue's lock"
+        return found
+
+    def end_broken(self) -> None:
+        """End what killed components have left behind, and a scheduler whose executor is stuck."""
+        for name, fault in self.faults().items():
+            step(f"ending the {name}: {fault}")
+            self.processes[name].kill()
+
+    def _executor_is_stuck(self) -> bool:
+        """Say whether no idle worker can get a task any more.
+
+        One of LocalExecutor's idle workers reads the task queue and holds its lock meanwhile; the others wait for the
+        lock. If that worker is killed, nobody releases the lock.
+        """
+        for _ in range(3):
+            members = self.processes["scheduler"].members()
+            idle = [pid for pid in titled(IDLE_WORKER) if pid in members]
+            if not idle or any("futex" not in waits_for(pid) for pid in idle):
+                return False
+            time.sleep(0.1)  # The lock may just be on its way from one worker to the next.
+        return True
 
     def start(self) -> None:
         """Migrate the database and start those components that do not run; `wait` waits for them.

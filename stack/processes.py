@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from stack.errors import StackError
 from stack.layout import Layout
@@ -39,13 +40,19 @@ class Process:
     @property
     def pid(self) -> int | None:
         """The process's id while it runs, else None."""
-        try:
-            record = json.loads(self._file.read_text())
-        except (OSError, ValueError):
+        record = self._record()
+        if not record:
             return None
         # The kernel gives a pid to another process sooner or later; never with the same start time.
         pid: int = record["pid"]
         return pid if _started(pid) == record["started"] and not _ended(pid) else None
+
+    def members(self) -> list[int]:
+        """Return the processes of its session. They outlive it when it is killed alone."""
+        record = self._record()
+        # By the mark as well: once all of them have ended, the kernel may give the session's id to a foreign process.
+        ours = marked(self.layout.clone_id) if record else ()
+        return [pid for pid in session(record["pid"]) if pid in ours] if record else []
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it in a session of its own, its output appended to the log, unless it runs already."""
@@ -96,11 +103,17 @@ class Process:
         Args:
             alone: Leave its children be, as the kernel does that runs out of memory.
         """
-        pid = self.pid
-        while pid and (left := [member for member in ([pid] if alone else session(pid)) if not _ended(member)]):
+        while left := [pid for pid in self.members() if not alone or pid == self.pid]:
             for member in left:
                 kill(member, signal.SIGKILL)
             time.sleep(0.05)
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return record
 
     def finish(self, seconds: float) -> None:
         """Wait for the end that was asked for; past `seconds`, kill it and its whole session."""
@@ -189,6 +202,11 @@ def session(leader: int) -> list[int]:
 def titled(text: str) -> list[int]:
     """Return the processes whose command line or title has `text` in it, such as the id of a task's try."""
     return [pid for pid in _pids() if text.encode() in _read(f"/proc/{pid}/cmdline") and not _ended(pid)]
+
+
+def waits_for(pid: int) -> str:
+    """Return the kernel's function that a process sleeps in, such as `futex_do_wait`; "0" if none, or not allowed."""
+    return _read(f"/proc/{pid}/wchan").decode()
 
 
 def keepers(text: str) -> list[int]:

@@ -33,7 +33,7 @@ def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
     outcome = follow.run(stack.api, DAG_ID, {"ami": ami, "reason": reason, "undo": undo})
     summary = stack.api.xcom(outcome.dag_id, outcome.run_id, "revoke_image")
     if summary:
-        print("\n".join(revocation.told(summary)))
+        print("\n".join(revocation.lines(summary)))
     return outcome.state == "success"
 
 
@@ -52,7 +52,7 @@ def notes(stack: Stack, service: str, images: Iterable[str]) -> list[str]:
     records = release.records(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, service)
     launchable = {ami_id for ami_id, (state, _) in known.items() if state == "available"}
     return [
-        *(f"{ami_id} {revoked[ami_id].told_of(ami_id)}" for ami_id in bad),
+        *(f"{ami_id} {revoked[ami_id].message_for(ami_id)}" for ami_id in bad),
         revocation.advice(service, revocation.nearest_safe(records, launchable, revoked)),
     ]
 

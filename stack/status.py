@@ -21,15 +21,16 @@ from stack.console import table
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
+ANSWER_BYTES = 200
+"""How much of a service's answer is shown."""
+
 
 def collect(stack: Stack) -> dict[str, Any]:
     """Return the state of the stack and of every service, as plain data."""
     cloud = stack.cloud.answers()
+    components = {name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()}
     return {
-        "airflow": {
-            "url": stack.settings.airflow_url,
-            **{name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()},
-        },
+        "airflow": {"url": stack.settings.airflow_url, **components, **stack.airflow.faults()},
         "cloud": {"url": stack.settings.cloud_url, "state": "running" if cloud else "stopped"},
         "services": {name: _service(stack, name) for name in config.service_names()} if cloud else {},
     }
@@ -43,6 +44,8 @@ def render(status: dict[str, Any]) -> str:
         + ", ".join(f"{name} {state}" for name, state in airflow.items()),
         f"embedded cloud     {status['cloud']['url']}  {status['cloud']['state']}",
     ]
+    if {*airflow.values(), status["cloud"]["state"]} != {"running"}:
+        lines.append("`make up` ends what is broken and starts what does not run")
     for name, service in status["services"].items():
         lines += ["", f"{name}: {service.get('error') or service.get('url') or 'not deployed'}"]
         if not service.get("url"):
@@ -80,7 +83,7 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
         instances = _instances(stack, group)
         return {
             "url": url,
-            "answers": _answer(f"{url}version"),
+            "answers": answer(url, service.probe),
             "desired_capacity": group["DesiredCapacity"],
             "instances": instances,
             "versions": dict(Counter(item["version"] for item in instances)),
@@ -122,11 +125,19 @@ def _instances(stack: Stack, group: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _answer(url: str) -> str:
+def answer(url: str, probe: config.Probe) -> str:
+    """Return, as one printable line, what the service answers to the first HTTP check of its probe."""
+    if not probe.http:
+        return "not asked: its probe has no HTTP check"
+    path = probe.http[0].path
     try:
-        return requests.get(url, timeout=5).text.strip()
+        with requests.get(url.rstrip("/") + path, timeout=5, allow_redirects=False, stream=True) as response:
+            body = next(response.iter_content(ANSWER_BYTES), b"").decode(errors="replace")
     except requests.RequestException as error:
-        return f"nothing ({type(error).__name__})"
+        return f"nothing to GET {path} ({type(error).__name__})"
+    # The body comes from the network: a control character could move the cursor or change the terminal's state.
+    text = " ".join("".join(character if character.isprintable() else " " for character in body).split())
+    return f"HTTP {response.status_code} to GET {path}: {text or '(empty)'}"
 
 
 def _parameter(stack: Stack, name: str) -> str | None:
@@ -153,7 +164,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     now = lease.read(s3, bucket, service)
     return {
         "current": images[CURRENT],
-        "base": base.facts | {"told": base.told} if base else None,
+        "base": base.facts | {"told": base.text} if base else None,
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
         "last_release": newest,

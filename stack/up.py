@@ -40,6 +40,7 @@ def up(layout: Layout) -> Stack:
         StackError: a part of it does not start; with the end of its log.
     """
     stack = connect(layout, choose=True)
+    stack.airflow.end_broken()
     # Airflow takes as long to start as the operating system image takes to be built: neither needs the other.
     with ThreadPoolExecutor(1) as pool:
         starting = pool.submit(stack.airflow.start)

@@ -11,8 +11,9 @@ from typing import Final
 
 from prove import strikes
 from prove.cable import Cable
-from prove.case import Case, Check, Findings, Table
+from prove.case import Case
 from prove.cases.good import check_success
+from prove.result import Check, Findings, Table
 from prove.scene import GROUP, SERVICE, Run, Scene
 from prove.strikes import MOMENTS, Fault, Striker
 from rebake import tags

@@ -52,8 +52,7 @@ def test_instances_that_run_the_image_already_are_left_alone(dag: DAG) -> None:
 
 
 def test_the_record_says_that_it_was_a_rollback(dag: DAG) -> None:
-    assert {task: dag.get_task(task).kind for task in ("stop_refresh", "record_release", "finalize")} == {
-        "stop_refresh": "rollback",
+    assert {task: dag.get_task(task).kind for task in ("record_release", "finalize")} == {
         "record_release": "rollback",
         "finalize": "rollback",
     }

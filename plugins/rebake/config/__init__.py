@@ -2,7 +2,7 @@
 
 from rebake.config.bases import Base, base_names, load_base
 from rebake.config.environments import Environment, Network, load_environment
-from rebake.config.probe import HttpCheck, Probe
+from rebake.config.probe import HttpCheck, Probe, ProbeSubject
 from rebake.config.rollout import RolloutConfig
 from rebake.config.services import FleetConfig, HealthCheck, Service, load_service, read_service, service_names
 
@@ -14,6 +14,7 @@ __all__ = [
     "HttpCheck",
     "Network",
     "Probe",
+    "ProbeSubject",
     "RolloutConfig",
     "Service",
     "base_names",

@@ -26,6 +26,10 @@ class Base(Strict):
     probe: Probe = Probe(http=())
     assertions: Assertions = Assertions()
 
+    @property
+    def port(self) -> None:
+        """A base image has no application that listens."""
+
 
 def base_names() -> list[str]:
     """Return the names of the base files, sorted, without reading them."""

@@ -45,6 +45,11 @@ class Environment(Strict):
     service_overrides: dict[str, Any] = Field({}, description="Merged over every service file.")
     policy: Policy = Policy()
 
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Arguments that point a hook or a trigger at the environment's account and region."""
+        return {"aws_conn_id": self.aws_conn_id, "region_name": self.region}
+
 
 def load_environment(name: str | None = None) -> Environment:
     """Read and validate the environment `name`, by default the one that `REBAKE_ENVIRONMENT` names, or `local`.

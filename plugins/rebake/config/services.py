@@ -68,6 +68,16 @@ class Service(Strict):
     probe: Probe = Probe()
     rollout: RolloutConfig = RolloutConfig()
 
+    @property
+    def instance_type(self) -> str:
+        """Type of the service's instances, also of the temporary one that tests an image."""
+        return self.fleet.instance_type
+
+    @property
+    def port(self) -> int:
+        """Where the application listens on an instance."""
+        return self.fleet.port
+
     @model_validator(mode="after")
     def _templates_are_whole(self) -> Self:
         if "{version}" not in self.artifact:

@@ -47,7 +47,11 @@ class EstateHook(Ec2ClientHook):
 
     def __init__(self, *args: Any, images: ImageHook | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._images = images or ImageHook(**self.connection)
+        self._given_images = images
+
+    @cached_property
+    def _images(self) -> ImageHook:
+        return self._given_images or ImageHook(**self.connection)
 
     @property
     def ec2(self) -> EC2Client:

@@ -1,22 +1,15 @@
-"""A service's lease in S3, and the check that every stage makes before it changes what the service runs."""
+"""A service's lease in S3."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.sdk.exceptions import AirflowSkipException
 
-from rebake.exceptions import SupersededError
 from rebake.release import lease
-from rebake.stages.tooling import run_tag
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
     from mypy_boto3_s3 import S3Client
-
-    from rebake.config import Environment
 
 
 class LeaseHook(AwsBaseHook):
@@ -39,27 +32,3 @@ class LeaseHook(AwsBaseHook):
             SupersededError: another run has, or had, it.
         """
         lease.check(self.s3, bucket, service, run)
-
-
-class LeaseStage:
-    """Mixin of a stage that changes what a service runs, beside `EnvironmentConnection`."""
-
-    environment: Environment
-    connection: dict[str, Any]
-    log: Any
-
-    @cached_property
-    def leases(self) -> LeaseHook:
-        """The leases' hook, with the environment's connection."""
-        return LeaseHook(**self.connection)
-
-    def check_lease(self, service: str, context: Context) -> None:
-        """Make sure that the run still holds the lease; call this before each effect.
-
-        Raises:
-            AirflowSkipException: it has not: the run is superseded, which is no failure.
-        """
-        try:
-            self.leases.check(self.environment.bucket, service, run_tag(context))
-        except SupersededError as error:
-            raise AirflowSkipException(str(error)) from error

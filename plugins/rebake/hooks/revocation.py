@@ -1,21 +1,18 @@
-"""Revocations in the tags of images, and the check that every stage makes before it releases one."""
+"""Revocations in the tags of images."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rebake import tags
 from rebake.estate import revocation
-from rebake.exceptions import ImageError, RevokedError
+from rebake.exceptions import ImageError
 from rebake.hooks.image import ImageHook
 from rebake.hooks.limits import TAGGED_RESOURCES, batches
-from rebake.hooks.releases import ReleasesHook
 
 if TYPE_CHECKING:
-    from rebake.config import Environment
     from rebake.estate.inventory import Image
 
 
@@ -55,36 +52,3 @@ class RevocationHook(ImageHook):
         images = self.own()
         revoked = revocation.marks({image.id: image.tags for image in images})
         return revocation.nearest_safe(records, {one.id for one in images if one.state == "available"}, revoked)
-
-
-class ReleaseStage:
-    """Mixin of a stage that brings an image nearer to a fleet, beside `EnvironmentConnection`."""
-
-    environment: Environment
-    connection: dict[str, Any]
-
-    @cached_property
-    def revocations(self) -> RevocationHook:
-        """The revocations' hook, with the environment's connection."""
-        return RevocationHook(**self.connection)
-
-    def refuse_revoked(self, ami_id: str, what: str, *, service: str = "", way_out: str = "") -> None:
-        """Make sure that an image may be released; call this before each effect.
-
-        Args:
-            ami_id: the image.
-            what: what it is needed as; begins the error message.
-            service: whose nearest safe release the message is to name; empty for a base family, which has none.
-            way_out: what can be done about it, besides.
-
-        Raises:
-            RevokedError: it, or what it was baked on, was revoked.
-        """
-        mark = self.revocations.mark_of(ami_id)
-        if mark is None:
-            return
-        told = [f"{what}: image {ami_id} {mark.told_of(ami_id)}", way_out]
-        if service:
-            records = ReleasesHook(**self.connection).records(self.environment.bucket, service)
-            told.append(revocation.advice(service, self.revocations.safe_release(records)))
-        raise RevokedError(". ".join(filter(None, told)))

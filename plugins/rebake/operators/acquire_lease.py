@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk.exceptions import AirflowSkipException
 
-from rebake import config
-from rebake.exceptions import ConfigError, SupersededError
 from rebake.hooks.lease import LeaseHook
-from rebake.hooks.releases import ReleasesHook
-from rebake.release import lease
-from rebake.release import record as release
-from rebake.release.lease import LeaseRequest, RunKind
+from rebake.release.lease import RunKind
+from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.connection import EnvironmentConnection
-from rebake.stages.run_facts import described, found_out, task_states
-from rebake.stages.tooling import reachable, run_tag
-from rebake.triggers.lease import until_over
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-REPLACED: Final = "replaced"
-"""XCom key of what is current in the place of the release that the run was to replace: `{"by", "message"}`."""
 
 
 class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     """Acquire the service's lease, waiting deferred for a run that has it; return the lease's number.
 
-    Then write the first word of the release record. See `rebake.release.lease` for who waits for whom.
+    Then begin the release record. See `rebake.release.lease` for who waits for whom.
 
     Args:
         service: name of the service (templated).
         kind: `deploy`, which waits, or `rollback`, which acquires the lease from a deployment (templated).
-        replaces: the release that must be the current one still; empty if any may be (templated).
+        replaces: the release that must still be the current one; empty if any may be (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -51,71 +39,15 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.replaces = replaces
 
     def execute(self, context: Context) -> int:
-        """Return the lease's number.
+        """Return the lease's number; or defer until the lease of another run has ended.
 
         Raises:
-            ConfigError: the environment's bucket does not exist, or the kind is none.
+            ConfigError: the environment's bucket does not exist, or the kind is unknown.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later has, or had, the lease, or another release than the
-                one that was to be replaced is current: this run is superseded.
+            AirflowSkipException: this run is superseded.
         """
-        if self.kind not in set(RunKind):
-            raise ConfigError(f"kind {self.kind!r} of a lease is none of {', '.join(RunKind)}")
-        with reachable(self.hook):
-            taken = self._take(context)
-            # Only who holds the lease knows that no release comes in between.
-            self._check_replaced(context)
-        self.log.info("%s has lease %d of %s until %s", taken.holder, taken.token, self.service, taken.until)
-        self._begin_record(context)
-        return taken.token
+        return LeaseAcquisition(self, self.service, self.kind, self.replaces).acquire(context).token
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> int:
-        """Try again, now that the lease that was waited for is over."""
+    def lease_ended(self, context: Context, event: dict[str, Any]) -> int:
+        """Try again, now that the lease of the other run has ended."""
         return self.execute(context)
-
-    def _take(self, context: Context) -> lease.Lease:
-        rollout = config.load_service(self.service, self.environment).rollout
-        span = timedelta(seconds=rollout.timeout) + lease.SLACK
-        claim = LeaseRequest(run_tag(context), RunKind(self.kind), context["dag_run"].run_after, span)
-        while True:
-            try:
-                taken = lease.acquire(self.hook.s3, self.environment.bucket, self.service, claim)
-            except SupersededError as error:
-                raise AirflowSkipException(str(error)) from error
-            if taken:
-                return taken
-            # Given back between the two looks, it is there to be taken.
-            other = lease.read(self.hook.s3, self.environment.bucket, self.service)
-            if other and other.is_open(datetime.now(UTC)):
-                self._wait(other)
-
-    def _wait(self, other: lease.Lease) -> None:
-        self.log.info(
-            "%s holds the lease of %s since %s: waiting for its end. If it is no longer running, clear its task "
-            "`finalize`; otherwise the lease is void at %s",
-            other.holder,
-            self.service,
-            other.since,
-            other.until,
-        )
-        self.defer(**until_over(other, self.service, self.environment, self.connection))
-
-    def _check_replaced(self, context: Context) -> None:
-        replaces = str(self.replaces or "").strip()
-        if not replaces:
-            return
-        records = ReleasesHook(**self.connection).records(self.environment.bucket, self.service)
-        now = release.current(records)
-        if now is None or now["release_id"] != replaces:
-            is_current = f"{now['release_id']} is the current release" if now else "there is no release"
-            message = f"{is_current} of {self.service}, and {replaces} was to be replaced"
-            by = now["dag_run"] if now else None
-            context["ti"].xcom_push(key=REPLACED, value={"by": by, "message": message})
-            raise AirflowSkipException(f"superseded: {message}")
-
-    def _begin_record(self, context: Context) -> None:
-        facts = found_out(context, task_states(context))
-        record = {**described(context, self.service, self.environment.name), **facts, "kind": str(self.kind)}
-        names = release.release_ids(self.service, record["version"], context["dag_run"].run_after)
-        hook = ReleasesHook(**self.connection)
-        hook.write_progress(self.environment.bucket, {**record, "release_id": next(names)})

@@ -1,4 +1,4 @@
-"""Part of the stage `test_image`, for base images: hold the booted instance against what the family declares."""
+"""Part of the stage `test_image`, for base images: compare the booted instance with what the family declares."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 INSPECTION: Final = "inspection"
-"""Name of the check that has the instance tell of itself, and XCom key of what it told."""
+"""Name of the check that inspects the instance, and XCom key of its output."""
 
 
 class AssertBaseOperator(ProbeOperator):
-    """Wait until the temporary instance passes its family's checks, then hold it against the family's assertions.
+    """Wait until the temporary instance passes its family's checks, then compare it with the family's assertions.
 
-    The report has a verdict on each assertion besides: `"assertions": [{"assertion", "ok", "expected", "found"}]`. What
-    the instance told is handed on under the XCom key `inspection`, see `rebake.base.inspection.decode`.
+    The report also has a verdict on each assertion: `"assertions": [{"assertion", "ok", "expected", "found"}]`. The
+    output of the inspection is the XCom `inspection`, see `rebake.base.inspection.decode`.
 
     Args:
         **kwargs: those of `ProbeOperator`, with `base`.
     """
 
     def checks(self) -> list[Check]:
-        """Return what is asked of the instance: also what it is like."""
+        """Return the checks to run on the instance: the family's, and the inspection."""
         base = config.load_base(self.base)
         inspection = script(base.package_manager, base.assertions)
         return [*super().checks(), Check(INSPECTION, command=inspection, keeps_output=True)]
@@ -40,17 +40,17 @@ class AssertBaseOperator(ProbeOperator):
 
         Raises:
             ProbeFailedError: a check did not pass in time, the instance is gone, or an assertion does not hold.
-            ImageError: what the instance told of itself is not whole.
+            ImageError: the inspection is incomplete.
         """
         report = super().execute_complete(context, event)
-        told = event["outputs"][INSPECTION]
+        inspection = event["outputs"][INSPECTION]
         (ami_id,) = self.hook.images([self.instance_id]).values()
         image = ImageHook(**self.connection).describe(ami_id)
-        found = verdicts(config.load_base(self.base).assertions, decode(told), image.imds_support)
+        found = verdicts(config.load_base(self.base).assertions, decode(inspection), image.imds_support)
         report["assertions"] = [verdict.dump() for verdict in found]
         failed = [verdict for verdict in found if not verdict.ok]
         if failed:
             raise ProbeFailedError(f"base {self.base} {ami_id} is bad: {explain(failed, len(found))}")
         self.log.info("all %d assertions on %s hold", len(found), ami_id)
-        context["ti"].xcom_push(key=INSPECTION, value=told)
+        context["ti"].xcom_push(key=INSPECTION, value=inspection)
         return report

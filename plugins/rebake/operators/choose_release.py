@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -15,11 +16,11 @@ from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.releases import ReleasesHook
-from rebake.hooks.revocation import ReleaseStage
 from rebake.release import lease, rollback
 from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import RevocationGuard
 from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ PUSHED: Final = (
 """What of the chosen release's record further tasks need."""
 
 
-class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Choose the release to return to and check that its image can be launched; return the image's id.
 
     Nothing is changed. Further XCom keys: `restores`, the release's id, `reused`, and those in `PUSHED`.
@@ -56,6 +57,11 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
         super().__init__(**kwargs)
         self.service = service
         self.release = release
+
+    @cached_property
+    def revocations(self) -> RevocationGuard:
+        """Refuses revoked images."""
+        return RevocationGuard(self.environment)
 
     def execute(self, context: Context) -> str:
         """Return the id of the image to return to.
@@ -76,7 +82,7 @@ class ChooseReleaseOperator(ReleaseStage, EnvironmentConnection, AwsBaseOperator
             chosen, why = rollback.default(self.service, records, self._images(records), self._deployment())
         self._check_image(chosen, records)
         # The nearest safe release is named and not taken: who asked for a release did not ask for one further back.
-        self.refuse_revoked(
+        self.revocations.refuse(
             chosen["ami_id"], f"release {chosen['release_id']} cannot be returned to", service=self.service
         )
         self.log.info("returning to release %s, image %s: %s", chosen["release_id"], chosen["ami_id"], why)

@@ -61,7 +61,7 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             other = lease.read(self.hook.s3, self.environment.bucket, self.service)
             if other and other.is_open(datetime.now(UTC)):
                 self.log.info("%s is changing %s: waiting for its end", other.holder, self.service)
-                self.defer(**until_over(other, self.service, self.environment, self.connection))
+                self.defer(**until_over(other, self.service, self.environment))
             now, newest = look(self.hook, service, self.environment, self.connection)
         stay = dependents.reason_to_stay(service, now, newest)
         if now is None or stay:
@@ -73,8 +73,8 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         self.log.info("%s %s moves from %s to %s", self.service, now["version"], now["base_ami"], newest)
         return str(now["version"])
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Look again, now that the lease that was waited for is over."""
+    def lease_ended(self, context: Context, event: dict[str, Any]) -> str:
+        """Look again, now that the lease of the other run has ended."""
         return self.execute(context)
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
     """Start a run of `deploy_<service>` and wait for it, deferred; return the id of its release.
 
-    The run replaces the release that was looked at and no other, so that it cannot undo what somebody has deployed
-    or rolled back meanwhile. Its name comes from the run of this task: a retry finds it, and starts no second one.
+    The run replaces the release that `choose_version` saw and no other, so that it cannot undo what somebody has
+    deployed or rolled back since. Its name comes from the run of this task: a retry finds it, and starts no second one.
 
     Args:
         service: name of the service (templated).
@@ -51,11 +51,12 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            trigger_dag_id="",  # known once the service is
-            logical_date=None,
+            # Known once the service is. The logical date is when the run is started: None would hide the run from the
+            # counts on Airflow's home page.
+            trigger_dag_id="",
             wait_for_completion=True,
             deferrable=True,
-            # A run of a paused DAG would wait in the queue, and this task with it, without a word.
+            # A run of a paused DAG would wait in the queue, and this task with it, silently.
             fail_when_dag_is_paused=True,
             openlineage_inject_parent_info=False,
             **kwargs,

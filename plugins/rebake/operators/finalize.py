@@ -11,11 +11,11 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.releases import ReleasesHook
-from rebake.operators.acquire_lease import REPLACED
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group
+from rebake.stages.acquisition import REPLACED
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.dag_defaults import ERROR
 from rebake.stages.run_facts import described, found_out, task_states, text

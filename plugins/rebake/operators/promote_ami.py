@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from rebake.hooks.lease import LeaseStage
 from rebake.hooks.registry import RegistryHook
-from rebake.hooks.revocation import ReleaseStage
 from rebake.image.channels import CANDIDATE
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PromoteAmiOperator(LeaseStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[RegistryHook]):
+class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
     """Point a channel at an image; return the parameter's version.
 
     Args:
@@ -40,6 +40,16 @@ class PromoteAmiOperator(LeaseStage, ReleaseStage, EnvironmentConnection, AwsBas
         self.channel = channel
         self.service = service
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def revocations(self) -> RevocationGuard:
+        """Refuses revoked images."""
+        return RevocationGuard(self.environment)
+
     def execute(self, context: Context) -> int:
         """Return the parameter's version.
 
@@ -51,8 +61,8 @@ class PromoteAmiOperator(LeaseStage, ReleaseStage, EnvironmentConnection, AwsBas
         """
         with reachable(self.hook):
             if self.service:
-                self.check_lease(self.service, context)
-            self.refuse_revoked(self.ami_id, f"{self.name}/{self.channel}", service=self.service)
+                self.lease.check(context)
+            self.revocations.refuse(self.ami_id, f"{self.name}/{self.channel}", service=self.service)
             before = self.hook.read(self.name, self.channel)
         version = self.hook.point(self.name, self.channel, self.ami_id, poll_seconds=self.environment.poll_seconds)
         self.log.info(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -12,7 +13,6 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import LeaseStage
 from rebake.hooks.registry import RegistryHook, moved
 from rebake.hooks.releases import ReleasesHook
 from rebake.image.channels import service_name
@@ -20,6 +20,7 @@ from rebake.release import record as release
 from rebake.release.lease import RunKind
 from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard
 from rebake.stages.run_facts import described, text
 from rebake.stages.tooling import reachable
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Write the release record, tag the image, move `current` and `previous`; return the release id.
 
     The record comes first and the pointers last: `current` never points at a release without a record. A retry
@@ -125,6 +126,11 @@ class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[R
         self.kind = kind
         self.restores = restores
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
     def execute(self, context: Context) -> str:
         """Return the release id.
 
@@ -134,7 +140,7 @@ class RecordReleaseOperator(LeaseStage, EnvironmentConnection, AwsBaseOperator[R
             AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):
-            self.check_lease(self.service, context)
+            self.lease.check(context)
             record = self._write(context)
         release_id: str = record["release_id"]
         InstanceHook(**self.connection).tag_image(self.ami_id, {tags.RELEASE: release_id})

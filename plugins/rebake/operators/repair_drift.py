@@ -1,9 +1,10 @@
-"""The stages of `detect_drift` that repair: a person's approval, the repair under the service's lease, its end."""
+"""The stages of `detect_drift` that repair: a person's approval, the repair under the service's lease, its release."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -23,10 +24,11 @@ from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
 from rebake.image.channels import CURRENT, service_name
 from rebake.operators.report_drift import OUTCOME
-from rebake.operators.terraform_apply import RETURNED, FleetStage
 from rebake.release import lease
 from rebake.rollout.refresh import Version
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.fleet import RETURNED, FleetTerraform
+from rebake.stages.guards import LeaseGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable, run_tag
 from rebake.stages.waiting import RolloutWait
@@ -38,12 +40,12 @@ REPAIRED: Final = "repaired"
 
 
 class ApproveRepairsOperator(ApprovalOperator):
-    """Ask a person whether the repairs shall be done, for as long as policy says; no answer is a no.
+    """Ask a person to approve the repairs, for as long as policy says; no answer rejects them.
 
-    It waits without a worker's slot. Skipped where there is nothing to ask.
+    Waits without a worker slot. Skipped if there is nothing to approve.
 
     Args:
-        **kwargs: those of `ApprovalOperator`; `body` is what is asked.
+        **kwargs: those of `ApprovalOperator`; `body` is the question.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -53,7 +55,7 @@ class ApproveRepairsOperator(ApprovalOperator):
         """Ask.
 
         Raises:
-            AirflowSkipException: there is nothing to ask.
+            AirflowSkipException: there is nothing to approve.
         """
         if not self.body:
             raise AirflowSkipException("policy asks for no approval, or nothing is to be repaired")
@@ -61,12 +63,12 @@ class ApproveRepairsOperator(ApprovalOperator):
         return super().execute(context)
 
 
-class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
-    """Repair what was found at one service, under the service's lease; leave it alone where a run is changing it.
+class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
+    """Repair the findings on one service, under the service's lease; skip it while a run is changing it.
 
-    * Posture: openings of security groups are closed, instances made to ask for metadata tokens.
-    * Infrastructure: the fleet is planned with the image of the current release and applied, if the plan would change
-      what was found and nothing else.
+    * Posture: closes open ports of security groups, and makes instances require metadata tokens.
+    * Infrastructure: plans the fleet with the image of the current release, and applies it if the plan would change
+      the findings and nothing else.
     * Image: the same, and then an instance refresh to that image; instances that run it stay.
 
     The lease is released by `ReleaseLeaseOperator`. A repair is no release: `current` stays, and no record is written.
@@ -75,7 +77,7 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
     Args:
         service: name of the service (templated).
         auto_scaling_group_name: its group (templated).
-        findings: what is to be repaired, see `Finding.dump` (templated).
+        findings: what to repair, see `Finding.dump` (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
@@ -90,13 +92,27 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         self.auto_scaling_group_name = auto_scaling_group_name
         self.findings = findings
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def fleet(self) -> FleetTerraform:
+        """Terraform for the environment's fleets."""
+        return FleetTerraform(self)
+
+    def on_kill(self) -> None:
+        """Stop Terraform."""
+        self.fleet.stop()
+
     def execute(self, context: Context) -> str:
-        """Return what was repaired, in words; by deferring, where a refresh is to be waited for.
+        """Return the outcome; or defer until the refresh has ended.
 
         Raises:
-            AirflowSkipException: a run is changing the service, or the fleet is no longer as it was found.
+            AirflowSkipException: a run is changing the service, or the fleet has changed since the scan.
             ToolFailedError: Terraform failed.
-            RolloutFailedError: the refresh did not end well, or another one is active.
+            RolloutFailedError: the refresh failed, or another one is active.
             CloudUnreachableError: the AWS API does not answer.
         """
         found = [Finding.load(one) for one in self.findings]
@@ -111,21 +127,21 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
                 if FindingKind.IMAGE in kinds:
                     self._roll(context, wanted, ami_id)
         except AirflowSkipException as skip:
-            self._tell(context, f"left alone: {skip}")
+            self._report(context, f"left alone: {skip}")
             raise
-        return self._tell(context, REPAIRED)
+        return self._report(context, REPAIRED)
 
     def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> str:
-        """Return what was repaired, now that the fleet is healthy.
+        """Return the outcome, now that the fleet is healthy.
 
         Raises:
             RolloutFailedError: it did not become healthy in time.
         """
         status = super().execute_complete(context, event, wait)
         how = f"by instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "without a refresh"
-        return self._tell(context, f"{REPAIRED} {how}: {status}")
+        return self._report(context, f"{REPAIRED} {how}: {status}")
 
-    def _tell(self, context: Context, outcome: str) -> str:
+    def _report(self, context: Context, outcome: str) -> str:
         context["ti"].xcom_push(key=OUTCOME, value={"service": self.service, OUTCOME: outcome})
         self.log.info("%s: %s", self.service, outcome)
         return outcome
@@ -134,14 +150,14 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
         rollout = config.load_service(self.service, self.environment).rollout
         span = timedelta(seconds=rollout.timeout) + lease.SLACK
         bucket = self.environment.bucket
-        taken = lease.acquire_if_free(self.leases.s3, bucket, self.service, run_tag(context), span)
+        taken = lease.acquire_if_free(self.lease.hook.s3, bucket, self.service, run_tag(context), span)
         if taken is None:
-            raise AirflowSkipException(f"another run is changing {self.service}; the next look tells what is left")
+            raise AirflowSkipException(f"another run is changing {self.service}; the next scan reports what remains")
 
     def _close(self, found: list[Finding]) -> None:
         hook = ExposureHook(**self.connection)
         for group in hook.groups():
-            for opening in posture.doors(group, found):
+            for opening in posture.to_close(group, found):
                 self.log.warning("closing %s from %s in %s (%s)", opening.ports, opening.source, group.id, group.name)
                 hook.close(group.id, opening)
         for instance_id in sorted({one.resource for one in found if one.check == "imdsv1"}):
@@ -165,12 +181,12 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
                 )
 
         version = image.tags.get(tags.VERSION, "")
-        outputs = self.apply_fleet(context, self.service, ami_id=image.id, version=version, review=review)
+        outputs = self.fleet.apply(context, self.service, ami_id=image.id, version=version, review=review)
         return Version(str(outputs["launch_template_id"]), str(outputs[RETURNED])), image.id
 
     def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
         """Bring every instance to the image, and defer until the fleet is healthy."""
-        self.check_lease(self.service, context)
+        self.lease.check(context)
         begun = Rollout(
             autoscaling=AutoScalingHook(**self.connection),
             instances=InstanceHook(**self.connection),
@@ -179,7 +195,7 @@ class RepairDriftOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook])
             wanted=wanted,
             ami_id=ami_id,
             by_image=True,
-            asked=context["dag_run"].run_after,
+            requested_at=context["dag_run"].run_after,
             log=self.log,
         ).begin()
         wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": "StillThere"}
@@ -204,7 +220,7 @@ class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.service = service
 
     def execute(self, context: Context) -> bool:
-        """Give it back.
+        """Return whether the run had the lease.
 
         Raises:
             CloudUnreachableError: the AWS API does not answer.

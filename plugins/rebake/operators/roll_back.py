@@ -1,8 +1,9 @@
-"""The stage `roll_back` of a deployment that failed: the image before, where AWS has not returned to it by itself."""
+"""The stage `roll_back` of a failed deployment: return to the image before, where AWS has not done so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -18,8 +19,9 @@ from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.image.channels import CURRENT, service_name
-from rebake.operators.terraform_apply import RETURNED, FleetStage
 from rebake.rollout.refresh import Reason, Version, active_refresh, wanted_version
+from rebake.stages.fleet import RETURNED, FleetTerraform
+from rebake.stages.guards import LeaseGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
@@ -28,27 +30,27 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 STILL_THERE: Final = "StillThere"
-"""The status where AWS had returned to the image before; no refresh of ours had an end."""
+"""The status where AWS had already returned to the image before, so that no refresh was needed."""
 
 
-class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
-    """Bring the fleet back to the service's current release after a rollout that failed; return the final status.
+class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
+    """Bring the fleet back to the service's current release after a failed rollout; return the final status.
 
-    A run that failed never moves `current`, so that channel names the image to return to. AWS returns to it by
-    itself while the refresh is active. Where it could not, because the refresh had ended or was cancelled, or
-    could not end, the fleet is mixed or unhealthy: then the image before is applied and rolled out like any other.
+    A failed run never moves `current`, so that channel names the image to return to. AWS returns to it by itself while
+    the refresh is active. Where AWS could not, because the refresh had ended or was cancelled, the fleet is mixed or
+    unhealthy: then this stage applies that image and rolls it out like any other.
 
-    In this order: a refresh that still goes to the image that failed is ended; a fleet that runs the image before
-    needs nothing; else Terraform makes a template version with it and a refresh goes there. Skipped where there is
-    nothing to do it for: nothing was rolled out, the service has no release yet, the image that failed is the
-    current one, or the service's file says `auto_rollback: false`.
+    It first ends a refresh that still goes to the failed image. A fleet that then runs the image before needs nothing;
+    otherwise Terraform makes a template version with that image, and a refresh goes to it. Skipped if nothing was
+    rolled out, if the service has no release yet, if the failed image is the current one, or if the service's file says
+    `auto_rollback: false`.
 
-    An image before that was revoked is returned to all the same, and loudly: it serves, and the fleet that is left
-    otherwise may not. AWS's own rollback asks nobody either. Whoever revoked it has to release something else.
+    Rolls back even to a revoked image, and logs an error: that image serves, and a mixed fleet may not. AWS's own
+    rollback does not check revocations either. Whoever revoked the image has to release another one.
 
     Args:
         service: name of the service (templated).
-        ami_id: the image that failed (templated).
+        ami_id: the failed image (templated).
         auto_scaling_group_name: the group; empty if none was provisioned (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
@@ -62,8 +64,22 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         self.ami_id = ami_id
         self.auto_scaling_group_name = auto_scaling_group_name
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def fleet(self) -> FleetTerraform:
+        """Terraform for the environment's fleets."""
+        return FleetTerraform(self)
+
+    def on_kill(self) -> None:
+        """Stop Terraform."""
+        self.fleet.stop()
+
     def execute(self, context: Context) -> str:
-        """Return the final status; by deferring, where there is something to wait for.
+        """Return the final status; or defer until the fleet is healthy.
 
         Raises:
             AirflowSkipException: there is nothing to roll back, or another run has acquired the service's lease.
@@ -74,14 +90,14 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         if not self.auto_scaling_group_name:
             raise AirflowSkipException("nothing was provisioned, so nothing was rolled out: nothing to roll back")
         with reachable(self.hook):
-            self.check_lease(self.service, context)
+            self.lease.check(context)
             target = self._target()
         active = active_refresh(self._autoscaling.refreshes(self.auto_scaling_group_name))
         goes_to = self._goes_to(active) if active else ""
         if active and goes_to not in {self.ami_id, target}:
             raise RolloutFailedError(
                 f"instance refresh {active['InstanceRefreshId']} of {self.auto_scaling_group_name} to "
-                f"{goes_to or 'an image that is not named'} is {active['Status']}: it is none of this run's, so "
+                f"{goes_to or 'an unknown image'} is {active['Status']}: it is not this run's, so "
                 f"nothing is rolled back to {target}. Wait for its end, look at the fleet, clear this task if need be"
             )
         if active and goes_to == self.ami_id:
@@ -97,7 +113,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         return self._return_to(context, target)
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
-        """Go on when the refresh to the image that failed has ended, whichever way.
+        """Go on when the refresh to the failed image has ended, however it ended.
 
         Raises:
             AirflowSkipException: another run has acquired the service's lease.
@@ -105,7 +121,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         """
         self.log_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
-        self.check_lease(self.service, context)
+        self.lease.check(context)
         return self._return_to(context, self._target())
 
     def _target(self) -> str:
@@ -126,7 +142,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         return current.ami_id
 
     def _return_to(self, context: Context, ami_id: str) -> str:
-        """Roll the image out, unless the fleet runs it."""
+        """Roll the image out, unless the fleet already runs it."""
         self._warn_if_revoked(ami_id)
         if self._rollout(context, ami_id, Version("", "")).runs_the_image(self._group()):
             self.log.info("every instance runs %s already, as after a rollback by AWS: nothing is left to do", ami_id)
@@ -135,9 +151,9 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         self.log.warning(
             "AWS has not rolled back, or could not: applying %s (version %s) again and rolling it out", ami_id, version
         )
-        outputs = self.apply_fleet(context, self.service, ami_id=ami_id, version=version)
+        outputs = self.fleet.apply(context, self.service, ami_id=ami_id, version=version)
         wanted = Version(str(outputs["launch_template_id"]), str(outputs[RETURNED]))
-        self.check_lease(self.service, context)
+        self.lease.check(context)
         begun = self._rollout(context, ami_id, wanted).begin()
         wait = {"refresh_id": begun.refresh_id, "template_version": begun.version, "status": STILL_THERE}
         if not begun.refresh_id:
@@ -151,7 +167,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
                 "%s runs %s, which %s. A deployment that failed leaves nothing better: release another one now",
                 self.service,
                 ami_id,
-                mark.told_of(ami_id),
+                mark.message_for(ami_id),
             )
 
     def _rollout(self, context: Context, ami_id: str, wanted: Version) -> Rollout:
@@ -163,7 +179,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
             wanted=wanted,
             ami_id=ami_id,
             by_image=True,
-            asked=context["dag_run"].run_after,
+            requested_at=context["dag_run"].run_after,
             log=self.log,
         )
 
@@ -175,7 +191,7 @@ class RollBackOperator(RolloutWait, FleetStage, AwsBaseOperator[NetworkHook]):
         return self._autoscaling.group(self.auto_scaling_group_name)
 
     def _goes_to(self, refresh: Mapping[str, Any]) -> str:
-        """Return the image that a refresh goes to; empty if that cannot be told."""
+        """Return the image that a refresh goes to; empty if it names none."""
         wanted = wanted_version(refresh)
         if wanted is None:
             return ""

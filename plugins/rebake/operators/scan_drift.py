@@ -1,10 +1,11 @@
-"""The stages of `detect_drift` that look: by the AWS API at everything, and by Terraform at each fleet."""
+"""The stages of `detect_drift` that scan: everything by the AWS API, and each fleet by Terraform."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -21,11 +22,10 @@ from rebake.exceptions import ConfigError, ToolFailedError
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.lease import LeaseHook
-from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
-from rebake.operators.terraform_apply import FleetStage, FleetTool
 from rebake.release import lease
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.fleet import FleetTerraform, FleetTool
 from rebake.stages.tooling import reachable
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FINDINGS: Final = "findings"
 UNSEEN: Final = "unseen"
 GROUPS: Final = "groups"
-"""XCom keys: what was found, what could not be looked at, and the group name of each service."""
+"""XCom keys: the findings, what could not be scanned, and the group name of each service."""
 
 _CLOCKS: Final = timedelta(seconds=5)
 """By how much the clocks of two workers may differ."""
@@ -52,7 +52,7 @@ def read_services(environment: config.Environment) -> Services:
 
 
 class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
-    """Compare what the AWS API tells with the registry and the service files; return the fleets to plan, in lanes.
+    """Compare the AWS API's answers with the registry and the service files; return the fleets to plan, in lanes.
 
     Nothing is changed. Each lane is a list of fleets that one task plans one after the other. Further XCom keys:
     `findings`, `unseen`, and `groups`, the Auto Scaling group of each service.
@@ -72,22 +72,22 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         with reachable(self.hook):
             seen = self._view({one.base for one in services.valid.values()})
             options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
-            look = drift.look(seen, services, busy={}, **options)
+            scan = drift.scan(seen, services, busy={}, **options)
             # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
-            doubted = {one.service for one in look.findings if one.kind is FindingKind.IMAGE}
+            doubted = {one.service for one in scan.findings if one.kind is FindingKind.IMAGE}
             busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
-            look = drift.look(seen, services, busy=busy, **options)
+            scan = drift.scan(seen, services, busy=busy, **options)
         ti = context["ti"]
-        ti.xcom_push(key=FINDINGS, value=[one.dump() for one in look.findings])
-        ti.xcom_push(key=UNSEEN, value=[asdict(one) for one in look.unseen])
+        ti.xcom_push(key=FINDINGS, value=[one.dump() for one in scan.findings])
+        ti.xcom_push(key=UNSEEN, value=[asdict(one) for one in scan.unseen])
         ours = drift.fleets(seen.estate, self.environment.name)
         ti.xcom_push(key=GROUPS, value={name: fleet.group_name for name, fleet in ours.items()})
         self.log.info(
             "%d fleets, %d instances, %d images: %d findings without Terraform",
-            *(len(ours), len(seen.estate.instances), len(seen.estate.images), len(look.findings)),
+            *(len(ours), len(seen.estate.instances), len(seen.estate.images), len(scan.findings)),
         )
         lanes = policy.drift.concurrent_plans
-        parts = [[asdict(one) for one in look.deployed[lane::lanes]] for lane in range(lanes)]
+        parts = [[asdict(one) for one in scan.deployed[lane::lanes]] for lane in range(lanes)]
         return [part for part in parts if part]
 
     def _view(self, families: set[str]) -> View:
@@ -103,23 +103,32 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         return changed_by(self.hook, self.environment.bucket, service, began)
 
 
-class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
+class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     """Plan each fleet of a lane with the image of its current release, and return what the plans would change.
 
     Nothing is changed, and the state is not locked. A fleet that a run is changing, or has changed meanwhile, is left
-    out. One whose plan fails is a finding itself, and the others are planned all the same.
+    out. A plan that fails is itself a finding; the other fleets are still planned.
 
     Args:
         fleets: the lane, of `ScanEstateOperator` (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
-    aws_hook_class = NetworkHook
+    aws_hook_class = LeaseHook
     template_fields: Sequence[str] = aws_template_fields("fleets")
 
     def __init__(self, *, fleets: list[dict[str, str]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fleets = fleets
+
+    @cached_property
+    def fleet(self) -> FleetTerraform:
+        """Terraform for the environment's fleets."""
+        return FleetTerraform(self)
+
+    def on_kill(self) -> None:
+        """Stop Terraform."""
+        self.fleet.stop()
 
     def execute(self, context: Context) -> dict[str, list[dict[str, Any]]]:
         """Return `findings` and `unseen` of the lane.
@@ -130,12 +139,12 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
         """
         found: list[Finding] = []
         unseen: list[Unseen] = []
-        with self.fleet_tool(context) as tool:
+        with self.fleet.open(context) as tool:
             for fleet in (Deployed(**one) for one in self.fleets):
                 began = datetime.now(UTC)
                 why = self._busy(fleet.service, began)
                 planned = [] if why else self._plan(tool, fleet)
-                # What a deployment changed while Terraform looked is no drift.
+                # What a deployment changed while Terraform planned is no drift.
                 why = why or (self._busy(fleet.service, began) if planned else "")
                 if why:
                     unseen.append(Unseen(fleet.service, FindingKind.INFRASTRUCTURE, f"{drift.ROLLING}: {why}"))
@@ -145,8 +154,8 @@ class PlanFleetsOperator(FleetStage, AwsBaseOperator[NetworkHook]):
         return {FINDINGS: [one.dump() for one in found], UNSEEN: [asdict(one) for one in unseen]}
 
     def _busy(self, service: str, began: datetime) -> str:
-        with reachable(self.leases):
-            return changed_by(self.leases, self.environment.bucket, service, began)
+        with reachable(self.hook):
+            return changed_by(self.hook, self.environment.bucket, service, began)
 
     def _plan(self, tool: FleetTool, fleet: Deployed) -> list[Finding]:
         try:
@@ -179,7 +188,7 @@ def changed_by(hook: LeaseHook, bucket: str, service: str, since: datetime) -> s
     try:
         last = retry_transient(lease.read)(hook.s3, bucket, service)
     except ClientError as error:
-        return f"whether a run is changing it cannot be told: {error}"
+        return f"whether a run is changing it is unknown: {error}"
     if last is None:
         return ""
     if last.is_open(datetime.now(UTC)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -13,10 +14,8 @@ from rebake import config
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.hooks.lease import LeaseStage
-from rebake.hooks.revocation import ReleaseStage
 from rebake.rollout.refresh import Reason, Version, active_refresh
-from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
@@ -25,16 +24,14 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StartRefreshOperator(
-    RolloutWait, LeaseStage, ReleaseStage, EnvironmentConnection, AwsBaseOperator[AutoScalingHook]
-):
+class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     """Start the instance refresh to a numbered template version; return its id, empty if there is nothing to do.
 
-    A refresh that is being cancelled or rolled back, as by the run that held the lease before, is in the way of every
-    other: its end is waited for, deferred.
+    A refresh that is being cancelled or rolled back, as by the run that held the lease before, blocks every other: the
+    stage waits for its end, deferred.
 
-    Then, in this order: a refresh that is active and goes to that version is adopted; a fleet that runs it already
-    needs none (as when Terraform has just created the group with it); else a refresh is started. The XCom
+    Then it adopts an active refresh to that version; or does nothing for a fleet that runs it already (as when
+    Terraform has just created the group with it); or starts a refresh. The XCom
     `instances_before` holds the ids of the instances that it replaces, `version_at_the_end` the template version that
     every instance must run at the end, empty for any. The id is empty and not `None`, because Airflow keeps no result
     that is `None` and logs an error for each task that looks for one.
@@ -45,7 +42,7 @@ class StartRefreshOperator(
         launch_template_id: the template (templated).
         launch_template_version: its version, a number (templated).
         ami_id: the image that this version must hold (templated).
-        by_image: whether instances are right that run the image, by whatever template version: for a rollback
+        by_image: whether to keep instances that run the image with another template version, as a rollback does
             (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
@@ -74,12 +71,22 @@ class StartRefreshOperator(
         self.ami_id = ami_id
         self.by_image = by_image
 
+    @cached_property
+    def lease(self) -> LeaseGuard:
+        """The service's lease, which this run must hold."""
+        return LeaseGuard(self.service, self.environment)
+
+    @cached_property
+    def revocations(self) -> RevocationGuard:
+        """Refuses revoked images."""
+        return RevocationGuard(self.environment)
+
     def execute(self, context: Context) -> str:
-        """Return the id of the refresh to wait for; empty if there is none; or defer until one in the way has ended.
+        """Return the id of the refresh to wait for; empty if there is none; or defer until a blocking one has ended.
 
         Raises:
             RevokedError: the image was revoked, perhaps since it was promoted.
-            RolloutFailedError: the version is not what it should be, or a refresh to something else is active.
+            RolloutFailedError: the version does not hold the image, or a refresh to something else is active.
             CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease; a refresh that was started is cancelled.
         """
@@ -94,7 +101,7 @@ class StartRefreshOperator(
             self.wait_for_refresh(context, wait, cause=Reason.CANCELLED, because=because, method_name="refresh_ended")
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
-        """Try again, now that the refresh that was in the way has ended, and this time fail if one still is.
+        """Try again, now that the blocking refresh has ended; fail if another one blocks.
 
         Raises:
             RolloutFailedError: see `execute`.
@@ -106,8 +113,8 @@ class StartRefreshOperator(
 
     def _start(self, context: Context) -> str:
         with reachable(self.hook):
-            self.check_lease(self.service, context)
-            self.refuse_revoked(self.ami_id, f"rolling out {self.service}", service=self.service)
+            self.lease.check(context)
+            self.revocations.refuse(self.ami_id, f"rolling out {self.service}", service=self.service)
             begun = Rollout(
                 autoscaling=self.hook,
                 instances=InstanceHook(**self.connection),
@@ -116,7 +123,7 @@ class StartRefreshOperator(
                 wanted=Version(self.launch_template_id, str(self.launch_template_version)),
                 ami_id=self.ami_id,
                 by_image=self.by_image,
-                asked=context["dag_run"].run_after,
+                requested_at=context["dag_run"].run_after,
                 log=self.log,
             ).begin()
             self._rescan(context, begun.refresh_id)
@@ -133,7 +140,7 @@ class StartRefreshOperator(
         if not refresh_id:
             return
         try:
-            self.check_lease(self.service, context)
+            self.lease.check(context)
         except AirflowSkipException:
             active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
             if active is not None and active["InstanceRefreshId"] == refresh_id:

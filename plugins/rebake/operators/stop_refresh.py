@@ -1,42 +1,46 @@
-"""The stage `stop_refresh` of a rollback: acquire the lease, and let no refresh go on to another image."""
+"""The stage `stop_refresh` of a rollback: acquire the lease, and end a refresh to another image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.release.lease import RunKind
 from rebake.rollout.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
+from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
+class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     """Acquire the service's lease from whoever deploys, and end a refresh to another image; return the refresh's id.
 
-    Where AWS's own rollback of the refresh leads to the image, it is asked for: that keeps the instances that still
-    run it. Otherwise the refresh is cancelled, and the stages that follow replace what is left. A refresh that goes
-    to the image already, as after a retry, is left to them. Its end is waited for, deferred; returns an empty id when
-    nothing was to be stopped.
+    Where AWS's own rollback of the refresh leads to the image, it asks for that, which keeps the instances that still
+    run it. Otherwise it cancels the refresh, and the next stages replace the other instances. It leaves a refresh that
+    already goes to the image, as after a retry, to them. Waits deferred for the end; returns an empty id when there was
+    nothing to stop.
 
     Args:
+        service: name of the service (templated).
         auto_scaling_group_name: the group (templated).
         ami_id: the image to return to (templated).
-        **kwargs: those of `AcquireLeaseOperator`.
+        **kwargs: those of `AwsBaseOperator`.
     """
 
-    template_fields: Sequence[str] = (*AcquireLeaseOperator.template_fields, "auto_scaling_group_name", "ami_id")
+    aws_hook_class = AutoScalingHook
+    template_fields: Sequence[str] = aws_template_fields("service", "auto_scaling_group_name", "ami_id")
 
-    def __init__(
-        self, *, auto_scaling_group_name: str, ami_id: str, kind: str = RunKind.ROLLBACK, **kwargs: Any
-    ) -> None:
-        super().__init__(kind=kind, **kwargs)
+    def __init__(self, *, service: str, auto_scaling_group_name: str, ami_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
         self.auto_scaling_group_name = auto_scaling_group_name
         self.ami_id = ami_id
 
@@ -46,11 +50,10 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         Raises:
             ConfigError: the environment's bucket does not exist.
             CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: a run that was asked for later held the lease: this one is superseded.
+            AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
-        super().execute(context)
-        hook = AutoScalingHook(**self.connection)
-        active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
+        LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)
+        active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
         if active is None:
             self.log.info("no instance refresh of %s is active", self.auto_scaling_group_name)
             return ""
@@ -59,14 +62,14 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         if goal == self.ami_id and status in FORWARD_STATES:
             self.log.info("instance refresh %s already goes to %s: it goes on", refresh_id, self.ami_id)
             return ""
-        origin = self._image_of(self._saved(hook.group(self.auto_scaling_group_name)))
+        origin = self._image_of(self._saved(self.hook.group(self.auto_scaling_group_name)))
         leads_back = origin == self.ami_id
         self.log.info(
             "instance refresh %s to %s is %s; before it the fleet ran %s: %s",
             refresh_id,
-            goal or "an image that cannot be told",
+            goal or "an unknown image",
             status,
-            origin or "an image that cannot be told",
+            origin or "an unknown image",
             "waiting for its end"
             if status in BACKWARD_STATES
             else f"asking AWS to {'roll it back' if leads_back else 'cancel it'}",
@@ -80,8 +83,8 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
             method_name="refresh_ended",
         )
 
-    def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str] | None = None) -> Any:
-        """Try again, now that the lease that was waited for is over."""
+    def lease_ended(self, context: Context, event: dict[str, Any]) -> Any:
+        """Try again, now that the lease of the other run has ended."""
         return self.execute(context)
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
@@ -92,8 +95,7 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
         """
         self.log_progress(event)
         refresh_id = wait["refresh_id"]
-        hook = AutoScalingHook(**self.connection)
-        active = active_refresh(hook.refreshes(self.auto_scaling_group_name))
+        active = active_refresh(self.hook.refreshes(self.auto_scaling_group_name))
         if active is not None and active["InstanceRefreshId"] == refresh_id:
             raise RolloutFailedError(
                 f"instance refresh {refresh_id} of {self.auto_scaling_group_name} does not end: it is "
@@ -104,7 +106,7 @@ class StopRefreshOperator(RolloutWait, AcquireLeaseOperator):
 
     @staticmethod
     def _saved(group: Mapping[str, Any]) -> Version | None:
-        """Return the numbered version that the group points at: what AWS's rollback leads to."""
+        """Return the numbered version that the group points at: AWS's rollback returns to it."""
         template = group.get("LaunchTemplate") or {}
         number = str(template.get("Version", ""))
         return Version(template["LaunchTemplateId"], number) if number.isdecimal() else None

@@ -1,4 +1,4 @@
-"""The stage `test_image`: boot a temporary instance of an image, ask it the service's checks, remove it."""
+"""The stage `test_image`: boot a temporary instance of an image, run the service's checks on it, remove it."""
 
 from __future__ import annotations
 
@@ -31,41 +31,23 @@ CLEAN_UP: Final[dict[str, Any]] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=2),
 }
-"""How often the removal is tried: for some minutes. Nothing waits for it, and what it leaves costs money."""
+"""The removal is retried for some minutes: nothing waits for it, and what it leaves costs money."""
 LEAST_PROBE: Final = 30
-"""Seconds that the checks have at least, should the triggerer begin late."""
+"""Seconds that the checks have at least, even if the triggerer begins late."""
 
 
-class _ProbeStage(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
-    """What the three tasks share: they work for a service, or for a family of base images."""
+def _subject(service: str, base: str, environment: config.Environment) -> config.ProbeSubject:
+    """Return the service, or the base family, whose image is tested.
 
-    aws_hook_class = InstanceHook
-    template_fields: Sequence[str] = aws_template_fields("service", "base")
-
-    def __init__(self, *, service: str = "", base: str = "", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.service = service
-        self.base = base
-
-    def subject(self) -> tuple[config.Service | None, config.Base | None]:
-        """Return the service, or the base family, whose image is tested.
-
-        Raises:
-            ConfigError: neither or both are given, or the file is wrong.
-        """
-        if bool(self.service) == bool(self.base):
-            raise ConfigError(f"{self.task_id} needs either service or base: {self.service!r} and {self.base!r} given")
-        if self.service:
-            return config.load_service(self.service, self.environment), None
-        return None, config.load_base(self.base)
-
-    def probe(self) -> config.Probe:
-        """Return the checks of the service or of the base family."""
-        service, base = self.subject()
-        return service.probe if service else base.probe  # type: ignore[union-attr]
+    Raises:
+        ConfigError: neither or both are given, or the file is wrong.
+    """
+    if bool(service) == bool(base):
+        raise ConfigError(f"an image is tested for either service or base: {service!r} and {base!r} given")
+    return config.load_service(service, environment) if service else config.load_base(base)
 
 
-class LaunchProbeOperator(_ProbeStage):
+class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
     """Launch the temporary instance and return its id.
 
     A retry adopts the instance that an earlier try of the same run left, and replaces one of another image. A
@@ -78,11 +60,14 @@ class LaunchProbeOperator(_ProbeStage):
         **kwargs: those of `AwsBaseOperator`.
     """
 
+    aws_hook_class = InstanceHook
     template_fields: Sequence[str] = aws_template_fields("ami_id", "service", "base")
 
-    def __init__(self, *, ami_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, ami_id: str, service: str = "", base: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ami_id = ami_id
+        self.service = service
+        self.base = base
 
     def execute(self, context: Context) -> str:
         """Return the id of a pending or running instance of the image.
@@ -118,27 +103,27 @@ class LaunchProbeOperator(_ProbeStage):
         return usable[0] if usable else None
 
     def _launch(self, run: str, token: str) -> str:
-        service, base = self.subject()
-        environment, name = self.environment, self.service or self.base
+        environment = self.environment
+        subject = _subject(self.service, self.base, environment)
         group_id = self.hook.ensure_probe_group(
             run,
-            name,
+            subject.name,
             environment.name,
             environment.network.vpc_id,
-            service.fleet.port if service else None,
+            subject.port,
             environment.pipeline_cidrs,
         )
         return self.hook.launch_probe(
             run,
-            name,
+            subject.name,
             environment.name,
             ami_id=self.ami_id,
-            instance_type=service.fleet.instance_type if service else base.instance_type,  # type: ignore[union-attr]
+            instance_type=subject.instance_type,
             group_id=group_id,
             subnet_id=next(iter(environment.network.subnet_ids), ""),
             instance_profile=environment.builder_instance_profile,
             token=token,
-            lifetime=self.probe().timeout + TERMINATION_TIMEOUT,
+            lifetime=subject.probe.timeout + TERMINATION_TIMEOUT,
         )
 
     def _clean_up(self, run: str) -> None:
@@ -149,7 +134,7 @@ class LaunchProbeOperator(_ProbeStage):
         self.hook.delete_probe_groups(run, poll_seconds)
 
 
-class ProbeOperator(_ProbeStage):
+class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
     """Wait until the temporary instance runs and passes every check; return the test report.
 
     Holds no worker slot while it waits. The report is `{"instance_id", "address", "seconds", "checks": [{"name",
@@ -163,23 +148,27 @@ class ProbeOperator(_ProbeStage):
         **kwargs: those of `AwsBaseOperator`.
     """
 
+    aws_hook_class = InstanceHook
     template_fields: Sequence[str] = aws_template_fields("instance_id", "service", "base", "version")
 
-    def __init__(self, *, instance_id: str, version: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *, instance_id: str, service: str = "", base: str = "", version: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.instance_id = instance_id
+        self.service = service
+        self.base = base
         self.version = version
 
     def execute(self, context: Context) -> None:
         """Defer until the checks have passed or the probe's timeout is over."""
-        service, _ = self.subject()
-        probe = self.probe()
-        checks = self.checks()
+        subject, checks = self.subject(), self.checks()
+        probe = subject.probe
         self.log.info("%s has %d s to pass %d checks", self.instance_id, probe.timeout, len(checks))
         self.defer(
             trigger=ProbeTrigger(
                 instance_id=self.instance_id,
-                port=service.fleet.port if service else 0,
+                port=subject.port or 0,
                 checks=[asdict(check) for check in checks],
                 deadline=time.time() + probe.timeout,
                 least=min(probe.timeout, LEAST_PROBE),
@@ -187,13 +176,17 @@ class ProbeOperator(_ProbeStage):
                 **self.connection,
             ),
             method_name="execute_complete",
-            # Only a second lock on the door: the trigger keeps its deadline itself and tells more.
+            # Only a safeguard: the trigger keeps its deadline itself, and its event says more.
             timeout=timedelta(seconds=probe.timeout + 120),
         )
 
+    def subject(self) -> config.ProbeSubject:
+        """Return the service, or the base family, whose image is tested."""
+        return _subject(self.service, self.base, self.environment)
+
     def checks(self) -> list[Check]:
-        """Return what is asked of the instance."""
-        return checks_of(self.probe(), self.version)
+        """Return the checks to run on the instance."""
+        return checks_of(self.subject().probe, self.version)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the report that the trigger brought.
@@ -208,19 +201,18 @@ class ProbeOperator(_ProbeStage):
         return report
 
 
-class TerminateProbeOperator(_ProbeStage):
+class TerminateProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
     """Terminate the run's temporary instances, wait until they are gone, remove their security group.
 
-    Found by the run's tags, so that it also removes what a killed try of the launch left.
+    Finds them by the run's tags, so that it also removes what a killed try of the launch left.
 
     Args:
         instance_id: the temporary instance (templated); only named in the log.
-        service: name of the service (templated), or
-        base: name of the base family (templated).
         **kwargs: those of `AwsBaseOperator`.
     """
 
-    template_fields: Sequence[str] = aws_template_fields("instance_id", "service", "base")
+    aws_hook_class = InstanceHook
+    template_fields: Sequence[str] = aws_template_fields("instance_id")
 
     def __init__(self, *, instance_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -270,22 +262,22 @@ def test_image_group(
 ) -> tuple[TaskGroup, Any]:
     """Return the task group `test_image`, and the report that its task `probe` returns.
 
-    Downstream of the group runs only what may run after the image has passed: Airflow leaves teardowns out when
-    a group is followed by an arrow, so nothing waits for the instance to be gone.
+    What follows the group runs once the image has passed, and does not wait until the instance is gone: Airflow leaves
+    teardowns out when an arrow leads away from a group.
 
     Args:
         ami_id: the image under test.
         service: name of the service, or
         base: name of the base family.
         version: the application's version, which checks may look for.
-        probe_operator: what asks the instance.
+        probe_operator: runs the checks.
     """
     subject = {"service": service, "base": base}
     with TaskGroup("test_image", tooltip="Boot a temporary instance of the image and check it") as group:
         launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)  # type: ignore[arg-type]
         instance_id: Any = launch.output
         probe = probe_operator(task_id="probe", instance_id=instance_id, version=version, **subject)  # type: ignore[arg-type]
-        terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **subject, **CLEAN_UP)
+        terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **CLEAN_UP)
         # A teardown runs however the probe ended, as long as the instance was launched.
         launch >> probe >> terminate.as_teardown(setups=launch)
     return group, probe.output

@@ -9,7 +9,6 @@ from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.waiting import RolloutWait
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ NOT_NEEDED: Final = "NotNeeded"
 """The final status of a rollout that needed no refresh."""
 
 
-class InstanceRefreshSensor(RolloutWait, EnvironmentConnection, AwsBaseSensor[AutoScalingHook]):
+class InstanceRefreshSensor(RolloutWait, AwsBaseSensor[AutoScalingHook]):
     """Wait until the refresh is `Successful` and the fleet healthy; return the final status.
 
     Always deferred: it holds no worker slot. The service's `rollout.timeout` bounds the refresh, its

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rebake.config import Environment, load_environment
 
@@ -15,6 +15,14 @@ class EnvironmentConnection:
     two accounts.
     """
 
+    log: Any
+
+    if TYPE_CHECKING:
+
+        def defer(self, **kwargs: Any) -> NoReturn:
+            """Hand over to a trigger; BaseOperator has it."""
+            raise NotImplementedError
+
     @cached_property
     def environment(self) -> Environment:
         """The environment that this task runs in."""
@@ -23,7 +31,7 @@ class EnvironmentConnection:
     @property
     def connection(self) -> dict[str, Any]:
         """Arguments that point a hook or a trigger at the environment's account and region."""
-        return {"aws_conn_id": self.environment.aws_conn_id, "region_name": self.environment.region}
+        return self.environment.connection
 
     @property
     def _hook_parameters(self) -> dict[str, Any]:

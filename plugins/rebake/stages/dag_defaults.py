@@ -1,4 +1,4 @@
-"""What every DAG of the project shares: default arguments, the vocabulary of tags, the line for a failed run."""
+"""What every DAG shares: default arguments, the vocabulary of tags, what is logged when a task fails."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def log_failure(context: Context) -> None:
     """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
     ti = context["ti"]
     error = context.get("exception")
-    why = " ".join(str(error).split()) if error else "no exception was handed over"
+    why = " ".join(str(error).split()) if error else "Airflow passed no exception"
     log.error("run %s of %s failed at %s: %s: %s", ti.run_id, ti.dag_id, ti.task_id, type(error).__name__, why)
 
 
 def push_error(context: Context) -> None:
-    """Hand the reason of a failure on, for the release record: other tasks do not see the exception."""
+    """Push the reason of a failure, for the release record: other tasks do not see the exception."""
     error = context.get("exception")
     if isinstance(error, BaseException):
         context["ti"].xcom_push(key=ERROR, value={"reason": reason_of(error), "message": str(error)[:4000]})
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the code of an error: what its class is called, such as `probe_failed`."""
+    """Return the code of an error, its class name in snake case, such as `probe_failed`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.removesuffix("Error")).lower()
 
 
@@ -70,12 +70,12 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
         RetryRule(
             exception=[ProbeFailedError, RolloutFailedError],
             action=RetryAction.FAIL,
-            reason="the checks and the rollout have waited long enough themselves",
+            reason="the checks and the rollout have their own deadlines",
         ),
         RetryRule(
             exception=DeploymentFailedError,
             action=RetryAction.FAIL,
-            reason="the deployment has retried what is worth it itself",
+            reason="the deployment has retries of its own",
         ),
         RetryRule(
             exception=SupersededError,
@@ -85,14 +85,14 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
         RetryRule(
             exception=ToolFailedError,
             action=RetryAction.FAIL,
-            reason="Packer and Terraform retry what is worth it themselves; the same input fails again",
+            reason="Packer and Terraform have retries of their own; the same input fails again",
         ),
     ]
 )
 
 DEFAULT_ARGS: Final[dict[str, Any]] = {
-    # For a worker that was lost, or AWS being away for longer than the clients try: every stage adopts what
-    # the try before has left. What another try cannot help, the policy fails at once.
+    # For a lost worker, or AWS being down for longer than its clients retry: every stage adopts what the try before
+    # has left. The policy fails at once where another try cannot help.
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "retry_policy": RETRY_POLICY,
@@ -101,5 +101,5 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
 
 
 def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
-    """Return what a task will have returned, or pushed under `key`; a template field takes it for its value."""
+    """Return a reference to what a task returns, or pushes under `key`, for a template field."""
     return XComArg(operator, key=key)

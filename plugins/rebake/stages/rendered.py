@@ -1,4 +1,4 @@
-"""What a template field is once Airflow has rendered it: always text, whatever the parameter was."""
+"""Reading rendered template fields: they are always text, whatever type the parameter had."""
 
 from __future__ import annotations
 

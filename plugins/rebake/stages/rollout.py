@@ -1,4 +1,4 @@
-"""Bringing a fleet to an image: adopt the refresh that goes there, find nothing to do, or start one."""
+"""Rolling an image out to a fleet: adopt the refresh to it, find nothing to do, or start one."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Begun:
-    """What came of it.
+    """How a rollout began.
 
     Attributes:
-        refresh_id: the refresh to wait for; empty if there is nothing to do.
+        refresh_id: the refresh to wait for; empty if no refresh is needed.
         version: number of the template version that every instance must run at the end; empty for any.
         replaced: ids of the instances that the refresh replaces.
     """
@@ -54,10 +54,10 @@ class Rollout:
         group_name: the Auto Scaling group.
         wanted: the template version that holds the image.
         ami_id: the image.
-        by_image: whether an instance is right that runs the image, by whatever template version. For a rollback:
-            the version that Terraform has just made for it is new, but its image is not.
-        asked: when the run was asked for, by which its own refreshes are known.
-        log: told what is found and done.
+        by_image: whether to keep an instance that runs the image with another template version. A rollback does:
+            Terraform has just made a new version of an old image.
+        requested_at: when the run was requested; refreshes that began later are its own.
+        log: the stage's.
     """
 
     autoscaling: AutoScalingHook
@@ -67,18 +67,18 @@ class Rollout:
     wanted: Version
     ami_id: str
     by_image: bool
-    asked: datetime
+    requested_at: datetime
     log: Any
 
     def begin(self) -> Begun:
         """Return the refresh to wait for.
 
-        Every request is repeated while AWS throttles. A refresh that was started although the answer was lost is
-        found by the repetition, and adopted.
+        Every request is retried while AWS throttles. If a refresh was started but the answer was lost, the retry finds
+        and adopts it.
 
         Raises:
-            RolloutFailedError: the version is not what it should be, a refresh to something else is active, or
-                there is none although instances differ.
+            RolloutFailedError: the version does not hold the image, a refresh to something else is active, or AWS
+                started none although instances differ.
         """
         self._check_version()
         group = self.autoscaling.group(self.group_name)
@@ -103,7 +103,7 @@ class Rollout:
         return Begun(self._start(wanted), wanted.number, replaced)
 
     def runs_the_image(self, group: Mapping[str, Any]) -> bool:
-        """Return whether every instance of the group, and what it would launch next, is of the image."""
+        """Return whether every instance of the group runs the image, and the next would."""
         specification = group.get("LaunchTemplate") or {}
         if self._image_of(specification) != self.ami_id:
             return False
@@ -111,7 +111,7 @@ class Rollout:
         return set(self.instances.images(ids).values()) <= {self.ami_id}
 
     def _check_version(self) -> None:
-        """Make sure that what is rolled out is the image that was tested, by number and by a literal AMI id."""
+        """Make sure that the version is a number and holds the image that was tested."""
         if not self.wanted.number.isdecimal():
             raise RolloutFailedError(
                 f"launch template version {self.wanted.number!r} is not a number: AWS cannot roll back from it"
@@ -123,7 +123,7 @@ class Rollout:
             )
 
     def _returned_to(self, group: Mapping[str, Any]) -> Version:
-        """Return the version that the group itself points at, if it holds the image: then fewer are replaced."""
+        """Return the version that the group points at, if it holds the image: then fewer instances are replaced."""
         specification = group.get("LaunchTemplate") or {}
         if self._image_of(specification) != self.ami_id:
             return self.wanted
@@ -136,7 +136,7 @@ class Rollout:
         return self.instances.template_image(template, number)
 
     def _warn(self, group: Mapping[str, Any]) -> None:
-        """Say in the log what the service's file allows AWS to do to this fleet."""
+        """Log what the service's file allows AWS to do to this fleet."""
         desired, rollout = group["DesiredCapacity"], self.service.rollout
         dip = rollout.dip(desired)
         if dip:
@@ -158,7 +158,7 @@ class Rollout:
         except ClientError as error:
             if error_code(error) != "InstanceRefreshInProgress":
                 raise
-            # Someone was faster between our look and our request: it is theirs now, or it is ours all the same.
+            # Another refresh began just before ours: adopt it if it goes to the same version.
             active = active_refresh(self.autoscaling.refreshes(self.group_name))
             if active is None:
                 raise
@@ -169,14 +169,14 @@ class Rollout:
         return refresh_id
 
     def _finished_by_this_run(self, refreshes: Sequence[Mapping[str, Any]], wanted: Version) -> str:
-        """Return the refresh that an earlier try of this run started and that has ended well since, if there is one.
+        """Return the successful refresh of an earlier try of this run; empty if there is none.
 
-        One run at a time holds the service's lease, so a refresh that began after the run was asked for is its own.
+        One run at a time holds the service's lease, so a refresh that began after the run was requested is its own.
         """
         for refresh in refreshes:
             ours = wanted.matches(desired_template(refresh)) and refresh["Status"] in SUCCESS_STATES
-            if ours and refresh.get("StartTime", datetime.min.replace(tzinfo=UTC)) >= self.asked:
+            if ours and refresh.get("StartTime", datetime.min.replace(tzinfo=UTC)) >= self.requested_at:
                 refresh_id: str = refresh["InstanceRefreshId"]
-                self.log.info("instance refresh %s of an earlier try has ended well", refresh_id)
+                self.log.info("instance refresh %s of an earlier try has succeeded", refresh_id)
                 return refresh_id
         return ""

@@ -1,4 +1,4 @@
-"""What the operators that run Packer or Terraform share: the connection's access, the workspace, the stop."""
+"""What the operators that run Packer or Terraform share: credentials, the workspace, the stop."""
 
 from __future__ import annotations
 
@@ -18,22 +18,33 @@ if TYPE_CHECKING:
     from rebake.tools.runner import Runner
 
 
-class ToolStage:
-    """Mixin for an operator that runs a tool: a kill of the task goes to the tool."""
+class RunningTool:
+    """The tool that a task is running, so that a kill of the task stops the tool too: see `stop`."""
 
-    _runner: Runner | None = None
+    def __init__(self) -> None:
+        self._runner: Runner | None = None
 
-    def on_kill(self) -> None:
-        """Tell the tool to clean up and end. Airflow calls this in a signal handler, five seconds before SIGKILL.
+    @contextlib.contextmanager
+    def running(self, runner: Runner) -> Iterator[None]:
+        """Let `stop` reach `runner` meanwhile."""
+        self._runner = runner
+        try:
+            yield
+        finally:
+            self._runner = None
 
-        The tool's guardian sees to the rest, with as much time as it takes.
+    def stop(self) -> None:
+        """Ask the tool to clean up and end; call this in `on_kill`.
+
+        Airflow calls that in a signal handler, five seconds before SIGKILL. The tool's guardian gives the tool as
+        much time as it needs.
         """
         if self._runner is not None:
             self._runner.stop()
 
 
 class Access:
-    """How a tool reaches the AWS API: the same way as the operator's own calls, by the Airflow connection.
+    """How a tool reaches the AWS API: by the Airflow connection, like the operator's own calls.
 
     Args:
         hook: a hook of the connection.
@@ -66,7 +77,7 @@ class Access:
 def run_tag(context: Context) -> str:
     """Return the value of `rebake:dag-run` for the run that `context` belongs to.
 
-    Each part of a mapped task has one of its own: it must not clean up what the others are just working on.
+    Each part of a mapped task has its own, so that it does not clean up what the others are using.
     """
     ti = context["ti"]
     part = getattr(ti, "map_index", -1)
@@ -82,7 +93,7 @@ def workspace_key(context: Context) -> str:
 
 @contextlib.contextmanager
 def reachable(hook: AwsGenericHook[Any]) -> Iterator[None]:
-    """Turn botocore's complaint that nothing answers into one that says what to do.
+    """Turn botocore's connection errors into one that says what to do.
 
     Raises:
         CloudUnreachableError: nothing answers at the API's address.

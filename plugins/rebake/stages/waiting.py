@@ -1,4 +1,4 @@
-"""What every stage shares that waits for a rollout: deferred, for the refresh and then for the fleet's health."""
+"""What the stages share that wait for a rollout: deferred, for the refresh and then for the fleet's health."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from rebake import config
 from rebake.exceptions import RolloutFailedError
 from rebake.rollout.refresh import FleetHealth, Reason
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import run_tag
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
@@ -19,30 +20,21 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FAILURE_KEY: Final = "failure"
-"""XCom key under which a rollout that did not end well leaves its `reason`, `status` and `message`."""
+"""XCom key under which a failed rollout leaves its `reason`, `status` and `message`."""
 _GRACE: Final = 120
-"""Seconds after the trigger's own deadline at which Airflow ends the deferral, should the trigger not."""
+"""Seconds after the trigger's own deadline at which Airflow ends the deferral if the trigger has not."""
 
 
-class RolloutWait:
-    """Mixin of an operator that waits for a rollout, beside `EnvironmentConnection`; it holds no worker slot.
+class RolloutWait(EnvironmentConnection):
+    """Mixin of an operator that waits for a rollout without a worker slot, see `EnvironmentConnection`.
 
-    A triggerer that dies takes nothing along: what is waited for, until when, and why a refresh was turned round
-    are in the deferral itself. They travel as `wait`, a mapping with `refresh_id`, which may be empty,
+    The deferral itself holds what is waited for, until when, and why a refresh is rolled back or cancelled, so that
+    nothing is lost with a triggerer. It travels as `wait`, a mapping with `refresh_id`, which may be empty,
     `template_version`, which every instance must run at the end or empty for any, and `status`.
     """
 
-    environment: config.Environment
-    connection: dict[str, Any]
-    log: Any
     service: str
     auto_scaling_group_name: str
-
-    if TYPE_CHECKING:
-
-        def defer(self, **kwargs: Any) -> NoReturn:
-            """Hand over to a trigger; BaseOperator has it."""
-            raise NotImplementedError
 
     def wait_for_refresh(
         self,
@@ -58,12 +50,12 @@ class RolloutWait:
 
         Args:
             context: the task's.
-            wait: what is waited for.
-            cause: why the refresh is to be ended, or was; empty if it is to succeed.
+            wait: what to wait for.
+            cause: why the refresh is rolled back or cancelled; empty if it is to succeed.
             because: the same, in words.
-            roll_back: whether a refresh that is to be ended is rolled back, and not cancelled; by default as the
+            roll_back: whether to roll back a refresh that goes wrong, instead of cancelling it; by default as the
                 service's file says.
-            method_name: what goes on then.
+            method_name: the method that goes on then.
         """
         rollout = config.load_service(self.service, self.environment).rollout
         deadline = time.time() + rollout.timeout
@@ -72,7 +64,7 @@ class RolloutWait:
                 auto_scaling_group_name=self.auto_scaling_group_name,
                 refresh_id=wait["refresh_id"],
                 service=self.service,
-                run=run_tag(context),
+                holder=run_tag(context),
                 bucket=self.environment.bucket,
                 unhealthy_deadline=rollout.unhealthy_deadline,
                 roll_back=rollout.auto_rollback if roll_back is None else roll_back,
@@ -90,7 +82,7 @@ class RolloutWait:
     def wait_for_health(self, wait: dict[str, str]) -> NoReturn:
         """Defer until the fleet is healthy, for as long as a new instance may take to become it.
 
-        AWS counts an instance by its own checks and the warm-up; that requests reach it, the load balancer knows.
+        AWS goes by its own checks and the warm-up; only the load balancer knows whether requests reach an instance.
         """
         rollout = config.load_service(self.service, self.environment).rollout
         deadline = time.time() + rollout.unhealthy_deadline
@@ -109,14 +101,14 @@ class RolloutWait:
         )
 
     def refresh_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
-        """Go on to the fleet's health, or to the end of a refresh that was turned round.
+        """Go on to the fleet's health, or to the end of a refresh that is being rolled back or cancelled.
 
         Raises:
-            RolloutFailedError: the refresh ended in anything but success.
+            RolloutFailedError: the refresh did not succeed.
             AirflowSkipException: another run has acquired the lease.
         """
         self.log_progress(event)
-        if event["turning"]:
+        if event["ending"]:
             self.log.warning(
                 "rollout of %s: %s: %s; waiting for the end of the refresh",
                 self.service,
@@ -124,7 +116,7 @@ class RolloutWait:
                 event["message"],
             )
             self.wait_for_refresh(context, wait, cause=event["reason"], because=event["message"])
-        self._check(context, event, wait)
+        self._raise_if_failed(context, event, wait)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         self.wait_for_health({**wait, "status": event["status"]})
 
@@ -134,16 +126,16 @@ class RolloutWait:
         Raises:
             RolloutFailedError: the fleet did not become healthy in time.
         """
-        self._check(context, event, wait)
+        self._raise_if_failed(context, event, wait)
         self.log.info("%s", event["message"])
         return event["status"]
 
     def log_progress(self, event: dict[str, Any]) -> None:
-        """Log what the trigger has seen: its own log is overwritten by that of the next trigger of the same try."""
-        for line in event.get("progress", ()):  # none in the event of a trigger that an older version began
+        """Log what the trigger saw: the next trigger of the same try overwrites its log."""
+        for line in event["progress"]:
             self.log.info("%s", line)
 
-    def _check(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
+    def _raise_if_failed(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
         if event["ok"]:
             return
         failure = {name: event[name] for name in ("reason", "status", "message")}
@@ -157,7 +149,7 @@ class RolloutWait:
         problems = "; ".join(FleetHealth(**event["fleet"]).problems(wait["template_version"]))
         return (
             f"rollout of {self.service} to {self.auto_scaling_group_name}: {event['reason']}: "
-            f"{what}: {event['message'].rstrip('.')}. The fleet: {problems or 'nothing is wrong, or nothing is known'}"
+            f"{what}: {event['message'].rstrip('.')}. The fleet: {problems or 'no problem is known'}"
         )
 
 

@@ -18,7 +18,7 @@ class DeadlineTrigger(BaseTrigger, abc.ABC):
     Args:
         fields: the subclass's own arguments, by name.
         deadline: seconds since the epoch.
-        poll_seconds: seconds between two looks.
+        poll_seconds: seconds between two polls.
         aws_conn_id: the Airflow connection.
         region_name: the AWS region.
     """
@@ -59,5 +59,5 @@ class DeadlineTrigger(BaseTrigger, abc.ABC):
 
     @property
     def is_over(self) -> bool:
-        """Whether another look would come after the deadline."""
+        """Whether another poll would come after the deadline."""
         return time.time() + self.poll_seconds >= self.deadline

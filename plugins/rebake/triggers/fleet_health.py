@@ -1,4 +1,4 @@
-"""Waiting for a fleet to be healthy; and what that shares with waiting for its instance refresh."""
+"""Waiting for a fleet to be healthy, and what that shares with waiting for its instance refresh."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ _Result = TypeVar("_Result")
 
 
 class FleetTrigger(DeadlineTrigger, abc.ABC):
-    """What both triggers share: looking at the fleet, living through faults, and the shape of the event.
+    """What both triggers share: describing the fleet, polling through transient errors, the shape of the event.
 
     The event is `{"ok": bool, "reason": code or "", "status": str, "message": str, "fleet": {...}, "progress":
-    [lines with their time]}`, and what the trigger adds to it.
+    [lines with their time]}`, and what each trigger adds.
     """
 
     def __init__(self, *, auto_scaling_group_name: str, fields: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(fields={"auto_scaling_group_name": auto_scaling_group_name, **fields}, **kwargs)
         self.auto_scaling_group_name = auto_scaling_group_name
-        self._told = ""
+        self._last_logged = ""
         self._progress: deque[str] = deque(maxlen=PROGRESS_LINES)
 
-    def tell(self, line: str) -> None:
-        """Log `line` if it says more than what was logged last: a wait of an hour is not a log of an hour.
+    def log_progress(self, line: str) -> None:
+        """Log `line` if it differs from the last one, so that an hour of waiting does not fill the log.
 
-        AWS's reason counts down the seconds of a bake time, which alone is nothing new.
+        AWS's reason counts down the seconds of a bake time; that alone is no difference.
         """
-        news = _COUNTDOWN.sub("", line)
-        if news != self._told:
+        without_countdown = _COUNTDOWN.sub("", line)
+        if without_countdown != self._last_logged:
             self.log.info("%s", line)
-            self._told = news
+            self._last_logged = without_countdown
             self._progress.append(f"{datetime.now(UTC):%H:%M:%S} {line}")
 
-    async def survive(self, call: Awaitable[_Result]) -> tuple[bool, _Result | None]:
-        """Return whether AWS answered, and the answer. A fault that may pass is logged; others are raised."""
+    async def poll(self, call: Awaitable[_Result]) -> tuple[bool, _Result | None]:
+        """Return whether AWS answered, and the answer. Log a transient error, so that the next poll asks again."""
         try:
             return True, await call
         except Exception as error:
             if not is_transient(error):
                 raise
-            self.tell(f"AWS does not answer, asking again: {error}")
+            self.log_progress(f"AWS does not answer, asking again: {error}")
             return False, None
 
-    async def look(self, autoscaling: Any, elbv2: Any) -> FleetHealth | None:
+    async def describe_fleet(self, autoscaling: Any, elbv2: Any) -> FleetHealth | None:
         """Return the fleet; none if the group does not exist."""
         group = await describe_group(autoscaling, self.auto_scaling_group_name)
         if group is None:
@@ -87,7 +87,7 @@ class FleetHealthTrigger(FleetTrigger):
     Args:
         auto_scaling_group_name: the group.
         template_version: launch template version that instances must run; empty for any.
-        status: the refresh's final status, handed on in the event.
+        status: the refresh's final status, which the event carries on.
         **kwargs: those of `DeadlineTrigger`.
     """
 
@@ -118,11 +118,11 @@ class FleetHealthTrigger(FleetTrigger):
     async def _wait(self, autoscaling: Any, elbv2: Any) -> tuple[FleetHealth | None, list[str]]:
         fleet, problems = None, ["AWS has not answered"]
         while True:
-            answered, seen = await self.survive(self.look(autoscaling, elbv2))
+            answered, described = await self.poll(self.describe_fleet(autoscaling, elbv2))
             if answered:
-                fleet = seen
+                fleet = described
                 problems = fleet.problems(self.template_version) if fleet else ["the group does not exist"]
-                self.tell(f"fleet {self.auto_scaling_group_name}: {'; '.join(problems) or 'healthy'}")
+                self.log_progress(f"fleet {self.auto_scaling_group_name}: {'; '.join(problems) or 'healthy'}")
             if not problems or self.is_over:
                 return fleet, problems
             await asyncio.sleep(self.poll_seconds)

@@ -20,16 +20,16 @@ _GRACE: Final = timedelta(seconds=120)
 
 
 class LeaseTrigger(DeadlineTrigger):
-    """Waits until the lease that another run has is over: given back, taken from it, or past its time.
+    """Waits until the lease of another run has ended: released, preempted, or expired.
 
-    The event is `{"token": number of the lease that is over}`. It promises nothing: whoever waited tries to take the
-    lease, and waits again if another was faster.
+    The event is `{"token": number of that lease}`. It promises nothing: the waiting task tries to acquire the lease,
+    and waits again if another run was faster.
 
     Args:
         bucket: the environment's bucket.
         service: name of the service.
-        token: number of the lease that is waited for.
-        **kwargs: those of `DeadlineTrigger`; the deadline is when that lease is void.
+        token: number of the lease to wait for.
+        **kwargs: those of `DeadlineTrigger`; the deadline is when that lease expires.
     """
 
     def __init__(self, *, bucket: str, service: str, token: int, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class LeaseTrigger(DeadlineTrigger):
 
     async def _is_free(self, s3: Any) -> bool:
         try:
-            # No run is called "": so this is the lease of whoever has it.
+            # No run is called "", so this returns the lease whichever run holds it.
             now = await lease.held_by_another(s3, self.bucket, self.service, "")
         except Exception as error:
             if not is_transient(error):
@@ -59,18 +59,15 @@ class LeaseTrigger(DeadlineTrigger):
         return now is None or now.token != self.token or not now.is_open(datetime.now(UTC))
 
 
-def until_over(
-    other: lease.Lease, service: str, environment: Environment, connection: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the arguments of `defer` that make an operator wait for the end of a lease, then go on.
+def until_over(other: lease.Lease, service: str, environment: Environment) -> dict[str, Any]:
+    """Return the arguments of `defer` that make an operator wait for the end of a lease.
 
-    It goes on with its method `execute_complete`.
+    It goes on with its method `lease_ended`.
 
     Args:
         other: the lease that another run has.
         service: name of the service.
         environment: where it runs.
-        connection: arguments of a hook of the environment.
     """
     trigger = LeaseTrigger(
         bucket=environment.bucket,
@@ -78,7 +75,7 @@ def until_over(
         token=other.token,
         deadline=other.until.timestamp(),
         poll_seconds=environment.poll_seconds,
-        **connection,
+        **environment.connection,
     )
     timeout = max(other.until - datetime.now(UTC), timedelta(0)) + _GRACE
-    return {"trigger": trigger, "method_name": "execute_complete", "timeout": timeout}
+    return {"trigger": trigger, "method_name": "lease_ended", "timeout": timeout}

@@ -25,7 +25,7 @@ _NOT_THERE_YET: Final = "InvocationDoesNotExist"
 
 
 class ProbeTrigger(DeadlineTrigger):
-    """Waits until the instance runs, asks it every check, and yields one event with the report.
+    """Waits until the instance runs, runs every check on it, and yields one event with the report.
 
     The event is `{"ok": bool, "message": str, "report": {...}, "outputs": {check: text}}`, the outputs being those of
     the commands that keep them. It is not ok when a check did not pass before the deadline, or as soon as the
@@ -35,8 +35,8 @@ class ProbeTrigger(DeadlineTrigger):
         instance_id: the temporary instance.
         port: where the application listens, for HTTP checks.
         checks: the checks as plain data, see `rebake.image.probe.Check`.
-        least: seconds that the checks have, however late they begin: that the triggerer was away until the
-            deadline, or nearly, says nothing of the image.
+        least: seconds that the checks have, however late they begin: a triggerer that was down until the deadline
+            says nothing about the image.
         **kwargs: those of `DeadlineTrigger`.
     """
 
@@ -79,12 +79,12 @@ class ProbeTrigger(DeadlineTrigger):
         """Fill in the instance's address when it runs; return why it never will, or nothing."""
         state = "unknown"
         while True:
-            told = await self._describe(ec2)
-            if told is not None:
-                state = told.get("State", {}).get("Name", "unknown")
-                report.address = told.get("PrivateIpAddress", "")
+            described = await self._describe(ec2)
+            if described is not None:
+                state = described.get("State", {}).get("Name", "unknown")
+                report.address = described.get("PrivateIpAddress", "")
                 if state in GONE_STATES:
-                    return self._gone(told)
+                    return self._gone(described)
                 if state == "running" and report.address:
                     self.log.info("%s runs at %s", self.instance_id, report.address)
                     return ""
@@ -102,11 +102,11 @@ class ProbeTrigger(DeadlineTrigger):
                 self._outputs[check.name] = answer.output
             return answer
 
-        def tell(outcome: CheckOutcome) -> None:
+        def log(outcome: CheckOutcome) -> None:
             self.log.info("%s: %s (attempt %d)", outcome.name, outcome.answer, outcome.attempts)
 
         checks = asyncio.ensure_future(
-            run_checks(self.checks, ask, deadline=self.deadline, poll_seconds=self.poll_seconds, on_attempt=tell)
+            run_checks(self.checks, ask, deadline=self.deadline, poll_seconds=self.poll_seconds, on_attempt=log)
         )
         watch = asyncio.ensure_future(self._watch(ec2))
         try:
@@ -121,16 +121,20 @@ class ProbeTrigger(DeadlineTrigger):
             await asyncio.gather(checks, watch, return_exceptions=True)
 
     async def _watch(self, ec2: Any) -> str:
-        """Return as soon as the instance is gone, so that nobody waits for what cannot come."""
+        """Return as soon as the instance is gone, because its checks can no longer pass."""
         while True:
-            told = await self._describe(ec2)
-            if told is not None and told.get("State", {}).get("Name") in GONE_STATES:
-                return self._gone(told)
+            described = await self._describe(ec2)
+            if described is not None and described.get("State", {}).get("Name") in GONE_STATES:
+                return self._gone(described)
             await asyncio.sleep(self.poll_seconds)
 
-    def _gone(self, told: dict[str, Any]) -> str:
-        why = told.get("StateReason", {}).get("Message") or told.get("StateTransitionReason") or "no reason given"
-        return f"temporary instance {self.instance_id} is {told['State']['Name']} before its checks passed: {why}"
+    def _gone(self, described: dict[str, Any]) -> str:
+        why = (
+            described.get("StateReason", {}).get("Message")
+            or described.get("StateTransitionReason")
+            or "no reason given"
+        )
+        return f"temporary instance {self.instance_id} is {described['State']['Name']} before its checks passed: {why}"
 
     async def _describe(self, ec2: Any) -> dict[str, Any] | None:
         try:
@@ -138,7 +142,7 @@ class ProbeTrigger(DeadlineTrigger):
         except Exception as error:
             # An instance that was launched a moment ago may be unknown to the server that is asked.
             if is_transient(error) or error_code(error) == "InvalidInstanceID.NotFound":
-                self.log.info("no word of %s: %s", self.instance_id, error)
+                self.log.info("%s is not described yet: %s", self.instance_id, error)
                 return None
             raise
         found = [instance for group in answer["Reservations"] for instance in group["Instances"]]
@@ -164,10 +168,10 @@ class ProbeTrigger(DeadlineTrigger):
         status, code = invocation["Status"], invocation.get("ResponseCode", -1)
         if status == "Success" and code == 0:
             return Answer(ok=True, text="exit 0", output=invocation.get("StandardOutputContent", ""))
-        said = {
+        streams = {
             name: excerpt(invocation.get(f"Standard{name}Content", "")) or "(empty)" for name in ("Error", "Output")
         }
-        text = f"{status}, exit {code}; stderr: {said['Error']}; stdout: {said['Output']}"
+        text = f"{status}, exit {code}; stderr: {streams['Error']}; stdout: {streams['Output']}"
         return Answer(ok=False, text=text)
 
     async def _ended(self, ssm: Any, command_id: str) -> dict[str, Any]:
@@ -191,8 +195,8 @@ class InstancesTerminatedTrigger(AwsBaseWaiterTrigger):
 
     Args:
         instance_ids: the instances.
-        waiter_delay: seconds between two looks.
-        waiter_max_attempts: looks.
+        waiter_delay: seconds between two polls.
+        waiter_max_attempts: polls.
         **kwargs: those of `AwsBaseWaiterTrigger`.
     """
 

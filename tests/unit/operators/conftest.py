@@ -10,7 +10,7 @@ import pytest
 
 from examples.webapp.build import build as build_artifact
 from rebake import tags
-from rebake.operators import bake as stage
+from rebake.tools import packer as packer_tool
 from tests.unit.operators.bake_support import Cloud, PretendedPacker
 
 
@@ -42,5 +42,5 @@ def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture
 def packer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> PretendedPacker:
     pretended = PretendedPacker(cloud)
-    monkeypatch.setattr(stage.packer, "Packer", pretended)
+    monkeypatch.setattr(packer_tool, "Packer", pretended)
     return pretended

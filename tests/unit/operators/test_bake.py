@@ -64,8 +64,10 @@ def test_a_kill_of_the_task_goes_to_packer() -> None:
     operator = app()
 
     operator.on_kill()  # nothing runs yet
-    operator._runner = SimpleNamespace(stop=lambda: told.append("stop"))  # type: ignore[assignment]
-    operator.on_kill()
+    runner: Any = SimpleNamespace(stop=lambda: told.append("stop"))
+    with operator.tool.running(runner):
+        operator.on_kill()
+    operator.on_kill()  # nothing runs any more
 
     assert told == ["stop"]
     assert callable(Runner.stop)

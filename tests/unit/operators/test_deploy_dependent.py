@@ -79,10 +79,10 @@ def test_a_service_on_the_newest_base_is_skipped_with_the_reason(aws: Any) -> No
     _promote(aws, "ami-0ba5e")
     task = context()
 
-    with pytest.raises(AirflowSkipException, match="sits on ami-0ba5e, the newest of debian-12"):
+    with pytest.raises(AirflowSkipException, match="is baked on ami-0ba5e, the newest of debian-12"):
         _choose(task)
 
-    assert "sits on ami-0ba5e" in task["ti"].pushed["word"]
+    assert "is baked on ami-0ba5e" in task["ti"].pushed["word"]
 
 
 def test_a_service_that_was_never_released_is_skipped(aws: Any) -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_is_changing_the_service_is_waited_for(aws: Any) -> None:
     assert isinstance(deferred.value.trigger, LeaseTrigger)
     lease.release(aws.s3, BUCKET, "webapp", "rollback_webapp/x")
     operator = ChooseVersionOperator(task_id="choose_version", service="webapp")
-    assert operator.execute_complete(context(), {"token": 1}) == "1.1.0"
+    assert operator.lease_ended(context(), {"token": 1}) == "1.1.0"
 
 
 def test_the_families_of_the_events_are_looked_at_and_no_other() -> None:
@@ -162,6 +162,7 @@ def test_the_deployment_gets_the_version_whom_it_replaces_and_for_whom_it_is() -
         _deploy().execute(_task())
 
     assert (asked.value.trigger_dag_id, asked.value.dag_run_id) == ("deploy_pages", RUN)
+    assert asked.value.logical_date is not None  # Airflow's home page counts only runs that have one
     assert asked.value.wait_for_completion
     assert asked.value.deferrable
     assert asked.value.conf == {

@@ -204,7 +204,7 @@ def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
 def test_a_second_run_finds_nothing(cloud: Cloud, reap: Reap) -> None:
     reap()
 
-    assert reap()["title"] == "Nothing was left behind"
+    assert reap()["title"] == "No orphans"
 
 
 def test_an_old_lock_on_a_state_is_reported_with_its_holder_and_left(cloud: Cloud, reap: Reap) -> None:

@@ -13,10 +13,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import tags
 from rebake.estate.drift.finding import Finding, FindingKind
-from rebake.operators import repair_drift as stage
 from rebake.operators.repair_drift import ReleaseLeaseOperator, RepairDriftOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.stages.fleet import FleetTerraform
 
 BUCKET = "rebake-local"
 RUN = "detect_drift/scheduled__1"
@@ -49,12 +49,12 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return what is applied, in the place of Terraform, which would plan to bring a delay of 60 back to 5."""
     calls: list[dict[str, Any]] = []
 
-    def apply_fleet(self: Any, _context: Any, service: str, *, review: Callable[..., None], **options: Any) -> Any:
+    def apply(self: Any, _context: Any, service: str, *, review: Callable[..., None], **options: Any) -> Any:
         review(_plan(60))
         calls.append({"service": service, **options})
         return {"launch_template_id": "lt-1", "launch_template_version": "2"}
 
-    monkeypatch.setattr(stage.RepairDriftOperator, "apply_fleet", apply_fleet)
+    monkeypatch.setattr(FleetTerraform, "apply", apply)
     return calls
 
 

@@ -100,7 +100,7 @@ def test_a_base_is_revoked_with_all_that_was_baked_on_it_and_whoever_runs_it_is_
 
 
 def test_the_lines_for_people_say_the_reason_and_what_to_do(cloud: Cloud) -> None:
-    told = "\n".join(revocation.told(_revoke(cloud.base)))
+    told = "\n".join(revocation.lines(_revoke(cloud.base)))
 
     for part in (f"{cloud.base} is revoked since", "CVE-2026-1", f"webapp runs {cloud.apps[1]}", "rebuild_base_image"):
         assert part in told
@@ -141,7 +141,7 @@ def test_an_image_that_is_not_ours_is_refused(cloud: Cloud, which: str, undo: bo
 
 
 def test_a_revocation_without_a_reason_is_refused(cloud: Cloud) -> None:
-    with pytest.raises(ConfigError, match="say why"):
+    with pytest.raises(ConfigError, match="give a reason"):
         _revoke(cloud.base, " ")
 
     assert cloud.revoked() == set()

@@ -21,6 +21,7 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.registry import Pointer, RegistryHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.roll_back import STILL_THERE, RollBackOperator
+from rebake.stages.fleet import FleetTerraform
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.unit.rollout_support import AMI, GROUP, TEMPLATE, context, group, instance, refresh, stubbed, told
@@ -51,7 +52,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         noted.append({"service": service, **variables})
         return {"launch_template_id": TEMPLATE, "launch_template_version": 3, "auto_scaling_group_name": GROUP}
 
-    monkeypatch.setattr(RollBackOperator, "apply_fleet", apply)
+    monkeypatch.setattr(FleetTerraform, "apply", apply)
     return noted
 
 
@@ -178,7 +179,7 @@ def test_when_that_has_ended_by_a_rollback_nothing_is_left_to_do(
     autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]]
 ) -> None:
     _group(autoscaling, OLD)
-    event = {"ok": False, "reason": "failed", "status": "RollbackSuccessful", "message": ""}
+    event = {"ok": False, "reason": "failed", "status": "RollbackSuccessful", "message": "", "progress": []}
 
     deferred = _deferred(lambda: operator().refresh_ended(context(), event, wait={"refresh_id": "r-1"}))
 
@@ -260,11 +261,12 @@ def test_a_rollback_that_fails_too_is_an_error_with_its_reason(operator: Operato
         "ok": False,
         "reason": "unhealthy",
         "status": "RollbackSuccessful",
-        "message": "i-5 is ill",
-        "turning": False,
+        "message": "i-5 is unhealthy",
+        "ending": False,
+        "progress": [],
         "fleet": {},
     }
     wait = {"refresh_id": "r-back", "template_version": "3", "status": STILL_THERE}
 
-    with pytest.raises(RolloutFailedError, match="unhealthy: instance refresh r-back: i-5 is ill"):
+    with pytest.raises(RolloutFailedError, match="unhealthy: instance refresh r-back: i-5 is unhealthy"):
         operator().refresh_complete(context(), event, wait=wait)

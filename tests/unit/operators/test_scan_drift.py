@@ -12,10 +12,10 @@ import pytest
 
 from rebake.estate.drift.drift import View
 from rebake.exceptions import ToolFailedError
-from rebake.operators import scan_drift as stage
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
+from rebake.stages.fleet import FleetTerraform
 from tests.unit.estate.drift.drift_support import ESTATE, GOOD, GROUPS, OTHER, instance, with_instance
 
 BUCKET = "rebake-local"
@@ -38,7 +38,7 @@ def _deployment(s3: Any) -> LeaseRequest:
 
 
 def _look(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict[str, Any]]:
-    monkeypatch.setattr(stage, "view", lambda _connection, _families: View(estate, GROUPS, {}))
+    monkeypatch.setattr(ScanEstateOperator, "_view", lambda _self, _families: View(estate, GROUPS, {}))
     told: dict[str, Any] = {}
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))}
     return ScanEstateOperator(task_id="scan_estate").execute(context), told
@@ -101,7 +101,7 @@ class PretendedTool:
 
 
 def _plan(monkeypatch: pytest.MonkeyPatch, tool: PretendedTool, *fleets: dict[str, str]) -> dict[str, Any]:
-    monkeypatch.setattr(PlanFleetsOperator, "fleet_tool", lambda _self, _context: contextlib.nullcontext(tool))
+    monkeypatch.setattr(FleetTerraform, "open", lambda _self, _context: contextlib.nullcontext(tool))
     context: Any = {}
     return PlanFleetsOperator(task_id="plan_fleets", fleets=list(fleets)).execute(context)
 

@@ -140,14 +140,16 @@ def test_after_the_end_of_what_was_in_the_way_the_refresh_is_started(autoscaling
     _answer(autoscaling, OLD, refresh("Cancelled", version="7"))
     _expect_start(autoscaling)
 
-    assert operator().refresh_ended(context(), {"message": "Cancelled"}, {"refresh_id": "r-1"}) == "r-new"
+    assert (
+        operator().refresh_ended(context(), {"message": "Cancelled", "progress": []}, {"refresh_id": "r-1"}) == "r-new"
+    )
 
 
 def test_a_refresh_that_does_not_end_is_waited_for_once(autoscaling: Stubber, operator: Operator) -> None:
     _answer(autoscaling, OLD, refresh("Cancelling", version="7"))
 
     with pytest.raises(RolloutFailedError, match=r"r-1 .* is Cancelling"):
-        operator().refresh_ended(context(), {"message": "still Cancelling"}, {"refresh_id": "r-1"})
+        operator().refresh_ended(context(), {"message": "still Cancelling", "progress": []}, {"refresh_id": "r-1"})
 
 
 def test_an_active_refresh_to_another_version_is_an_error_that_names_it(

@@ -187,14 +187,14 @@ def test_a_refresh_that_goes_to_the_image_already_goes_on(cloud: SimpleNamespace
 
 def test_the_run_goes_on_when_the_refresh_has_ended_whichever_way(cloud: SimpleNamespace) -> None:
     cloud.refreshes = [refresh("RollbackFailed", version="3")]
-    event = {"ok": False, "message": "RollbackFailed: 40 % complete"}
+    event = {"ok": False, "message": "RollbackFailed: 40 % complete", "progress": []}
 
     assert _operator(cloud.images["2"]).refresh_ended(_context(), event, {"refresh_id": "r-1"}) == "r-1"
 
 
 def test_a_refresh_that_does_not_end_is_an_error(cloud: SimpleNamespace) -> None:
     cloud.refreshes = [refresh("Cancelling", version="3")]
-    event = {"ok": False, "message": "still not over at the deadline"}
+    event = {"ok": False, "message": "still not over at the deadline", "progress": []}
 
     with pytest.raises(RolloutFailedError, match="instance refresh r-1 of webapp-local does not end: it is Cancelling"):
         _operator(cloud.images["2"]).refresh_ended(_context(), event, {"refresh_id": "r-1"})

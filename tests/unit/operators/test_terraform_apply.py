@@ -13,8 +13,8 @@ import pytest
 from botocore.stub import Stubber
 
 from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
-from rebake.operators import terraform_apply as stage
 from rebake.operators.terraform_apply import TerraformApplyOperator
+from rebake.stages import fleet
 
 OUTPUTS = {
     "launch_template_id": "lt-1",
@@ -48,7 +48,7 @@ class PretendedTerraform:
 @pytest.fixture
 def terraform(monkeypatch: pytest.MonkeyPatch) -> PretendedTerraform:
     pretended = PretendedTerraform()
-    monkeypatch.setattr(stage.terraform, "Terraform", pretended)
+    monkeypatch.setattr(fleet.terraform, "Terraform", pretended)
     return pretended
 
 
@@ -157,7 +157,7 @@ def test_a_bucket_of_somebody_else_is_named(
     terraform: PretendedTerraform, execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = boto3.client("s3", region_name="eu-west-1")
-    monkeypatch.setattr(stage, "S3Hook", lambda **_options: SimpleNamespace(conn=client))
+    monkeypatch.setattr(fleet, "S3Hook", lambda **_options: SimpleNamespace(conn=client))
     with Stubber(client) as stub:
         stub.add_client_error("head_bucket", "403", "Forbidden", 403)
 
@@ -178,14 +178,15 @@ def test_an_output_that_the_module_lacks_is_named(
 def test_the_modules_outputs_are_those_that_the_pipeline_reads(project: Path) -> None:
     declared = (project / "infrastructure/fleet/outputs.tf").read_text(encoding="utf-8")
 
-    assert [name for name in (stage.RETURNED, *stage.PUSHED) if f'output "{name}"' not in declared] == []
+    assert [name for name in (fleet.RETURNED, *fleet.PUSHED) if f'output "{name}"' not in declared] == []
 
 
 def test_a_kill_of_the_task_goes_to_terraform() -> None:
     told: list[str] = []
     operator = TerraformApplyOperator(task_id="terraform_apply", service="webapp", ami_id="ami-1", version="1.2.3")
 
-    operator._runner = SimpleNamespace(stop=lambda: told.append("stop"))  # type: ignore[assignment]
-    operator.on_kill()
+    runner: Any = SimpleNamespace(stop=lambda: told.append("stop"))
+    with operator.fleet.running(runner):
+        operator.on_kill()
 
     assert told == ["stop"]

@@ -201,7 +201,7 @@ def test_the_teardown_terminates_waits_and_removes_the_security_group(
     ec2: Any, image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance_id = _launch(image)
-    operator = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, service="webapp")
+    operator = TerminateProbeOperator(task_id="terminate", instance_id=instance_id)
 
     monkeypatch.setattr(InstanceHook, "delete_probe_groups", lambda *_: pytest.fail("too early"))
     with pytest.raises(TaskDeferred) as deferred:
@@ -214,7 +214,7 @@ def test_the_teardown_terminates_waits_and_removes_the_security_group(
 
 def test_the_teardown_removes_the_security_group_once_the_instances_are_gone(ec2: Any, image: str) -> None:
     ec2.terminate_instances(InstanceIds=[_launch(image)])
-    operator = TerminateProbeOperator(task_id="terminate", instance_id="i-1", service="webapp")
+    operator = TerminateProbeOperator(task_id="terminate", instance_id="i-1")
 
     operator.execute_complete(context(), {"status": "success", "value": []})
 
@@ -225,13 +225,13 @@ def test_a_teardown_after_the_instance_has_ended_itself_still_removes_the_group(
     instance_id = _launch(image)
     ec2.terminate_instances(InstanceIds=[instance_id])
 
-    TerminateProbeOperator(task_id="terminate", instance_id=instance_id, service="webapp").execute(context())
+    TerminateProbeOperator(task_id="terminate", instance_id=instance_id).execute(context())
 
     assert _groups(ec2) == []
 
 
 def test_instances_that_do_not_terminate_fail_the_teardown() -> None:
-    operator = TerminateProbeOperator(task_id="terminate", instance_id="i-1", service="webapp")
+    operator = TerminateProbeOperator(task_id="terminate", instance_id="i-1")
 
     with pytest.raises(TimeoutError, match="did not terminate"):
         operator.execute_complete(context(), {"status": "error", "message": "max attempts", "value": ["i-1"]})
@@ -241,7 +241,7 @@ def test_only_what_carries_our_own_mark_is_terminated(ec2: Any, image: str) -> N
     """Not by its id alone: an instance of somebody else stays, whatever the run says."""
     theirs = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
 
-    TerminateProbeOperator(task_id="terminate", instance_id=theirs, service="webapp").execute(context())
+    TerminateProbeOperator(task_id="terminate", instance_id=theirs).execute(context())
 
     assert _live(ec2) == [theirs]
 

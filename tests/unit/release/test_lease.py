@@ -12,11 +12,11 @@ import pytest
 from aiobotocore.response import StreamingBody
 from airflow.sdk.exceptions import AirflowSkipException
 
+from rebake.config import load_environment
 from rebake.exceptions import ConfigError, SupersededError
-from rebake.hooks.lease import LeaseStage
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
-from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.guards import LeaseGuard
 from tests.unit.rollout_support import RUN_TAG, AsyncScript, context
 
 BUCKET = "rebake-local"
@@ -234,7 +234,7 @@ def test_a_bucket_that_does_not_exist_is_named(s3: Any) -> None:
 @pytest.mark.parametrize(("holder", "taken"), [(DEPLOY, False), (ROLLBACK, True)])
 def test_a_trigger_sees_that_another_run_took_the_turn(holder: str, taken: bool) -> None:
     async def look() -> lease.Lease | None:
-        body = _claim(holder).take(None, NOW).dump()
+        body = _claim(holder).grant(None, NOW).dump()
         script = AsyncScript("s3", ("get_object", {"Body": _Body(body), "ETag": '"1"'}))
         async with await script.get_async_conn() as client:
             return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)
@@ -261,15 +261,11 @@ class _Body(StreamingBody):  # type: ignore[misc]
         return self._text
 
 
-class _Stage(LeaseStage, EnvironmentConnection):
-    log = None
-
-
 def test_a_stage_of_a_superseded_run_is_skipped_and_not_failed(s3: Any) -> None:
-    stage = _Stage()
+    guard = LeaseGuard("webapp", load_environment())
     lease.acquire(s3, BUCKET, "webapp", _claim(RUN_TAG))
-    stage.check_lease("webapp", context())
+    guard.check(context())
     _take_now(s3, ROLLBACK, 1)
 
     with pytest.raises(AirflowSkipException, match=f"superseded by {ROLLBACK}"):
-        stage.check_lease("webapp", context())
+        guard.check(context())

@@ -49,7 +49,7 @@ WAIT = {"refresh_id": "r-1", "template_version": "2", "status": NOT_NEEDED}
 
 
 def _event(reason: str = "", **more: Any) -> dict[str, Any]:
-    event = {"ok": not reason, "reason": reason, "status": "Successful", "message": "", "turning": False}
+    event = {"ok": not reason, "reason": reason, "status": "Successful", "message": "", "ending": False}
     return {**event, "fleet": FleetHealth().dump(), "progress": [], **more}
 
 
@@ -92,15 +92,19 @@ def test_the_sensor_returns_the_final_status() -> None:
     assert _sensor().execute_complete(context(), event, wait=WAIT) == "Successful"
 
 
-def test_the_sensor_waits_on_for_the_end_of_a_refresh_that_was_turned_round() -> None:
-    """What turned it is part of the deferral: a triggerer that is restarted knows it."""
-    event = _event("unhealthy", turning=True, message="i-3 is ill", status="InProgress")
+def test_the_sensor_waits_on_for_the_end_of_a_refresh_that_is_rolled_back() -> None:
+    """The cause is part of the deferral: a triggerer that is restarted knows it."""
+    event = _event("unhealthy", ending=True, message="i-3 is unhealthy", status="InProgress")
 
     with pytest.raises(TaskDeferred) as deferred:
         _sensor().refresh_complete(context(), event, wait=WAIT)
 
     _, arguments = deferred.value.trigger.serialize()
-    assert (arguments["cause"], arguments["because"], arguments["refresh_id"]) == ("unhealthy", "i-3 is ill", "r-1")
+    assert (arguments["cause"], arguments["because"], arguments["refresh_id"]) == (
+        "unhealthy",
+        "i-3 is unhealthy",
+        "r-1",
+    )
     assert arguments["deadline"] == pytest.approx(time.time() + 900, abs=30)
     assert deferred.value.method_name == "refresh_complete"
     assert deferred.value.kwargs == {"wait": WAIT}

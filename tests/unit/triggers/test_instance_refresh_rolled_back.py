@@ -1,4 +1,4 @@
-"""Waiting for a refresh that goes wrong: who turns it round, when, why, and what its end is called."""
+"""Waiting for a refresh that goes wrong: who rolls it back or cancels it, when, why, and with which reason it ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SICK = health_is(i_1="healthy", i_2="healthy", i_3="unhealthy:Target.ResponseCod
 
 
 @pytest.mark.parametrize(
-    ("roll_back", "asked", "answers"),
+    ("roll_back", "requested", "answers"),
     [
         pytest.param(True, "rollback", [ASK_ROLLBACK], id="rolled back"),
         pytest.param(
@@ -60,8 +60,8 @@ SICK = health_is(i_1="healthy", i_2="healthy", i_3="unhealthy:Target.ResponseCod
         pytest.param(False, "cancel", [ASK_CANCEL], id="cancelled because the service wants no rollback"),
     ],
 )
-def test_new_instances_that_do_not_become_healthy_turn_the_refresh_round(
-    script: Script, roll_back: bool, asked: str, answers: list[Any]
+def test_new_instances_that_do_not_become_healthy_end_the_refresh(
+    script: Script, roll_back: bool, requested: str, answers: list[Any]
 ) -> None:
     script(
         [*[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS, *answers, group_is(NEW_ON_THE_WAY)],
@@ -71,18 +71,18 @@ def test_new_instances_that_do_not_become_healthy_turn_the_refresh_round(
 
     event = run_trigger(refresh_trigger(roll_back=roll_back))
 
-    assert (event["ok"], event["turning"], event["reason"]) == (False, True, "unhealthy")
+    assert (event["ok"], event["ending"], event["reason"]) == (False, True, "unhealthy")
     assert "i-3 is unhealthy Target.ResponseCodeMismatch" in event["message"]
-    assert event["message"].endswith(f"asked AWS for {asked}")
+    assert event["message"].endswith(f"asked AWS for {requested}")
 
 
-def test_new_instances_are_not_looked_at_before_they_can_be_too_old(script: Script) -> None:
+def test_new_instances_are_not_checked_before_they_can_be_too_old(script: Script) -> None:
     script([refresh_is(refresh("InProgress", StartTime=datetime.now(UTC))), refresh_is(refresh("Successful"))])
 
     assert run_trigger(refresh_trigger())["ok"]
 
 
-def test_a_refresh_that_ends_well_just_before_it_is_turned_round_is_a_success(script: Script) -> None:
+def test_a_refresh_that_succeeds_just_before_it_is_rolled_back_is_a_success(script: Script) -> None:
     script(
         [
             *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
@@ -128,12 +128,12 @@ def test_a_request_that_aws_refuses_ends_the_wait_and_says_that_the_refresh_goes
 
     event = run_trigger(refresh_trigger())
 
-    assert (event["reason"], event["turning"]) == ("unhealthy", False)
+    assert (event["reason"], event["ending"]) == ("unhealthy", False)
     assert "AWS refuses to end it" in event["message"]
 
 
 @pytest.mark.parametrize("answer", [ASK_ROLLBACK, ("rollback_instance_refresh", "Throttling")], ids=["taken", "not"])
-def test_a_refresh_that_does_not_end_in_time_is_turned_round(script: Script, answer: tuple[str, Any]) -> None:
+def test_a_refresh_that_does_not_end_in_time_is_rolled_back(script: Script, answer: tuple[str, Any]) -> None:
     """Left alone it would go on, and the fleet stay mixed for as long."""
     script(
         [refresh_is(refresh("InProgress", percentage=40)), answer, group_is(MIXED)],
@@ -142,25 +142,25 @@ def test_a_refresh_that_does_not_end_in_time_is_turned_round(script: Script, ans
 
     event = run_trigger(refresh_trigger(seconds=0))
 
-    assert (event["reason"], event["status"], event["turning"]) == ("timeout", "InProgress", True)
+    assert (event["reason"], event["status"], event["ending"]) == ("timeout", "InProgress", True)
     assert "40 %" in event["message"]
 
 
-def _turned(seconds: float = 30) -> InstanceRefreshTrigger:
-    return refresh_trigger(seconds=seconds, cause="unhealthy", because="i-3 is ill; asked AWS for rollback")
+def _rolled_back(seconds: float = 30) -> InstanceRefreshTrigger:
+    return refresh_trigger(seconds=seconds, cause="unhealthy", because="i-3 is unhealthy; asked AWS for rollback")
 
 
 @pytest.mark.parametrize("status", FAILURE_STATES)
-def test_after_it_was_turned_round_the_end_keeps_the_reason_why(script: Script, status: str) -> None:
+def test_the_end_of_a_rollback_keeps_the_reason_that_began_it(script: Script, status: str) -> None:
     script(
         [refresh_is(refresh("RollbackInProgress")), refresh_is(refresh(status)), group_is(HEALTHY)],
         [health_is()],
     )
 
-    event = run_trigger(_turned())
+    event = run_trigger(_rolled_back())
 
-    assert (event["reason"], event["status"], event["turning"]) == ("unhealthy", status, False)
-    assert event["message"].startswith("i-3 is ill; asked AWS for rollback; ")
+    assert (event["reason"], event["status"], event["ending"]) == ("unhealthy", status, False)
+    assert event["message"].startswith("i-3 is unhealthy; asked AWS for rollback; ")
 
 
 def test_a_request_that_aws_forgot_is_repeated(script: Script) -> None:
@@ -176,15 +176,15 @@ def test_a_request_that_aws_forgot_is_repeated(script: Script) -> None:
         [health_is()],
     )
 
-    assert run_trigger(_turned())["status"] == "RollbackSuccessful"
+    assert run_trigger(_rolled_back())["status"] == "RollbackSuccessful"
 
 
 def test_a_rollback_without_end_is_given_up_with_the_reason_that_began_it(script: Script) -> None:
     script([refresh_is(refresh("RollbackInProgress")), group_is(MIXED)], [health_is()])
 
-    event = run_trigger(_turned(seconds=0))
+    event = run_trigger(_rolled_back(seconds=0))
 
-    assert (event["reason"], event["turning"]) == ("unhealthy", False)
+    assert (event["reason"], event["ending"]) == ("unhealthy", False)
     assert "still not over at the deadline" in event["message"]
 
 
@@ -211,7 +211,7 @@ def test_an_alarm_that_went_off_is_the_reason(script: Script, status: str, state
     event = run_trigger(refresh_trigger())
 
     assert event["reason"] == reason
-    assert event["turning"] == (status == "RollbackInProgress")
+    assert event["ending"] == (status == "RollbackInProgress")
     assert ("alarm errors: Threshold crossed." in event["message"]) == (reason == "alarm")
 
 
@@ -226,17 +226,17 @@ def test_alarms_that_cannot_be_asked_do_not_hide_that_the_refresh_failed(script:
 
 
 @pytest.mark.parametrize(("status", "reason"), [("Cancelling", "cancelled"), ("RollbackInProgress", "rolled_back")])
-def test_a_refresh_that_somebody_turned_is_waited_for_with_that_reason(
+def test_a_refresh_that_somebody_else_ends_is_waited_for_with_that_reason(
     script: Script, status: str, reason: str
 ) -> None:
     script([refresh_is(refresh(status)), group_is(MIXED)], [health_is()])
 
     event = run_trigger(refresh_trigger())
 
-    assert (event["reason"], event["turning"]) == (reason, True)
+    assert (event["reason"], event["ending"]) == (reason, True)
 
 
-def _turn_of(holder: str) -> tuple[str, Any]:
+def _lease_of(holder: str) -> tuple[str, Any]:
     moment = datetime(2026, 11, 23, 20, tzinfo=UTC)
     body = Lease(holder, RunKind.ROLLBACK, 2, moment, moment, moment).dump()
 
@@ -252,23 +252,23 @@ def test_a_refresh_that_a_rollback_by_hand_has_ended_is_superseded(script: Scrip
     script(
         [refresh_is(refresh(status)), group_is(MIXED)],
         [health_is()],
-        s3=[_turn_of("rollback_webapp/manual")],
+        s3=[_lease_of("rollback_webapp/manual")],
     )
 
     event = run_trigger(refresh_trigger(service="webapp"))
 
-    assert (event["reason"], event["turning"]) == ("superseded", False)
+    assert (event["reason"], event["ending"]) == ("superseded", False)
     assert "rollback_webapp/manual" in event["message"]
 
 
-def test_a_turn_that_was_taken_is_noticed_while_the_refresh_goes_on(
+def test_a_lease_that_another_run_acquired_is_noticed_while_the_refresh_goes_on(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance_refresh, "TURN_EVERY", 0.0)
+    monkeypatch.setattr(instance_refresh, "LEASE_CHECK_SECONDS", 0.0)
     script(
         [refresh_is(refresh("InProgress")), refresh_is(refresh("InProgress")), group_is(MIXED)],
         [health_is()],
-        s3=[_turn_of(RUN_TAG), ("get_object", "SlowDown"), _turn_of("rollback_webapp/manual")],
+        s3=[_lease_of(RUN_TAG), ("get_object", "SlowDown"), _lease_of("rollback_webapp/manual")],
     )
 
     assert run_trigger(refresh_trigger(service="webapp"))["reason"] == "superseded"

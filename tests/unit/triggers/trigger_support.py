@@ -68,7 +68,7 @@ def refresh_trigger(seconds: float = 30, **more: Any) -> InstanceRefreshTrigger:
             "auto_scaling_group_name": GROUP,
             "refresh_id": "r-1",
             "service": "",
-            "run": RUN_TAG,
+            "holder": RUN_TAG,
             "bucket": "rebake-local",
             "unhealthy_deadline": 60,
             "roll_back": True,
