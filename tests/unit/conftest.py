@@ -13,7 +13,7 @@ import tenacity
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from moto import mock_aws
 
-from tests.unit.rollout_support import BUCKET, REGION
+from tests.support.aws import BUCKET, REGION
 from tests.unit.triggers.trigger_support import Script, set_script
 
 # A hook names its caller in the user agent, and reads the source of each frame of the stack for that: 80 ms a client.

@@ -11,7 +11,8 @@ from rebake.exceptions import ImageError
 from rebake.hooks.registry import DATA_TYPE, RegistryHook
 from rebake.image.channels import CANDIDATE, CHANNELS, CURRENT, PREVIOUS, service_name
 from rebake.operators.promote_ami import PromoteAmiOperator
-from tests.unit.rollout_support import CONNECTION, REGION, context, stubbed
+from tests.support.aws import CONNECTION, REGION, stubbed
+from tests.support.task import context
 
 NAME = service_name("webapp")
 

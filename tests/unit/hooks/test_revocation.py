@@ -20,9 +20,10 @@ from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.release import record as release
-from tests.unit.rollout_support import CONNECTION, GROUP, TEMPLATE, context, group, instance
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.fleet import GROUP, TEMPLATE, group, instance
+from tests.support.task import context
 
-BUCKET = "rebake-local"
 AT = "2026-03-01T12:00:00Z"
 
 

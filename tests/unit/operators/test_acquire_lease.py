@@ -18,11 +18,10 @@ from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.triggers.lease import LeaseTrigger
-from tests.unit.release.test_lease import _Body
-from tests.unit.release.test_lineage import record
-from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncScript, context, run_trigger
+from tests.support.aws import BUCKET, CONNECTION, AsyncScript, Body
+from tests.support.releases import record
+from tests.support.task import REQUESTED_AT, RUN_TAG, context, run_trigger
 
-BUCKET = "rebake-local"
 SPAN = timedelta(hours=2)
 
 
@@ -128,7 +127,7 @@ def _trigger(deadline: float) -> LeaseTrigger:
 def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
     now = datetime.now(UTC)
     one = lease.Lease("deploy_webapp/a", RunKind.DEPLOY, token, now, now, now + SPAN, now if released_at else None)
-    return "get_object", {"Body": _Body(one.dump()), "ETag": '"1"'}
+    return "get_object", {"Body": Body(one.dump()), "ETag": '"1"'}
 
 
 FAR = datetime.now(UTC).timestamp() + 3600

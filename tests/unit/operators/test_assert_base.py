@@ -18,10 +18,10 @@ from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
 from rebake.hooks.bases import BasesHook
 from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.record_base import RecordBaseOperator
+from tests.support.aws import BUCKET, CONNECTION, REGION
+from tests.support.task import RUN_TAG, context
 from tests.unit.base.base_facts import DECLARED, LINES, instead, told
-from tests.unit.rollout_support import CONNECTION, REGION, RUN_TAG, context
 
-BUCKET = "rebake-local"
 FAMILY = "strict"
 
 

@@ -25,10 +25,10 @@ from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages import pool
 from rebake.stages.tooling import run_tag
 from rebake.triggers.lease import LeaseTrigger
-from tests.unit.release.test_lineage import record
-from tests.unit.rollout_support import REQUESTED_AT, RUN_ID, RUN_TAG, context
+from tests.support.aws import BUCKET
+from tests.support.releases import record
+from tests.support.task import REQUESTED_AT, RUN_ID, RUN_TAG, context
 
-BUCKET = "rebake-local"
 RUN = f"rebake__{RUN_ID}"
 
 

@@ -14,9 +14,10 @@ from rebake.operators.finalize import FinalizeOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
-from tests.unit.rollout_support import REQUESTED_AT, RUN_TAG, TEMPLATE, context, group, instance, refresh
+from tests.support.aws import BUCKET
+from tests.support.fleet import TEMPLATE, group, instance, refresh
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 STAGES = (
     "bake",
     "test_image.launch",

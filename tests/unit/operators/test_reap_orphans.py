@@ -17,9 +17,9 @@ from rebake.exceptions import EstateError
 from rebake.hooks.orphans import OrphansHook
 from rebake.hooks.reports import ReportsHook
 from rebake.operators.reap_orphans import ReapOrphansOperator
-from tests.unit.rollout_support import CONNECTION, context
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.task import context
 
-BUCKET = "rebake-local"
 BUILDER = {tags.KIND: tags.KIND_BUILDER, tags.ENVIRONMENT: "local"}
 FLEET = {tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"}
 AMI = "ami-0123456789abcdef0"

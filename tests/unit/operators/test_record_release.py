@@ -19,18 +19,10 @@ from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release
-from tests.unit.rollout_support import (
-    CONNECTION,
-    GROUP,
-    REQUESTED_AT,
-    RUN_TAG,
-    TEMPLATE,
-    context,
-    group,
-    instance,
-)
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.fleet import GROUP, TEMPLATE, group, instance
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 NAME = "/rebake/webapp"
 ASSET = Asset(release.asset_uri("local", "webapp"))
 REPORT = {

@@ -17,8 +17,8 @@ from rebake.operators.repair_drift import ReleaseLeaseOperator, RepairDriftOpera
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.fleet import FleetTerraform
+from tests.support.aws import BUCKET
 
-BUCKET = "rebake-local"
 RUN = "detect_drift/scheduled__1"
 DELAY = Finding(
     FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"

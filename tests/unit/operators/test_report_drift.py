@@ -14,8 +14,8 @@ from rebake.config.policy import Drift, Policy, Remedies
 from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.exceptions import RolloutFailedError
 from rebake.operators.report_drift import ReportDriftOperator, ReportRepairsOperator
+from tests.support.aws import BUCKET
 
-BUCKET = "rebake-local"
 AT = datetime(2026, 11, 23, 12, 23, tzinfo=UTC)
 DELAY = Finding(FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb.fleet", "idle_timeout", repairable=True)
 SSH = Finding(FindingKind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)

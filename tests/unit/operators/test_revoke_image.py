@@ -13,9 +13,8 @@ from rebake.exceptions import ConfigError, ImageError
 from rebake.hooks.estate import EstateHook
 from rebake.operators.revoke_image import RevokeImageOperator
 from rebake.release import record as release
-from tests.unit.rollout_support import REQUESTED_AT, context
-
-BUCKET = "rebake-local"
+from tests.support.aws import BUCKET
+from tests.support.task import REQUESTED_AT, context
 
 
 class Cloud:

@@ -24,7 +24,9 @@ from rebake.operators.roll_back import STILL_THERE, RollBackOperator
 from rebake.stages.fleet import FleetTerraform
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.unit.rollout_support import AMI, GROUP, TEMPLATE, context, group, instance, refresh, stubbed, told
+from tests.support.aws import stubbed
+from tests.support.fleet import AMI, GROUP, TEMPLATE, group, instance, refresh
+from tests.support.task import context, told
 
 BAD = "ami-0bad0bad0bad0bad0"
 IMAGES = {"1": AMI, "2": BAD, "3": AMI}

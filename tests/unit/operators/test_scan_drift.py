@@ -16,9 +16,9 @@ from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.fleet import FleetTerraform
+from tests.support.aws import BUCKET
 from tests.unit.estate.drift.drift_support import ESTATE, GOOD, GROUPS, OTHER, instance, with_instance
 
-BUCKET = "rebake-local"
 FLEET = {"service": "webapp", "auto_scaling_group_name": "webapp-local", "ami_id": GOOD, "version": "1.0.0"}
 DIFFERENT = {"actions": ["update"], "before": {"deregistration_delay": 60}, "after": {"deregistration_delay": 5}}
 PLAN = {

@@ -19,9 +19,10 @@ from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
-from tests.unit.rollout_support import GROUP, REQUESTED_AT, RUN_TAG, context, group, instance, refresh
+from tests.support.aws import BUCKET
+from tests.support.fleet import GROUP, group, instance, refresh
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 DEPLOYMENT = "deploy_webapp/x"
 
 

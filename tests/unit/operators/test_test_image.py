@@ -18,7 +18,8 @@ from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
 from rebake.hooks.instance import GONE_STATES, LIVE_STATES, USABLE_STATES, InstanceHook
 from rebake.operators.test_image import LaunchProbeOperator, ProbeOperator, TerminateProbeOperator
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, REGION, RUN_TAG, AsyncScript, context, run_trigger, stubbed
+from tests.support.aws import CONNECTION, REGION, AsyncScript, stubbed
+from tests.support.task import RUN_TAG, context, run_trigger
 
 pytestmark = pytest.mark.usefixtures("account")
 

@@ -19,9 +19,8 @@ from stack import __main__ as command
 from stack import follow, lineage, revoke, status
 from stack.bases import Bases
 from stack.errors import InputError
-from tests.unit.release.test_lineage import COMMIT, record
-
-BUCKET = "rebake-local"
+from tests.support.aws import BUCKET
+from tests.support.releases import COMMIT, record
 
 
 @pytest.fixture

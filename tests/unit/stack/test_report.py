@@ -9,7 +9,8 @@ import pytest
 from rebake.estate.report import RETIRE_IMAGES
 from stack import report
 from stack.errors import InputError
-from tests.unit.hooks.test_reports import BUCKET, REPORT
+from tests.support.aws import BUCKET
+from tests.support.releases import REPORT
 
 
 @pytest.fixture
