@@ -17,7 +17,7 @@ from rebake.config import HttpCheck, Probe
 from rebake.hooks.instance import InstanceHook
 from rebake.image.probe import Answer, Check, CheckOutcome, ProbeReport, checks_of, excerpt, explain, run_checks
 from rebake.triggers.probe import ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, AsyncScript
+from tests.support.aws import CONNECTION, AsyncScript
 
 RUNNING = {"State": {"Name": "running"}, "InstanceId": "i-1", "PrivateIpAddress": "127.0.0.1"}
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from rebake import tags
 from rebake.release import lease
@@ -20,27 +19,19 @@ from stack import __main__ as command
 from stack import follow, lineage, revoke, status
 from stack.bases import Bases
 from stack.errors import InputError
-from tests.unit.release.test_lineage import COMMIT, record
-
-BUCKET = "rebake-local"
+from tests.support.aws import BUCKET
+from tests.support.releases import COMMIT, record
 
 
 @pytest.fixture
-def stack() -> Iterator[Any]:
-    """Give a stack whose cloud has two releases of the sample service and a run that failed."""
-    with mock_aws():
-        made = SimpleNamespace(
-            cloud=SimpleNamespace(client=lambda service: boto3.client(service, region_name="eu-west-1"))  # type: ignore[call-overload]
-        )
-        s3 = made.cloud.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        failed = record(3, outcome="rolled_back", channels=None, reason="unhealthy", stage="wait_for_refresh")
-        for one in (record(1), record(2), failed):
-            _put(s3, release.key("webapp", one["release_id"]), one)
-        ssm = made.cloud.client("ssm")
-        for channel, image in (("current", "ami-02"), ("previous", "ami-01")):
-            ssm.put_parameter(Name=f"/rebake/webapp/{channel}", Value=image, Type="String")
-        yield made
+def stack(s3: Any, ssm: Any) -> Any:
+    """Return a stack whose cloud has two releases of the sample service and a run that failed."""
+    failed = record(3, outcome="rolled_back", channels=None, reason="unhealthy", stage="wait_for_refresh")
+    for one in (record(1), record(2), failed):
+        _put(s3, release.key("webapp", one["release_id"]), one)
+    for channel, image in (("current", "ami-02"), ("previous", "ami-01")):
+        ssm.put_parameter(Name=f"/rebake/webapp/{channel}", Value=image, Type="String")
+    return SimpleNamespace(cloud=SimpleNamespace(client=partial(boto3.client, region_name="eu-west-1")))
 
 
 def _put(s3: Any, key: str, one: Any) -> None:
