@@ -1,4 +1,4 @@
-"""The demo: from nothing to a fleet that changes its version under load, with not one request lost."""
+"""The demo: deploy a service, then a new version of it under load, without losing a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAIL_SECONDS = 3
 
 
 def run(layout: Layout, rate: float) -> bool:
-    """Run it all, say how it went, and return whether every request was answered and the new version runs.
+    """Run the demo, print its results, and return whether every request was answered.
 
     Args:
         layout: The clone.
@@ -60,12 +60,12 @@ def run(layout: Layout, rate: float) -> bool:
 
 
 def version_of(answer: str) -> str:
-    """Return the version that an answer of the sample service names."""
+    """Return the version in a response of the sample service."""
     return str(json.loads(answer)["version"])
 
 
 def succeed(outcome: RunOutcome) -> RunOutcome:
-    """Return the outcome of a run that a demo cannot go on without.
+    """Return the outcome of a run, which must have succeeded.
 
     Raises:
         StackError: it failed.
@@ -82,7 +82,7 @@ def _result(stack: Stack, outcome: RunOutcome, stage: Stage, field: str) -> str:
 
 
 def _expect(url: str, version: str) -> None:
-    """Ask often enough that every instance of the fleet is met."""
+    """Send enough requests to reach every instance of the fleet."""
     answers = Counter(str(requests.get(f"{url}/version", timeout=10).json()["version"]) for _ in range(30))
     if set(answers) != {version}:
         raise StackError(f"{url}/version answers {dict(answers)}: expected {version} alone")
@@ -121,7 +121,7 @@ def _keep(
     outcomes: tuple[RunOutcome, RunOutcome, RunOutcome],
     result: LoadResult,
 ) -> None:
-    """Write the figures down for `make bench`."""
+    """Write the figures for `make bench`."""
     figures = {
         "install_seconds": installed,
         "up_seconds": up_seconds,

@@ -20,9 +20,9 @@ from rebake import config, tags
 from rebake.exceptions import ConfigError, EstateError
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.retirement import RetirementHook
-from tests.localcloud.conftest import Server
-from tests.localcloud.retirement_support import BUCKET, Cloud
-from tests.unit.release_support import put_record, record
+from tests.localcloud.retirement_support import Cloud
+from tests.localcloud.server_support import Server
+from tests.support.releases import put_record, record
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_whatever_begins_to_need_an_image_after_the_first_look_keeps_it(
         "channel": lambda: cloud.point("/rebake/webapp/candidate", old),
         "template": lambda: cloud.version(cloud.template_id, old),
         "tag": lambda: cloud.ec2.create_tags(Resources=[old], Tags=[{"Key": tags.COPIED_TO, "Value": "us-east-1"}]),
-        "record": lambda: put_record(cloud.s3, BUCKET, going_on),
+        "record": lambda: put_record(cloud.s3, going_on),
     }
     rescan = EstateHook.rescan
 
@@ -268,8 +268,8 @@ def test_what_aws_refuses_is_told_of_at_the_end_and_the_rest_is_done(
     assert cloud.state(other) == "available, deprecated"
 
 
-def test_a_thousand_images_are_all_seen(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rebake.hooks.image.PAGE", 50)
+def test_every_image_of_many_pages_is_seen(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rebake.hooks.image.PAGE", 20)
     instance_id = cloud.server.launch()
     labels = {
         tags.KIND: tags.KIND_APP_IMAGE,
@@ -278,11 +278,11 @@ def test_a_thousand_images_are_all_seen(cloud: Cloud, monkeypatch: pytest.Monkey
         tags.FINGERPRINT: "f" * 64,
     }
     specification = [{"ResourceType": "image", "Tags": [{"Key": key, "Value": value} for key, value in labels.items()]}]
-    for number in range(1000):
+    for number in range(130):
         cloud.ec2.create_image(InstanceId=instance_id, Name=f"old-{number}", TagSpecifications=specification)
     cloud.after(31)
 
     report = cloud.run()
 
-    assert report["summary"]["images of this environment"] == 1001
-    assert (report["summary"]["deprecate"], report["summary"]["waiting for the next run"]) == (100, 900)
+    assert report["summary"]["images of this environment"] == 131
+    assert (report["summary"]["deprecate"], report["summary"]["waiting for the next run"]) == (100, 30)

@@ -9,7 +9,7 @@ import pytest
 from rebake import config
 from rebake.estate.dependents import TaskResult, dependents, reason_to_stay, result_of, skipped
 from rebake.exceptions import ConfigError
-from tests.unit.release_support import record
+from tests.support.releases import record
 
 
 def _service(name: str, **other: Any) -> config.Service:

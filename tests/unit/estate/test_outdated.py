@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake.estate.outdated import Promotion, Standing, promotions, standing
 
@@ -95,12 +93,6 @@ def test_programs_get_the_same_as_plain_data() -> None:
         "days": 1.0,
         "outdated": True,
     }
-
-
-@pytest.fixture
-def ssm() -> Iterator[Any]:
-    with mock_aws():
-        yield boto3.client("ssm", region_name="eu-west-1")
 
 
 def test_the_promotions_are_the_history_of_the_familys_parameter(ssm: Any) -> None:

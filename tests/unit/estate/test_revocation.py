@@ -11,7 +11,7 @@ from rebake import tags
 from rebake.estate import revocation
 from rebake.estate.revocation import Mark
 from rebake.exceptions import ConfigError, ImageError
-from tests.unit.release_support import record
+from tests.support.releases import record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 AT = "2026-03-01T12:00:00Z"

@@ -18,7 +18,7 @@ from rebake.hooks.instance import InstanceHook
 from rebake.image.probe import Answer, Check, checks_of, excerpt, explain, run_checks
 from rebake.image.probe_report import CheckOutcome, ProbeReport
 from rebake.triggers.probe import ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, AsyncScript
+from tests.support.aws import CONNECTION, AsyncScript
 
 RUNNING = {"State": {"Name": "running"}, "InstanceId": "i-1", "PrivateIpAddress": "127.0.0.1"}
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
-from moto import mock_aws
 
 from rebake.exceptions import ConfigError
 from rebake.hooks.lease import LeaseHook
@@ -22,22 +19,11 @@ from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.release.stage import Stage
 from rebake.triggers.lease import LeaseTrigger
-from tests.unit.release.test_lease import _Body
-from tests.unit.release_support import RESULTS, put_record, record, run_context
-from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncScript, run_trigger
+from tests.support.aws import BUCKET, CONNECTION, AsyncScript, Body
+from tests.support.releases import RESULTS, put_record, record, run_context
+from tests.support.task import REQUESTED_AT, RUN_TAG, run_trigger
 
-BUCKET = "rebake-local"
 SPAN = timedelta(hours=2)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an S3 client with the environment's bucket."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def _context() -> Any:
@@ -104,7 +90,7 @@ def test_a_run_that_comes_too_late_is_skipped_and_leaves_no_record(s3: Any) -> N
 
 
 def _release(s3: Any, number: int, outcome: str = "successful") -> str:
-    return put_record(s3, BUCKET, record(number, outcome))
+    return put_record(s3, record(number, outcome))
 
 
 def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> None:
@@ -146,7 +132,7 @@ def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
     now = datetime.now(UTC)
     times = {"requested_at": now, "since": now, "until": now + SPAN, "released_at": now if released_at else None}
     one = lease.Lease(holder="deploy_webapp/a", kind=RunKind.DEPLOY, token=token, **times)
-    return "get_object", {"Body": _Body(one.model_dump_json().encode()), "ETag": '"1"'}
+    return "get_object", {"Body": Body(one.model_dump_json().encode()), "ETag": '"1"'}
 
 
 FAR = datetime.now(UTC).timestamp() + 3600

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
-from moto import mock_aws
 
 from rebake import config
 from rebake.exceptions import ConfigError, DeploymentFailedError
@@ -28,29 +25,24 @@ from rebake.release.record import ReleaseRecord
 from rebake.stages import pool
 from rebake.stages.tooling import run_tag
 from rebake.triggers.lease import LeaseTrigger
-from tests.unit.release_support import put_record, record
-from tests.unit.rollout_support import REQUESTED_AT, RUN_ID, RUN_TAG, context
+from tests.support.aws import BUCKET
+from tests.support.releases import put_record, record
+from tests.support.task import REQUESTED_AT, RUN_ID, RUN_TAG, context
 
-BUCKET = "rebake-local"
 RUN = f"rebake__{RUN_ID}"
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give clients of an account with the bucket, a release on an old base, and a newer base."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        found = SimpleNamespace(
-            s3=boto3.client("s3", region_name="eu-west-1"), ssm=boto3.client("ssm", region_name="eu-west-1")
-        )
-        found.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        _write(found, record(1))
-        _promote(found, "ami-0new")
-        yield found
+def aws(s3: Any, ssm: Any) -> SimpleNamespace:
+    """Return clients of an account with the bucket, a release on an old base, and a newer base."""
+    found = SimpleNamespace(s3=s3, ssm=ssm)
+    _write(found, record(1))
+    _promote(found, "ami-0new")
+    return found
 
 
 def _write(aws: Any, one: ReleaseRecord) -> None:
-    put_record(aws.s3, BUCKET, one)
+    put_record(aws.s3, one)
 
 
 def _promote(aws: Any, ami_id: str) -> None:
@@ -99,7 +91,10 @@ def test_a_service_that_was_never_released_is_skipped(aws: Any) -> None:
 
 def test_a_run_that_is_changing_the_service_is_waited_for(aws: Any) -> None:
     lease.acquire(
-        aws.s3, BUCKET, "webapp", LeaseRequest("rollback_webapp/x", RunKind.ROLLBACK, REQUESTED_AT, timedelta(days=999))
+        aws.s3,
+        BUCKET,
+        "webapp",
+        LeaseRequest("rollback_webapp/x", RunKind.ROLLBACK, REQUESTED_AT, timedelta(days=999)),
     )
 
     with pytest.raises(TaskDeferred) as deferred:

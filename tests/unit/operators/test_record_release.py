@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
-from moto import mock_aws
 
 from rebake import tags
 from rebake.exceptions import ConfigError
@@ -23,35 +20,22 @@ from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.stage import Stage
-from tests.unit.release_support import IMAGE, REPORT, RESULTS, run_context
-from tests.unit.rollout_support import (
-    CONNECTION,
-    GROUP,
-    REGION,
-    REQUESTED_AT,
-    RUN_TAG,
-    TEMPLATE,
-    context,
-    group,
-    instance,
-)
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.fleet import GROUP, TEMPLATE, group, instance
+from tests.support.releases import IMAGE, RESULTS, TEST_REPORT, run_context
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 NAME = "/rebake/webapp"
 ASSET = Asset(release.asset_uri("local", "webapp"))
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """Give a cloud with the bucket, two images, and a group whose instances run the new version."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+def cloud(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a cloud with the bucket, two images, and a group whose instances run the new version."""
     fleet = group("2", instance("i-4", "2"), instance("i-3", "2"), instance("i-1", "1", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
-    with mock_aws():
-        s3, ec2 = boto3.client("s3", region_name=REGION), boto3.client("ec2", region_name=REGION)
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        images = [ec2.register_image(Name=name)["ImageId"] for name in ("old", "new")]
-        yield SimpleNamespace(s3=s3, ec2=ec2, old=images[0], new=images[1], registry=RegistryHook(**CONNECTION))
+    images = [ec2.register_image(Name=name)["ImageId"] for name in ("old", "new")]
+    return SimpleNamespace(s3=s3, ec2=ec2, old=images[0], new=images[1], registry=RegistryHook(**CONNECTION))
 
 
 def _record(
@@ -92,7 +76,7 @@ def test_the_record_leads_from_the_commit_to_the_instances(cloud: SimpleNamespac
     assert record["launch_template"] == {"id": TEMPLATE, "version": "2"}
     assert record["refresh"] == {"id": "r-1", "status": "Successful"}
     assert record["instances"] == {"before": ["i-1", "i-2"], "after": ["i-3", "i-4"]}
-    assert record["test_report"] == REPORT
+    assert record["test_report"] == TEST_REPORT
     assert record["requested_by"] == "ada"
     assert record["requested_at"] == "2026-11-23T18:30:12Z"
     assert record["dag_run"] == RUN_TAG
@@ -113,7 +97,7 @@ def test_a_rollback_is_recorded_as_one_and_swaps_the_channels(cloud: SimpleNames
     cloud.registry.release(NAME, cloud.old, poll_seconds=0)
     cloud.registry.release(NAME, cloud.new, poll_seconds=0)
 
-    chosen = {**IMAGE, "ami_id": cloud.old, "release_id": "webapp-before", "test_report": REPORT}
+    chosen = {**IMAGE, "ami_id": cloud.old, "release_id": "webapp-before", "test_report": TEST_REPORT}
     results = {Stage.CHOOSE_RELEASE: {**chosen, "auto_scaling_group_name": GROUP}}
     record = _read(cloud, release.key("webapp", _record(cloud.old, results=results, kind="rollback")))
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake import tags
 from rebake.estate import inventory, revocation
 from rebake.exceptions import ConfigError, ImageError
 from rebake.hooks.estate import EstateHook
 from rebake.operators.revoke_image import RevokeImageOperator
-from tests.unit.release_support import put_record, record
-from tests.unit.rollout_support import REQUESTED_AT, context
-
-BUCKET = "rebake-local"
+from tests.support.releases import put_record, record
+from tests.support.task import REQUESTED_AT, context
 
 
 class Cloud:
     """A base that is current, two releases on it, one on another base; webapp runs the newest."""
 
-    def __init__(self) -> None:
-        self.ec2: Any = boto3.client("ec2", region_name="eu-west-1")
-        self.s3: Any = boto3.client("s3", region_name="eu-west-1")
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    def __init__(self, ec2: Any, s3: Any) -> None:
+        self.ec2, self.s3 = ec2, s3
         self.base = self._image("base", {tags.KIND: tags.KIND_BASE_IMAGE})
         app = {tags.KIND: tags.KIND_APP_IMAGE, tags.SERVICE: "webapp"}
         self.safe = self._image("safe", app)
@@ -45,7 +38,7 @@ class Cloud:
 
     def _release(self, number: int, ami_id: str) -> None:
         name, version = f"webapp-20261123T18300{number}-{number}.0.0", f"{number}.0.0"
-        put_record(self.s3, BUCKET, record(number, release_id=name, version=version, ami_id=ami_id))
+        put_record(self.s3, record(number, release_id=name, version=version, ami_id=ami_id))
 
     def labels(self) -> dict[str, dict[str, str]]:
         found = self.ec2.describe_images(Owners=["self"])["Images"]
@@ -56,30 +49,28 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        made = Cloud()
-        read = EstateHook.read
+def cloud(ec2: Any, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    made = Cloud(ec2, s3)
+    read = EstateHook.read
 
-        def read_with_a_fleet(hook: EstateHook) -> inventory.Estate:
-            template = inventory.Template("lt-1", "webapp", {}, ())
-            fleet = inventory.Fleet(
-                group_name="webapp-local",
-                service="webapp",
-                template_id="lt-1",
-                template_version="2",
-                tags={tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"},
-                desired=1,
-                instance_ids=("i-1", "i-gone"),
-            )
-            instance = inventory.Instance("i-1", made.apps[1], "running", REQUESTED_AT)
-            found = read(hook)
-            channel = inventory.Channel("/rebake/bases/debian-12", "current", made.base)
-            return inventory.Estate(found.images, (instance,), (template,), (fleet,), (channel,))
+    def read_with_a_fleet(hook: EstateHook) -> inventory.Estate:
+        template = inventory.Template("lt-1", "webapp", {}, ())
+        fleet = inventory.Fleet(
+            group_name="webapp-local",
+            service="webapp",
+            template_id="lt-1",
+            template_version="2",
+            tags={tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"},
+            desired=1,
+            instance_ids=("i-1", "i-gone"),
+        )
+        instance = inventory.Instance("i-1", made.apps[1], "running", REQUESTED_AT)
+        found = read(hook)
+        channel = inventory.Channel("/rebake/bases/debian-12", "current", made.base)
+        return inventory.Estate(found.images, (instance,), (template,), (fleet,), (channel,))
 
-        monkeypatch.setattr(EstateHook, "read", read_with_a_fleet)
-        yield made
+    monkeypatch.setattr(EstateHook, "read", read_with_a_fleet)
+    return made
 
 
 def _revoke(ami: str, reason: str = "CVE-2026-1", **options: Any) -> dict[str, Any]:

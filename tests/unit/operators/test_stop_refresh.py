@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from moto import mock_aws
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError, RolloutFailedError
@@ -21,44 +18,36 @@ from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
-from tests.unit.release_support import put_record, record
-from tests.unit.rollout_support import GROUP, REQUESTED_AT, RUN_TAG, context, group, instance, refresh
+from tests.support.aws import BUCKET
+from tests.support.fleet import GROUP, group, instance, refresh
+from tests.support.releases import put_record, record
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 FIRST = "webapp-20261123T183001-1.0.0"
 DEPLOYMENT = "deploy_webapp/x"
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """Give a cloud with two releases, a fleet that runs the second, and images by template version."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        s3, ec2 = boto3.client("s3", region_name="eu-west-1"), boto3.client("ec2", region_name="eu-west-1")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
-        made.images = {number: _image(ec2, number) for number in ("1", "2", "3")}
-        for number in ("1", "2"):
-            fields = {
-                "release_id": f"webapp-20261123T18300{number}-{number}.0.0",
-                "version": f"{number}.0.0",
-                "commit": f"c{number}",
-                "ami_id": made.images[number],
-            }
-            put_record(s3, BUCKET, record(int(number), **fields))
-        monkeypatch.setattr(AutoScalingHook, "group", lambda *_: made.fleet)
-        monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: made.refreshes)
-        monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _id, number: made.images[number])
-        monkeypatch.setattr(
-            InstanceHook,
-            "images",
-            lambda _self, ids: {
-                one["InstanceId"]: made.images[one["LaunchTemplate"]["Version"]]
-                for one in made.fleet["Instances"]
-                if one["InstanceId"] in ids
-            },
-        )
-        yield made
+def cloud(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a cloud with two releases, a fleet that runs the second, and images by template version."""
+    made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
+    made.images = {number: _image(ec2, number) for number in ("1", "2", "3")}
+    for number in ("1", "2"):
+        fields = {"version": f"{number}.0.0", "commit": f"c{number}", "ami_id": made.images[number]}
+        put_record(s3, record(int(number), release_id=f"webapp-20261123T18300{number}-{number}.0.0", **fields))
+    monkeypatch.setattr(AutoScalingHook, "group", lambda *_: made.fleet)
+    monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: made.refreshes)
+    monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _id, number: made.images[number])
+    monkeypatch.setattr(
+        InstanceHook,
+        "images",
+        lambda _self, ids: {
+            one["InstanceId"]: made.images[one["LaunchTemplate"]["Version"]]
+            for one in made.fleet["Instances"]
+            if one["InstanceId"] in ids
+        },
+    )
+    return made
 
 
 def _image(ec2: Any, number: str) -> str:

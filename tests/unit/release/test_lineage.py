@@ -6,7 +6,7 @@ import pytest
 
 from rebake.release import lineage
 from rebake.release.record import ReleaseOutcome, ReleaseRecord
-from tests.unit.release_support import COMMIT, record
+from tests.support.releases import COMMIT, record
 
 
 @pytest.mark.parametrize(

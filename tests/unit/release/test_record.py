@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.release import record as release
 from rebake.release.lease import RunKind
 from rebake.release.record import ReleaseOutcome, ReleaseRecord, ReleaseRun
 from rebake.release.results import Results
 from rebake.release.stage import Stage
-from tests.unit.release_support import RESULTS, ending, put_record, record
+from tests.support.aws import BUCKET
+from tests.support.releases import RESULTS, ending, put_record, record
+from tests.support.task import REQUESTED_AT
 
-BUCKET = "rebake-local"
-REQUESTED_AT = datetime(2026, 11, 23, 18, 30, 12, 345678, tzinfo=UTC)
 RUN = ReleaseRun("webapp", "local", RunKind.DEPLOY, "1.2.3", REQUESTED_AT, "ada", "deploy_webapp/manual__1")
-
-
-@pytest.fixture
-def s3() -> Iterator[Any]:
-    """Give an S3 client with the bucket."""
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def test_records_are_read_newest_first_and_one_in_progress_until_there_is_a_final_one() -> None:
@@ -58,7 +46,7 @@ def test_release_ids_sort_by_time_and_are_the_same_for_every_try() -> None:
 def test_records_are_read_as_they_were_written(s3: Any) -> None:
     written = [record(3, "in_progress"), record(2, "failed"), record(1)]
     for one in written:
-        put_record(s3, BUCKET, one)
+        put_record(s3, one)
 
     assert list(release.records(s3, BUCKET, "webapp")) == written
     assert list(release.in_progress(s3, BUCKET)) == written[:1]

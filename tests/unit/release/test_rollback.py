@@ -8,7 +8,7 @@ import pytest
 
 from rebake.exceptions import ConfigError
 from rebake.release import rollback
-from tests.unit.release_support import record
+from tests.support.releases import record
 
 
 def _one(number: int, version: str, outcome: str = "successful", restores: int | None = None, **more: Any) -> Any:

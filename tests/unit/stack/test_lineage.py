@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from rebake import tags
 from rebake.release import lease
@@ -19,26 +18,18 @@ from stack import __main__ as command
 from stack import follow, lineage, revoke, status
 from stack.bases import Bases
 from stack.errors import InputError
-from tests.unit.release_support import COMMIT, put_record, record
-
-BUCKET = "rebake-local"
+from tests.support.aws import BUCKET
+from tests.support.releases import COMMIT, put_record, record
 
 
 @pytest.fixture
-def stack() -> Iterator[Any]:
-    """Give a stack whose cloud has two releases of the sample service and a run that failed."""
-    with mock_aws():
-        made = SimpleNamespace(
-            cloud=SimpleNamespace(client=lambda service: boto3.client(service, region_name="eu-west-1"))  # type: ignore[call-overload]
-        )
-        s3 = made.cloud.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        for one in (record(1), record(2), record(3, "rolled_back")):
-            put_record(s3, BUCKET, one)
-        ssm = made.cloud.client("ssm")
-        for channel, image in (("current", "ami-02"), ("previous", "ami-01")):
-            ssm.put_parameter(Name=f"/rebake/webapp/{channel}", Value=image, Type="String")
-        yield made
+def stack(s3: Any, ssm: Any) -> Any:
+    """Return a stack whose cloud has two releases of the sample service and a run that failed."""
+    for one in (record(1), record(2), record(3, "rolled_back")):
+        put_record(s3, one)
+    for channel, image in (("current", "ami-02"), ("previous", "ami-01")):
+        ssm.put_parameter(Name=f"/rebake/webapp/{channel}", Value=image, Type="String")
+    return SimpleNamespace(cloud=SimpleNamespace(client=partial(boto3.client, region_name="eu-west-1")))
 
 
 def test_all_releases_of_a_commit_are_told_the_newest_first(stack: Any) -> None:
@@ -66,10 +57,10 @@ def test_the_same_is_there_for_programs(stack: Any) -> None:
 
 def test_a_release_in_progress_is_found_until_it_has_a_final_record(stack: Any) -> None:
     s3 = stack.cloud.client("s3")
-    put_record(s3, BUCKET, record(4, "in_progress", refresh=None))
+    put_record(s3, record(4, "in_progress", refresh=None))
     assert "in_progress" in lineage.run(stack, "1.4.0", "", "text")
 
-    put_record(s3, BUCKET, record(4))
+    put_record(s3, record(4))
     assert "in_progress" not in lineage.run(stack, "1.4.0", "", "text")
 
 
@@ -78,7 +69,7 @@ def test_more_records_than_a_page_are_all_read(stack: Any, monkeypatch: pytest.M
     s3 = stack.cloud.client("s3")
     for number in range(25):
         name = f"webapp-20250101T{number:06d}-0.0.1"
-        put_record(s3, BUCKET, record(1, release_id=name, ami_id="ami-0f"))
+        put_record(s3, record(1, release_id=name, ami_id="ami-0f"))
 
     assert len(json.loads(lineage.run(stack, "ami-0f", "", "json"))) == 25
 
@@ -257,7 +248,7 @@ def _revoked_release(stack: Any) -> str:
         tags.REVOKED_AT: "2026-03-01T12:00:00Z",
     }
     ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
-    put_record(s3, BUCKET, record(9, ami_id=image))
+    put_record(s3, record(9, ami_id=image))
     return image
 
 

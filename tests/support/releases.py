@@ -1,17 +1,21 @@
-"""What the tests of release records share: records, and a run whose stages have returned their results."""
+"""Release records, a run whose stages have returned their results, and a report on the estate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from rebake.estate.report import RETIRE_IMAGES, Report, Table
 from rebake.release import record as release
 from rebake.release.record import ReleaseRecord
 from rebake.release.stage import Stage
-from tests.unit.rollout_support import GROUP, TEMPLATE, context
+from tests.support.aws import BUCKET, REGION
+from tests.support.fleet import GROUP, TEMPLATE
+from tests.support.task import context
 
 COMMIT: Final = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
-REPORT: Final = {
+TEST_REPORT: Final = {
     "instance_id": "i-9",
     "address": "10.0.0.9",
     "seconds": 3.5,
@@ -28,7 +32,7 @@ IMAGE: Final = {
 }
 RESULTS: Final[Mapping[str, Any]] = {
     Stage.BAKE: {"ami_id": "ami-01", **IMAGE},
-    Stage.PROBE: REPORT,
+    Stage.PROBE: TEST_REPORT,
     Stage.TERRAFORM_APPLY: {
         "launch_template_id": TEMPLATE,
         "launch_template_version": "2",
@@ -53,7 +57,7 @@ def record(number: int = 1, outcome: str = "successful", **other: Any) -> Releas
         "version": f"1.{number}.0",
         "commit": COMMIT,
         "ami_id": f"ami-0{number}",
-        "test_report": REPORT,
+        "test_report": TEST_REPORT,
         "launch_template": {"id": "lt-1", "version": str(number)},
         "auto_scaling_group_name": GROUP,
         "refresh": {"id": f"refresh-{number}", "status": "Successful"},
@@ -84,10 +88,10 @@ def ending(outcome: str, ami_id: str = "ami-01") -> dict[str, Any]:
     }
 
 
-def put_record(s3: Any, bucket: str, one: ReleaseRecord) -> str:
+def put_record(s3: Any, one: ReleaseRecord) -> str:
     """Write a record as S3 keeps it, and return its release id."""
     named = release.progress_key if one.outcome == "in_progress" else release.key
-    s3.put_object(Bucket=bucket, Key=named(one.service, one.release_id), Body=one.model_dump_json().encode())
+    s3.put_object(Bucket=BUCKET, Key=named(one.service, one.release_id), Body=one.model_dump_json().encode())
     return one.release_id
 
 
@@ -106,3 +110,17 @@ def run_context(
     task["ti"].get_task_states = lambda **_: {task["ti"].run_id: dict(states)}
     task["ti"].xcom_pull = lambda task_ids, key="return_value": kept[key].get(task_ids)
     return task
+
+
+REPORT = Report(
+    kind=RETIRE_IMAGES,
+    environment="local",
+    region=REGION,
+    at=datetime(2026, 3, 1, 4, 30, tzinfo=UTC),
+    title="2 images are due",
+    summary={"dry run": True, "due": 2, "missing fleets": []},
+    tables=(
+        Table("Due", ("image", "why"), (("ami-1", "older than 30 days"), ("ami-2", None))),
+        Table("Kept", ("image", "why"), ()),
+    ),
+)

@@ -1,0 +1,55 @@
+"""Objects in the environment's bucket: conditional writes, and a bucket that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rebake import bucket
+from rebake.exceptions import ConfigError
+from tests.support.aws import BUCKET
+
+
+def test_only_the_first_writer_of_a_new_object_succeeds(s3: Any) -> None:
+    assert bucket.write_if(s3, BUCKET, "a.json", "1")
+    assert not bucket.write_if(s3, BUCKET, "a.json", "2")
+
+    assert bucket.read(s3, BUCKET, "a.json") == b"1"
+
+
+def test_an_object_that_changed_since_it_was_read_is_not_replaced(s3: Any) -> None:
+    bucket.write(s3, BUCKET, "a.json", "1")
+    _, etag = bucket.read_with_etag(s3, BUCKET, "a.json")
+
+    assert bucket.write_if(s3, BUCKET, "a.json", "2", etag=etag)
+    assert not bucket.write_if(s3, BUCKET, "a.json", "3", etag=etag)
+    assert bucket.read(s3, BUCKET, "a.json") == b"2"
+
+
+def test_an_object_that_is_not_there_is_none(s3: Any) -> None:
+    assert bucket.read_with_etag(s3, BUCKET, "a.json") == (None, "")
+
+
+def test_keys_come_in_their_order_however_many_pages_there_are(s3: Any) -> None:
+    for number in range(1002, 0, -1):
+        bucket.write(s3, BUCKET, f"a/{number:04}", "")
+    bucket.write(s3, BUCKET, "b", "")
+
+    assert bucket.keys(s3, BUCKET, "a/") == [f"a/{number:04}" for number in range(1, 1003)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s3: bucket.read(s3, "elsewhere", "a"),
+        lambda s3: bucket.write(s3, "elsewhere", "a", ""),
+        lambda s3: bucket.write_if(s3, "elsewhere", "a", ""),
+        lambda s3: bucket.keys(s3, "elsewhere", "a"),
+    ],
+    ids=["read", "write", "write_if", "keys"],
+)
+def test_a_bucket_that_does_not_exist_is_named_with_the_way_out(s3: Any, call: Callable[[Any], Any]) -> None:
+    with pytest.raises(ConfigError, match="bucket 'elsewhere' does not exist: make it, or correct `bucket`"):
+        call(s3)
