@@ -20,6 +20,7 @@ from rebake.release.results import ApplyResult
 from rebake.release.stage import Stage
 from rebake.stages.fleet import FleetTerraform
 from tests.support.aws import BUCKET
+from tests.support.releases import RESULTS
 
 RUN = "detect_drift/scheduled__1"
 DELAY = Finding(

@@ -98,7 +98,7 @@ def test_a_rollback_does_not_take_the_turn_from_another_rollback(s3: Any) -> Non
     assert _take_now(s3, "rollback_webapp/later", 1) is None
 
 
-@pytest.mark.parametrize(("is_over", "told"), [(False, "holds the lease"), (True, "held the lease")])
+@pytest.mark.parametrize(("is_over", "told"), [(False, "holds the lease"), (True, "has held the lease")])
 def test_a_deployment_that_was_asked_for_before_the_rollback_is_superseded(s3: Any, is_over: bool, told: str) -> None:
     """It was still baking when the rollback came: the last word counts."""
     _take_now(s3, ROLLBACK, 1)
