@@ -76,7 +76,7 @@ def test_a_template_takes_results_only_of_tasks_that_ran_before(dag: DAG) -> Non
     """Such a template makes no arrow, so the arrows of the DAG have to say the same."""
     for task in dag.tasks:
         texts = [text for name in task.template_fields if isinstance(text := getattr(task, name, None), str)]
-        pulled = {name for text in texts for name in re.findall(r"xcom_pull\(task_ids='([^']+)'\)", text)}
+        pulled = {name for text in texts for name in re.findall(r"xcom_pull\(task_ids='([^']+)'", text)}
         assert pulled <= task.get_flat_relative_ids(upstream=True), task.task_id
 
 

@@ -104,7 +104,9 @@ def test_the_rollback_gets_nothing_from_stages_that_did_not_run(dag: DAG) -> Non
     templates = [getattr(roll_back, name) for name in ("ami_id", "auto_scaling_group_name")]
 
     class NothingPushed:
-        def xcom_pull(self, task_ids: str) -> None:
+        map_index = -1
+
+        def xcom_pull(self, task_ids: str, map_indexes: int) -> None:
             return None
 
     rendered = [roll_back.render_template(template, {"ti": NothingPushed()}) for template in templates]

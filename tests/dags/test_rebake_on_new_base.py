@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +47,18 @@ def test_every_stage_runs_once_for_each_service(dag: DAG) -> None:
     for stage in STAGES:
         groups = [group.group_id for group in dag.get_task(f"rebake.{stage}").iter_mapped_task_groups()]
         assert groups == ["rebake"]
+
+
+def test_each_service_takes_the_results_of_its_own_tasks(dag: DAG) -> None:
+    """By default Airflow pulls those of all services, as a list."""
+    results = {("rebake.choose_version", 1): {"version": "1.1.0"}, ("rebake.bake", 1): {"ami_id": "ami-01"}}
+    ti = SimpleNamespace(map_index=1, xcom_pull=lambda task_ids, map_indexes: results[task_ids, map_indexes])
+    bake: Any = dag.get_task("rebake.bake")
+    launch: Any = dag.get_task("rebake.test_image.launch")
+
+    rendered = [bake.render_template(template, {"ti": ti}) for template in (bake.version, launch.ami_id)]
+
+    assert rendered == ["1.1.0", "ami-01"]
 
 
 def test_only_bakes_are_bounded_by_the_pool(dag: DAG) -> None:

@@ -65,7 +65,7 @@ def test_the_image_that_was_tested_is_the_one_that_is_promoted_for_the_family(da
     launch: Any = dag.get_task("test_image.launch")
 
     record_base: Any = dag.get_task("record_base")
-    ami_id = "{{ ti.xcom_pull(task_ids='bake')['ami_id'] }}"
+    ami_id = "{{ ti.xcom_pull(task_ids='bake', map_indexes=ti.map_index)['ami_id'] }}"
     assert {task.ami_id for task in (launch, record_base, promote_ami)} == {ami_id}
     assert promote_ami.name == "/rebake/bases/{{ params.base }}"
     assert promote_ami.channel == "current"

@@ -109,7 +109,7 @@ def base(stack: Stack) -> RunOutcome:
 @pytest.fixture(scope="package")
 def bases(stack: Stack, base: RunOutcome) -> Runs:
     """Start a run for the demanding family, which has a good image from elsewhere, and one for all families."""
-    runs, image = Runs(stack), stack.api.xcom(base.dag_id, base.run_id, "bake")
+    runs, image = Runs(stack), stack.api.xcom(base.dag_id, base.run_id, "bake")["ami_id"]
     parameter = {"Name": parameter_name(base_name(DEMANDING), CURRENT), "Value": image, "Type": "String"}
     stack.cloud.client("ssm").put_parameter(**parameter, Overwrite=True)
     runs.start(DEMANDING, base.dag_id, {"base": DEMANDING})

@@ -108,10 +108,17 @@ def xcom(operator: BaseOperator, key: str = "return_value") -> Any:
 
 
 def field_of(operator: BaseOperator, field: str) -> str:
-    """Return a template for a field of a task's result; unlike `xcom`, it makes no arrow between the tasks."""
-    return f"{{{{ ti.xcom_pull(task_ids='{operator.task_id}')['{field}'] }}}}"
+    """Return a template for a field of a task's result; unlike `xcom`, it makes no arrow between the tasks.
+
+    In a mapped task group it is the result of the task in the same part: by default Airflow pulls those of all parts.
+    """
+    return f"{{{{ {_pull(operator)}['{field}'] }}}}"
 
 
 def field_if_any(operator: BaseOperator, field: str) -> str:
     """Return a template like that of `field_of`, which is empty if the task has not succeeded."""
-    return f"{{{{ (ti.xcom_pull(task_ids='{operator.task_id}') or {{}}).get('{field}', '') }}}}"
+    return f"{{{{ ({_pull(operator)} or {{}}).get('{field}', '') }}}}"
+
+
+def _pull(operator: BaseOperator) -> str:
+    return f"ti.xcom_pull(task_ids='{operator.task_id}', map_indexes=ti.map_index)"
