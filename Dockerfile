@@ -1,5 +1,5 @@
-# Every image of docker-compose.yaml. Nothing is pulled but BASE: the rest are packages of Debian and PyPI, so an image
-# made by debootstrap and imported as BASE will do where no image registry can be reached.
+# Every image of docker-compose.yaml. Only BASE is pulled; everything else comes from packages of Debian and PyPI.
+# Without an image registry, an image made by debootstrap and imported works as BASE.
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS postgres
@@ -20,10 +20,10 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 USER redis
 WORKDIR /tmp
-# Only tasks that wait for a worker are in it, and the scheduler queues those again: nothing is kept on disk.
+# It holds only tasks that wait for a worker, and the scheduler queues those again: nothing is kept on disk.
 CMD ["sh", "-c", "exec redis-server --bind 0.0.0.0 --save '' --requirepass \"$REDIS_PASSWORD\""]
 
-# Airflow, Packer, Terraform and the embedded cloud: all that is Python, so one image serves every other service.
+# Airflow, Packer, Terraform and the embedded cloud in one image, which serves every other service.
 FROM ${BASE} AS rebake
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
@@ -33,8 +33,8 @@ RUN apt-get update \
     && install --directory --owner=rebake --group=rebake /var/lib/rebake/airflow /var/lib/rebake/airflow/logs
 
 WORKDIR /rebake
-# The same scripts as `make setup`: one place for versions and checksums. The secret holds the certificates that the
-# building machine trusts, for networks whose proxy signs with its own. What only checks code stays out.
+# The same scripts as `make setup`, so that versions and checksums are in one file. The secret holds the certificates
+# that the building machine trusts, for networks whose proxy signs with its own. Tools that only check code stay out.
 COPY requirements.lock ./
 COPY setup/lib.sh setup/venv.sh setup/versions.env setup/
 RUN --mount=type=secret,id=ca \
@@ -61,5 +61,5 @@ COPY packer packer
 COPY plugins plugins
 COPY setup/compose setup/compose
 USER rebake
-# It hands signals on, and reaps what a tool leaves behind.
+# It passes signals on, and reaps processes that a tool leaves behind.
 ENTRYPOINT ["tini", "--"]

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import demo, estate
+from benchmarks import demo, estate, parse
 from stack.console import step
 
 RESULTS: Final = Path(__file__).with_name("results.md")
-PARTS: Final[dict[str, Callable[[], str]]] = {"demo": demo.run, "estate": estate.run}
+PARTS: Final[dict[str, Callable[[], str]]] = {"demo": demo.run, "estate": estate.run, "parse": parse.run}
 HEAD: Final = "# Measured\n\nBy `make bench`, one run each. How is said at the top of each module in `benchmarks/`.\n"
 
 

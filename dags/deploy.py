@@ -7,54 +7,54 @@ rolls the image out behind the load balancer, and records the release. There is 
 | task | what it does | when it fails |
 | --- | --- | --- |
 | `bake` | reuses the image with the same fingerprint, or runs Packer | nothing has changed |
-| `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not promoted |
-| `acquire_lease` | waits for a run that changes this service already | nothing has changed |
+| `test_image` | boots a temporary instance, runs the service's checks, terminates it | the image is not promoted |
+| `acquire_lease` | waits for a run that already changes this service | nothing has changed |
 | `promote_ami` | points `/rebake/<service>/candidate` at the image | the fleet is untouched |
 | `terraform_apply` | provisions the fleet, with a new launch template version | running instances are untouched |
 | `start_refresh` | starts the instance refresh, or finds it running or not needed | running instances are untouched |
-| `wait_for_refresh` | waits, deferred, for a healthy fleet on the new image | AWS rolls back to the image before |
-| `roll_back` | only after a failure: returns to the image before where AWS did not | the fleet needs a person |
+| `wait_for_refresh` | waits, deferred, for a healthy fleet on the new image | AWS rolls back to the previous image |
+| `roll_back` | only after a failure: returns to the previous image where AWS did not | the fleet needs a person |
 | `record_release` | writes the record, moves `current` and `previous` | the fleet is on the new image: clear the task |
 | `finalize` | records a run that did not succeed, releases the lease | clear the task, or others wait for the lease |
 
-`current` moves only at the very end, so a run that fails leaves it where it was.
+`current` moves only at the very end, so a failed run leaves it where it was.
 
 ## When a rollout goes wrong
 
-`wait_for_refresh` fails with a reason code and what explains it: the instances, and what the load balancer says of
+`wait_for_refresh` fails with a reason code and its explanation: the instances, and what the load balancer reports of
 them. The code is the first word after the group's name in the error, and `reason` in the task's XCom `failure`.
 
 | reason | what happened | the fleet |
 | --- | --- | --- |
-| `unhealthy` | new instances were not healthy for `rollout.unhealthy_deadline` seconds | rolled back at our request |
+| `unhealthy` | new instances were unhealthy for `rollout.unhealthy_deadline` seconds | rolled back at our request |
 | `timeout` | the rollout was not over after `rollout.timeout` seconds | rolled back at our request |
 | `alarm` | one of `rollout.alarms` went off | rolled back by AWS |
-| `rolled_back` | AWS, or a person, rolled the refresh back | on the image before |
+| `rolled_back` | AWS, or a person, rolled the refresh back | on the previous image |
 | `rollback_failed`, `failed`, `cancelled` | the refresh ended half-way | mixed, until `roll_back` is done |
-| `lost` | AWS does not know the refresh or the group any more | unknown: look at it |
-| `superseded` | a rollback by hand took over: the run is skipped, not failed | what the rollback makes of it |
+| `lost` | AWS no longer knows the refresh or the group | unknown: check it |
+| `superseded` | a rollback by hand preempted the run: it is skipped, not failed | as the rollback leaves it |
 
-`roll_back` runs only when `wait_for_refresh` has not succeeded, and a run in which it runs stays failed. Where the
-refresh was rolled back it finds every instance on the image of the `current` release and has nothing to do.
-Otherwise it ends a refresh that is still active, applies that image with Terraform and rolls it out. It is skipped
-where nothing was rolled out, where there is no release before, and with `rollout.auto_rollback: false`.
+`roll_back` runs only when `wait_for_refresh` has not succeeded, and the run stays failed. If AWS rolled the refresh
+back, `roll_back` finds every instance on the image of the `current` release and does nothing. Otherwise it ends a
+refresh that is still active, applies that image with Terraform and rolls it out. It is skipped if nothing was rolled
+out, if there is no previous release, and with `rollout.auto_rollback: false`.
 
 ## When this DAG runs
 
 By hand: from the form in the UI, `airflow dags trigger`, the API, or `make deploy VERSION=...`; and by
 `rebake_on_new_base`, for a service whose file says `on_new_base: deploy`. `version` is required. `ami_id` deploys an
-image that exists already; `force_bake` bakes although an image with the same fingerprint exists. `replaces` names
-the release that must be the current one still when the lease is acquired; otherwise the run ends as superseded.
+existing image; `force_bake` bakes even if an image with the same fingerprint exists. `replaces` names the release that
+must still be the current one when the run acquires the lease; otherwise the run ends as superseded.
 
 ## Race conditions
 
-One run of a service at a time (`max_active_runs=1`): a second waits in the queue until the first has ended.
-From `acquire_lease` to `finalize` a run holds the service's lease, and no other run changes the service.
-`rollback_<service>` preempts a deployment: that one ends as *superseded*, with its remaining tasks skipped, and has not
-failed. A deployment that was asked for before the last rollback is superseded as well; trigger it anew if it is wanted all the
-same. Services do not wait for each other. An instance refresh that someone starts outside of Airflow makes
-`start_refresh` fail with its id, unless it goes to the same launch template version: then it is adopted.
-Every task may be cleared and run again: it finds what the try before has left.
+One run of a service at a time (`max_active_runs=1`): a second waits in the queue until the first has ended. From
+`acquire_lease` to `finalize` a run holds the service's lease, and no other run changes the service.
+`rollback_<service>` preempts a deployment: the deployment ends as *superseded*, with its remaining tasks skipped, and
+has not failed. A deployment that was requested before the last rollback is superseded as well; trigger it again if you
+still want it. Services do not wait for each other. If someone starts an instance refresh outside of Airflow,
+`start_refresh` fails with its id, or adopts it if it goes to the same launch template version. Every task may be
+cleared and run again: it finds what the previous try left.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def deploy(service: config.Service) -> DAG:
                 False,
                 type="boolean",
                 title="Bake anew",
-                description="Bake although an image with the same fingerprint exists.",
+                description="Bake even if an image with the same fingerprint exists.",
             ),
             "ami_id": Param(
                 None,
@@ -134,8 +134,8 @@ def deploy(service: config.Service) -> DAG:
             "requested_by": Param(
                 None,
                 type=["null", "string"],
-                title="Asked for by",
-                description="On whose behalf; stands in the release record before the user who triggers the run.",
+                title="Requested by",
+                description="On whose behalf; the release record names it before the user who triggers the run.",
                 section="For other DAGs and programs",
             ),
         },

@@ -1,27 +1,26 @@
-"""Reap orphans: remove what bakes and tests that were killed have left behind.
+"""Reap orphans: remove what killed bakes and tests left behind.
 
-Bakes and tests clean up after themselves, and a retry after a killed try. This is for what nobody comes back to:
-builders and probes, their volumes, key pairs and security groups, unfinished images, snapshots of builders. Only what
-is ours, older than `policy.orphans.older_than_minutes` and unused goes;
+Bakes and tests clean up after themselves, and a retry cleans up after a killed try. This DAG removes what no retry
+comes back to: builders and probes, their volumes, key pairs and security groups, unfinished images, snapshots of
+builders. It removes only what is ours, older than `policy.orphans.older_than_minutes` and unused;
 [docs/orphans.md](../docs/orphans.md) has every rule.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `reap_orphans` | ends instances, waits for that deferred, removes the rest, reports | clear the task |
+| `reap_orphans` | terminates instances, waits for that deferred, removes the rest, reports | clear the task |
 
-Each run writes a report, which `make report KIND=orphans` prints. Old locks on Terraform's states are reported too,
-and never removed. The task fails at its end when AWS refused to remove something; the rest is removed by then.
+Each run writes a report, which `make report KIND=orphans` prints. It reports old locks on Terraform's states too, and
+never removes them. If AWS refuses a removal, the task removes the rest and then fails.
 
 ## When this DAG runs
 
-At 41 minutes past every hour, and by hand. It is paused when Airflow sees it for the first time, and unpausing it does
-not run the hour that has begun: its first run by itself is the next one.
+At 41 minutes past every hour, and by hand. Airflow creates it paused; unpausing does not run the hour that has begun.
 
 ## Race conditions
 
-One run at a time (`max_active_runs=1`). Bakes and tests go on meanwhile: what is younger than the policy's age, or in
-use by an instance, stays, and everything is looked at again immediately before it is removed. A bake that takes longer
-than that age loses its builder: set the age above the longest bake. The task may be cleared and run again.
+One run at a time (`max_active_runs=1`). Bakes and tests continue meanwhile: what is younger than the policy's age, or
+in use by an instance, stays, and every resource is read again immediately before it is removed. A bake that takes
+longer than that age loses its builder: set the age above the longest bake. The task may be cleared and run again.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ HOURLY: Final = CronTriggerTimetable(
 
 with DAG(
     dag_id="reap_orphans",
-    description="Remove what bakes and tests have left behind, every hour",
+    description="Remove what killed bakes and tests left behind, every hour",
     doc_md=__doc__,
     schedule=HOURLY,
     catchup=False,

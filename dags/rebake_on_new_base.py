@@ -1,46 +1,45 @@
 """Rebake on a new base: from a promoted base image to services that run on it.
 
-Looks at each service that bakes on the base family, and does what its file says in `on_new_base`: `deploy` brings its
-current version to the fleet on the new base, `bake` makes and tests the image, which the next deployment of the same
-version finds ready, `ignore` does nothing.
+Does for each dependent of the base family what its file says in `on_new_base`: `deploy` rolls its current version out
+on the new base, `bake` bakes and tests the image, which the next deployment of the same version reuses, `ignore` does
+nothing.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
 | `find_dependents` | reads the services' files | nothing has changed |
 | `choose_version` | waits for a run that changes the service; takes its current version | the others go on |
 | `bake` | reuses the image with the same fingerprint, or runs Packer, in the pool `rebake_bakes` | the others go on |
-| `test_image` | boots a temporary instance, asks it the service's checks, removes it | the image is not deployed |
+| `test_image` | boots a temporary instance, runs the service's checks, terminates it | the image is not deployed |
 | `deploy` | starts `deploy_<service>` and waits, deferred; skipped for `on_new_base: bake` | as that DAG says |
 | `report` | writes `reports/rebake/<time>.json` and `.html` | the run fails |
 
-All tasks but the first and the last are a group, once for each service. A service that fails stops no other, and makes
-the run fail. A service is skipped, with the reason in the report, if it was never released or is on the newest base. A
-service whose file is wrong is named in the report and in the log of `find_dependents`.
+All tasks but the first and the last form a group, mapped over the services. A service that fails does not stop the
+others, and makes the run fail. A service is skipped, with the reason in the report, if it was never released or is on
+the newest base. The report and the log of `find_dependents` name a service whose file is invalid.
 
-The deployment tests the image again, like every deployment. Here it is tested before, so that a base which does not
-suit a service starts no deployment of it.
+The deployment tests the image again, like every deployment. This DAG tests it first, so that a base which does not suit
+a service starts no deployment of it.
 
-The pool's slots are `policy.concurrent_bakes` of the environment. Airflow's processes make the pool when they start,
-wherever the plugin is installed. If somebody removes it meanwhile, `bake` stays *scheduled* and the scheduler's log
+The pool's slots are `policy.concurrent_bakes` of the environment. Airflow's processes create the pool when they start,
+wherever the plugin is installed. If somebody deletes it meanwhile, `bake` stays *scheduled* and the scheduler's log
 names the pool: restart the scheduler.
 
 ## When this DAG runs
 
 When `rebuild_base_image` has promoted a base, by the event of the asset `rebake://bases/<family>`; and by hand for the
-family that `base` names, or for all of them. It is paused when Airflow sees it for the first time: nothing follows a
-base until somebody wants it to. While it is paused Airflow keeps no events for it: run it by hand afterwards. The
-releases that it makes are recorded as asked for by `new base <image>`.
+family that `base` names, or for all of them. Airflow creates it paused. While it is paused Airflow keeps no events for
+it: run it by hand afterwards. Records of the releases that it makes say `new base <image>` in `requested_by`.
 
 ## Race conditions
 
 One run at a time (`max_active_runs=1`); events that arrive meanwhile start one more. The newest base wins: every bake
-reads which base is the current one, whichever event started the run, and a service that sits on it is left alone.
+reads which base is the current one, whichever event started the run, and skips a service that is already on it.
 
-A deployment or rollback that holds the service's lease is waited for, and what it ends with is what follows the base.
-The deployment that is started here replaces the release that was looked at and no other. So it cannot undo a release that
-came in between: it ends as superseded, and if the service sits on an old base still, `deploy` fails and says so.
-Every task may be cleared and run again. `deploy` finds the deployment that it has started: clear that one's failed task
-first.
+The run waits for a deployment or rollback that holds the service's lease; the release that this one ends with is what
+is rebaked. The deployment that `deploy` starts replaces that release and no other. So it cannot undo a release that
+came in between: it ends as superseded, and if the service is still on an old base, `deploy` fails and says so. Every
+task may be cleared and run again. `deploy` finds the deployment that it has started: clear that deployment's failed
+task first.
 """
 
 from __future__ import annotations
@@ -63,13 +62,13 @@ from rebake.stages.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, xcom
 GROUP: Final = "rebake"
 
 LONGEST: Final = timedelta(days=5)
-"""A rollout may take two days, and so may the one that it waits for."""
+"""A rollout may take two days, and so may the rollout that it waits for."""
 
 
 @task_group(group_id=GROUP)
 def rebake(service: str) -> None:
     """Bring one service to the newest base."""
-    # Names the part in the UI, where it would have a number only.
+    # Names the mapped group in the UI, which would show a number only.
     shown = {"map_index_template": "{{ task.service }}"}
     choose_version = ChooseVersionOperator(task_id="choose_version", service=service, **shown)
     version = xcom(choose_version)
@@ -88,13 +87,13 @@ def rebake(service: str) -> None:
         base_ami=xcom(choose_version, "base_ami"),
         **shown,
     )
-    # The arrow that matters: no deployment begins with an image that has not passed its checks.
+    # This order must hold: no deployment begins with an image that has not passed its checks.
     choose_version >> bake >> test_image >> deploy
 
 
 with DAG(
     dag_id="rebake_on_new_base",
-    description="Rebake, and where they ask for it deploy, the services whose base image was replaced",
+    description="Rebake the services whose base image was replaced, and deploy those whose file says so",
     doc_md=__doc__,
     # Any of them: a list would wait for all.
     schedule=AssetAny(*(Asset(base_asset_uri(family)) for family in config.base_names())),
@@ -110,11 +109,11 @@ with DAG(
             type="string",
             enum=["", *config.base_names()],
             title="Base family",
-            description="By hand: whose services to look at; all if left empty.",
+            description="By hand: whose dependents to rebake; if empty, those of all families.",
         ),
     },
 ) as dag:
     find_dependents = FindDependentsOperator(task_id="find_dependents", base="{{ params.base }}")
     report = ReportRebakesOperator(task_id="report", found_by="find_dependents", group=GROUP)
-    # A teardown runs however the services came out and hides no failure; but a report that is missing is one.
+    # A teardown runs however the services ended and hides no failure; but a missing report is a failure itself.
     rebake.expand(service=find_dependents.output) >> report.as_teardown(on_failure_fail_dagrun=True)

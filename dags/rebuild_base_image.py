@@ -1,40 +1,39 @@
 """Rebuild a base image: from the vendor's newest image to the base that applications are baked on.
 
-Bakes the hardened base image of a family on the newest image that its vendor publishes, boots it, holds it against
-what the family declares, records what is in it, and points `/rebake/bases/<family>/current` at it. The next bake of an
-application is laid on it; running fleets are untouched. There is one family for each file in `config/bases/`.
+Bakes the hardened base image of a family on the newest image that its vendor publishes, boots it, checks the family's
+assertions, records the image's content, and points `/rebake/bases/<family>/current` at it. The next application bake
+uses it; running fleets are untouched. There is one family for each file in `config/bases/`.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `families` | in a run for all families: names them | no family's run is started |
-| `rebuild_each` | in a run for all families: starts a run of this DAG for each | the others start all the same |
+| `families` | in a run for all families: lists them | no family's run is started |
+| `rebuild_each` | in a run for all families: starts a run of this DAG for each | the others start nevertheless |
 | `bake` | reuses the image with the same fingerprint, or runs Packer | nothing has changed |
-| `test_image` | boots a temporary instance, holds it against the family's assertions, removes it | the image is not \
+| `test_image` | boots a temporary instance, checks the family's assertions, terminates it | the image is not \
 promoted; the error names every assertion that failed, with what was expected and what was found |
-| `record_base` | writes the bill of materials, the difference from the base before, and the base's record | the image \
-is not promoted |
-| `promote_ami` | points `/rebake/bases/<family>/current` at the image | the base before stays in use |
+| `record_base` | writes the bill of materials, the difference from the previous base, and the base's record | the \
+image is not promoted |
+| `promote_ami` | points `/rebake/bases/<family>/current` at the image | the previous base stays in use |
 
-The last task emits an event of the asset `rebake://bases/<family>` with the AMI id, the one before it and the record's
+The last task emits an event of the asset `rebake://bases/<family>` with the AMI id, the previous one and the record's
 key, for DAGs that wait for a base.
 
 ## When this DAG runs
 
-At 03:00 UTC on the 1st of January, April, July and October, for all families: that run starts one for each, so that a
-family that fails keeps none of the others from a new base. By hand for the family that `base` names, or for all. The
-quarterly runs always bake: what they are for, the packages' updates, is not in the fingerprint. A run by hand reuses an
-image of the same inputs unless `force_bake` is set.
+At 03:00 UTC on the 1st of January, April, July and October, for all families: that run starts one for each, so that the
+failure of one family stops no other. By hand for the family that `base` names, or for all. The quarterly runs always
+bake, because the fingerprint does not cover the package updates that they are for. A run by hand reuses an image of the
+same inputs unless `force_bake` is set.
 
-It is paused when Airflow sees it for the first time, and unpausing it does not run the quarter that has begun: its
-first run by itself is the next one. (After a pause of more than a quarter, unpausing runs the one quarter that was
-missed last, as for every cron schedule of Airflow.)
+Airflow creates it paused; unpausing does not run the quarter that has begun. (After a pause of more than a quarter,
+unpausing runs the last missed quarter, as for every cron schedule of Airflow.)
 
 ## Race conditions
 
-One run at a time (`max_active_runs=1`): others wait in the queue, also those of a quarter's families. A deployment that
-bakes meanwhile is laid on the base that `current` named when its bake began; no deployment sees half of a change,
-because the pointer is one parameter. Every task may be cleared and run again: it finds what the try before has left,
-and a family's run is started once.
+One run at a time (`max_active_runs=1`): others wait in the queue, including those that a quarterly run starts. A
+deployment that bakes meanwhile uses the base that `current` named when its bake began; no deployment sees half of a
+change, because the pointer is one parameter. Every task may be cleared and run again: it finds what the previous try
+left, and a family's run is started only once.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ ALL: Final = "*"
 QUARTERLY: Final = CronTriggerTimetable(
     "0 3 1 1,4,7,10 *",
     timezone="UTC",
-    # Together with no start_date, this keeps a fresh install from running the quarter that has begun. Its first
-    # quarter counts for so long after the tick, because the tick and Airflow's next look at this file may cross.
+    # Together with no start_date, this keeps a fresh install from running the quarter that has begun. A tick still
+    # runs when Airflow parses this file up to so long after it.
     run_immediately=timedelta(minutes=10),
 )
 
@@ -114,7 +113,7 @@ with DAG(
             False,
             type="boolean",
             title="Bake anew",
-            description="Bake although an image with the same fingerprint exists.",
+            description="Bake even if an image with the same fingerprint exists.",
         ),
     },
 ) as dag:
@@ -122,13 +121,13 @@ with DAG(
     force = "{{ params.force_bake or dag_run.run_type == 'scheduled' }}"
 
     @task
-    def families(base: str, force_bake: str, asked_in: str) -> list[dict[str, Any]]:
+    def families(base: str, force_bake: str, requested_in: str) -> list[dict[str, Any]]:
         """Return what to start for each family; nothing in the run of one family."""
         if base != ALL:
             return []
         return [
             {
-                "trigger_run_id": f"{name}__{asked_in}",
+                "trigger_run_id": f"{name}__{requested_in}",
                 "conf": {"base": name, "force_bake": as_bool(force_bake, "force_bake")},
             }
             for name in config.base_names()
@@ -153,5 +152,5 @@ with DAG(
         post_execute=emit_rebuilt_base,
     )
 
-    # The arrows that matter: no application may be baked on a base that has not passed its checks.
+    # This order must hold: no application may be baked on a base that has not passed its checks.
     bake >> test_image >> record_base >> promote_ami

@@ -1,34 +1,33 @@
 """Retire images: deprecate, then disable, then deregister what nothing needs any more.
 
-Goes through the images of the environment that it runs in, and through the launch template versions of its fleets.
-What is in use or needed is never touched, [docs/retirement.md](../docs/retirement.md) has every rule.
+Covers the images of its environment, and the launch template versions of its fleets. It never touches what is in use or
+needed; [docs/retirement.md](../docs/retirement.md) has every rule.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `retire_images` | looks, decides, looks again before each change, changes, reports | read the report; clear the task |
+| `retire_images` | scans, decides, scans again before each change, changes, reports | read the report; clear the task |
 
-An image goes one step a run: *deprecated* at 30 days, *disabled* at 60, *deregistered* with its snapshots at 90, or at
-the ages in `policy.retirement` of the environment's file. The newest released images of each service and base stay.
+An image advances one step a run: *deprecated* at 30 days, *disabled* at 60, *deregistered* with its snapshots at 90, or
+at the ages in `policy.retirement` of the environment's file. The newest released images of each service and base stay.
 
-It is a dry run until `policy.retirement.dry_run` is `false`. Each run writes a report, which `make report
-KIND=retire-images` prints, on what it did or would do and why each image stays.
+It is a dry run until `policy.retirement.dry_run` is `false`. Each run writes a report on what it did or would do, and
+why each image stays; `make report KIND=retire-images` prints it.
 
-The task fails before it has changed anything when what is in use cannot be seen whole: a service that is known to run
-has no fleet, or a fleet has instances or template versions that EC2 does not tell of. It fails at its end when AWS
-refused a change; the others are done.
+The task fails before it changes anything if it cannot see everything that is in use: a service that is known to run has
+no fleet, or a fleet has instances or template versions that EC2 does not list. If AWS refuses a change, the task makes
+the others and then fails.
 
 ## When this DAG runs
 
-Every day at 04:30 UTC, and by hand. It is paused when Airflow sees it for the first time, and unpausing it does not run
-the day that has begun: its first run by itself is the next one.
+Every day at 04:30 UTC, and by hand. Airflow creates it paused; unpausing does not run the day that has begun.
 
 ## Race conditions
 
-One run at a time (`max_active_runs=1`). Deployments and bakes go on meanwhile: images are looked at again, 25 at a
-time, immediately before they are changed, together with what uses them, and one that began to be used stays. Bakes do
-not reuse a deprecated image, so a deployment that has just found its image keeps it. An image that is given by hand for
-a deployment, and is disabled while that deployment tests it, lets the deployment fail; what was running runs on.
-The task may be cleared and run again: what was done is not due any more.
+One run at a time (`max_active_runs=1`). Deployments and bakes continue meanwhile: immediately before a change, 25
+images at a time, the task reads the images and what uses them again, and an image that something began to use stays.
+Bakes do not reuse a deprecated image, so a deployment that has just found its image keeps it. A deployment that names
+its image by hand fails if that image is disabled while the deployment tests it; the fleet keeps running. The task may
+be cleared and run again: a step that is done is no longer due.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ with DAG(
             None,
             type=["null", "boolean"],
             title="Dry run",
-            description="Report what would be done and change nothing; empty for what the environment's policy says.",
+            description="Report what would be done and change nothing; if empty, the environment's policy decides.",
         ),
     },
 ) as dag:

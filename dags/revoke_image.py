@@ -1,11 +1,11 @@
 """Revoke an image: nothing deploys it or rolls back to it any more.
 
-Marks an image, and every image that was baked on it, with the reason. It stops no instance: services that run such an
-image are named, each with its nearest safe release. [docs/revocation.md](../docs/revocation.md) has the rules.
+Tags an image, and every image that was baked on it, with the reason. It terminates no instance: it names the services
+that run such an image, each with its nearest safe release. [docs/revocation.md](../docs/revocation.md) has the rules.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `revoke_image` | writes the marks, or lifts them with `undo`; says who runs a revoked image | clear the task |
+| `revoke_image` | writes the tags, or removes them with `undo`; names the services concerned | clear the task |
 
 ## When this DAG runs
 
@@ -13,10 +13,10 @@ By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make
 
 ## Race conditions
 
-One run at a time (`max_active_runs=1`). Bakes and deployments go on meanwhile: they ask again before they promote an
-image and before they start a refresh, and ask the image's base too, so an image that is baked on a base while that is
-revoked is refused before it is marked. An instance refresh that has begun goes on. The task may be cleared and run
-again: it derives anew what is to be marked.
+One run at a time (`max_active_runs=1`). Bakes and deployments continue meanwhile: they check the image and its base
+again before they promote the image and before they start a refresh. So an image that is baked on a base while that is
+revoked is refused even before it has a tag of its own. An instance refresh that has begun continues. The task may be
+cleared and run again: it computes anew which images to tag.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ with DAG(
             type=["null", "string"],
             maxLength=256,
             title="Reason",
-            description="Why; whoever is refused the image reads it. Not needed to take a revocation back.",
+            description="Every refusal of the image shows it. Not needed to undo a revocation.",
         ),
-        "undo": Param(False, type="boolean", title="Undo", description="Take the revocation back."),
+        "undo": Param(False, type="boolean", title="Undo", description="Undo the revocation."),
     },
 ) as dag:
     RevokeImageOperator(

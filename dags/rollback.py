@@ -1,31 +1,30 @@
-"""Roll a service back: to a release that ran before, without a bake.
+"""Roll a service back: to an earlier release, without a bake.
 
-Returns a service to the image of an earlier release, while a deployment is under way or after it. There is one such
-DAG for each file in `config/services/`.
+Returns a service to the image of an earlier release, during a deployment or after it. There is one such DAG for each
+file in `config/services/`.
 
 | task | what it does | when it fails |
 | --- | --- | --- |
-| `choose_release` | finds the release to return to, checks that its image is still there | nothing has changed |
-| `stop_refresh` | acquires the lease from a deployment, ends its instance refresh | clear the task |
+| `choose_release` | finds the release to return to, checks that its image still exists | nothing has changed |
+| `stop_refresh` | preempts a deployment's lease, ends its instance refresh | clear the task |
 | `terraform_apply` | provisions the fleet with the image of that release | running instances are untouched |
-| `start_refresh` | starts the instance refresh, or finds every instance on the image already | as before |
-| `wait_for_refresh` | waits, deferred, for a healthy fleet on the image | AWS rolls back to what the group had |
+| `start_refresh` | starts the instance refresh, or finds every instance on the image already | as above |
+| `wait_for_refresh` | waits, deferred, for a healthy fleet on the image | AWS rolls back to the group's saved version |
 | `record_release` | writes the record, moves `current` and `previous` | the fleet is on the image: clear the task |
 | `finalize` | records a run that did not succeed, releases the lease | clear the task, or others wait for the lease |
 
 ## Which release
 
-`release` is the id of a release, a version, or an image: the newest release that succeeded and is called so. Without
-it:
+`release` is a release id, a version or an image, and means the newest successful release of that name. Without it:
 
-* while a deployment holds the lease, or the fleet is not wholly on the current release, as after a rollout that failed
-  half-way: the current release;
+* while a deployment holds the lease, or while part of the fleet is not on the current release, as after a rollout that
+  failed half-way: the current release;
 * otherwise the one before the current release. Rolling back twice goes back two releases; it never returns to what was
   just rolled back.
 
-Where AWS's own rollback of the refresh leads to that image it is used: instances that still run the image stay.
-Otherwise the refresh is cancelled and the rest of the fleet replaced. Instances are right that run the *image*, by
-whatever version of the launch template.
+If AWS's own rollback of the refresh leads to that image, the run uses it: instances that still run the image stay.
+Otherwise it cancels the refresh and replaces the rest of the fleet. Instances that run the *image* stay, whatever
+launch template version they were launched from.
 
 ## When this DAG runs
 
@@ -33,11 +32,11 @@ By hand only: from the form in the UI, `airflow dags trigger`, the API, or `make
 
 ## Race conditions
 
-A rollback wins over a deployment: it preempts the lease at once, and the deployment ends as *superseded* before its next
-effect; so does a deployment that was asked for before the rollback and is still baking. A deployment that is asked
-for later waits for the rollback. One rollback of a service at a time (`max_active_runs=1`). Services do not wait for
-each other. Every task may be cleared and run again; but a run that was asked for before another that has held the lease
-since is superseded.
+A rollback wins over a deployment: it preempts the lease at once, and the deployment ends as *superseded* before its
+next effect; so does a deployment that was requested before the rollback and is still baking. A deployment that is
+requested later waits for the rollback. One rollback of a service at a time (`max_active_runs=1`). Services do not wait
+for each other. Every task may be cleared and run again; but a run is superseded if another run, requested later, has
+held the lease since.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def rollback(service: config.Service) -> DAG:
                 type=["null", "string"],
                 pattern=r"^[A-Za-z0-9._+-]*$",
                 title="Release",
-                description="Id, version or image of the release to return to; empty for the one before.",
+                description="Id, version or image of the release to return to; empty for the previous one.",
             ),
         },
     ) as dag:

@@ -1,4 +1,4 @@
-"""An artifact as the pipeline takes it, for the example services: the same files give the same bytes.
+"""Builds the example services' artifacts; the same files give the same bytes.
 
 An artifact is a tar.gz whose root holds `<name>.service`, `bin/healthcheck` and, optionally, `packages.txt`.
 The one input from outside is `SOURCE_DATE_EPOCH`, the time that every file in it carries (0 by default).
@@ -24,7 +24,7 @@ Build = Callable[[str, Path, str, int], Path]
 
 
 class BuildError(Exception):
-    """Raised when an artifact cannot be built from what was asked for."""
+    """Raised when an artifact cannot be built from the given arguments."""
 
 
 def check(version: str, fault: str, faults: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ def pack(name: str, version: str, files: Mapping[str, bytes], output: Path, epoc
     data = _archive(files, epoch)
     archive = output / f"{name}-{version}.tar.gz"
     output.mkdir(parents=True, exist_ok=True)
-    # The checksum last: whoever finds it finds the archive that it belongs to.
+    # The checksum last, so that a checksum never exists without its archive.
     _write(archive, data)
     checksum = f"{hashlib.sha256(data).hexdigest()}  {archive.name}\n"
     _write(archive.with_name(f"{archive.name}.sha256"), checksum.encode())
@@ -105,7 +105,7 @@ def _archive(files: Mapping[str, bytes], epoch: int) -> bytes:
         for name in sorted({parent.as_posix() for path in files for parent in Path(path).parents} - {"."}):
             archive.addfile(_entry(name, epoch, tarfile.DIRTYPE, 0o755))
         for name, data in sorted(files.items()):
-            # Not the file's own mode: a checkout on another file system may have lost it.
+            # Not the file's own mode, which a checkout on another file system may have lost.
             mode = 0o755 if name.startswith("bin/") else 0o644
             archive.addfile(_entry(name, epoch, tarfile.REGTYPE, mode, len(data)), io.BytesIO(data))
     return buffer.getvalue()
@@ -119,7 +119,7 @@ def _entry(name: str, epoch: int, kind: bytes, mode: int, size: int = 0) -> tarf
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write `path` whole or not at all."""
+    """Write `path` atomically."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(data)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from localcloud.faults import Faults
+from localcloud.faults.models import Faults
 
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance

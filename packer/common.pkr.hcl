@@ -33,7 +33,7 @@ variable "instance_type" {
 
 variable "ssh_username" {
   type        = string
-  description = "User that the source image lets in by SSH, with sudo."
+  description = "User for SSH on the source image, with sudo."
 }
 
 variable "ssh_interface" {
@@ -60,7 +60,7 @@ variable "subnet_id" {
 
 variable "pipeline_cidrs" {
   type        = list(string)
-  description = "Addresses that the builder's temporary security group lets in by SSH."
+  description = "Networks that the builder's temporary security group admits by SSH."
 
   validation {
     condition     = length(var.pipeline_cidrs) > 0 && contains(var.pipeline_cidrs, "0.0.0.0/0") == false
@@ -86,12 +86,12 @@ variable "package_manager" {
 
 variable "manifest_path" {
   type        = string
-  description = "File that the manifest of this run is written to."
+  description = "File for the manifest of this run."
 }
 
 variable "image_tags" {
   type        = map(string)
-  description = "Tags of the image and of its snapshots: where it comes from."
+  description = "Tags of the image and of its snapshots: its lineage."
 }
 
 variable "run_tags" {

@@ -1,5 +1,5 @@
-# Packer 1.7 and later install builders as plugins (`packer init`); earlier ones carry them and refuse this block,
-# so this file is left out for them.
+# Packer 1.7 and later install builders as plugins (`packer init`); earlier versions have them built in and refuse
+# this block, so the pipeline leaves this file out for those.
 packer {
   required_version = ">= 1.7.0"
 

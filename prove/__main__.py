@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 from examples.webapp.build import build
 from prove import document, measure, timeline
-from prove.case import Case, CaseResult
+from prove.case import Case
 from prove.cases import CASES
+from prove.result import CaseResult
 from prove.scene import SERVICE, Scene, artifacts
 from stack import follow, up
 from stack.console import elapsed, step

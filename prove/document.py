@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from prove.case import LOAD_CHECKS, Case, CaseResult
+from prove.case import Case
+from prove.result import LOAD_CHECKS, CaseResult
 
 GREEN, RED, NOT_RUN = "🟢", "🔴", "⚪ not run"
 

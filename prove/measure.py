@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prove.case import LOSS_CHECK, RATE_CHECK, Case, CaseResult, Check, Findings, Moment, Span
+from prove.case import Case
+from prove.result import LOSS_CHECK, RATE_CHECK, CaseResult, Check, Findings, Moment, Span
 from prove.scene import GROUP, Run, Scene
 from prove.watch import Watcher, lives_of, moments_of, spans_of
 from stack.api import Task

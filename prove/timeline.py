@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from prove.case import CaseResult, Moment, Span
+from prove.result import CaseResult, Moment, Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

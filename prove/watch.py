@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from prove.case import Moment, Span
+from prove.result import Moment, Span
 from rebake import tags
 from stack.cloud import Cloud
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Look at the machine and name everything that is missing and cannot be installed, before anything is changed.
-# Prints the Debian packages that are to be installed, one a line.
+# Check the machine and name everything that is missing and cannot be installed, before anything changes.
+# Prints the Debian packages to install, one a line.
 set -euo pipefail
 # shellcheck source=setup/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -32,7 +32,7 @@ root=no
 can_be_root && root=yes
 
 if docker_answers; then
-  # The operating system image is built by Debian's tools where they are here or may be installed.
+  # Debian's tools build the operating system image if they are installed or may be.
   if [ "$root" = yes ] && have apt-get; then
     have mmdebstrap || packages+=(mmdebstrap)
   fi

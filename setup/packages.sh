@@ -11,7 +11,7 @@ install() {
 
 mkdir -p "$STATE/logs"
 : >>"$STATE/logs/apt.log"
-# Lists that are fresh enough need no update; a failure tells which it is.
+# Recent package lists need no update: try without one first.
 if ! install "$@"; then
   as_root apt-get update >>"$STATE/logs/apt.log" 2>&1 || true
   install "$@" || die "apt-get could not install: $*" "The end of $STATE/logs/apt.log:" "$(tail -n 5 "$STATE/logs/apt.log")"

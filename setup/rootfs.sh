@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the root file system that the embedded cloud's instances start from: .rebake/cache/rootfs-<inputs>.tar.
-# Prints its path; prints nothing where Debian's tools may not be used, and the engine fetches Docker's image instead.
+# Prints its path; prints nothing if Debian's tools may not be used, and the engine pulls Docker's image instead.
 set -euo pipefail
 # shellcheck source=setup/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,7 +11,7 @@ mkdir -p "$STATE/cache" "$STATE/logs" "$STATE/tmp"
 
 if [ ! -f "$tar" ]; then
   have mmdebstrap && can_be_root || exit 0
-  # Two at a time would only be slower: the second waits, and finds the work done.
+  # Two at a time would be slower: the second waits for the first's result.
   exec 9>"$STATE/cache/rootfs.lock"
   flock 9
   if [ ! -f "$tar" ]; then

@@ -11,7 +11,7 @@ mkdir -p "$STATE/logs"
 
 needs() { grep -qx "$1" <<<"$missing"; }
 
-# The longest piece of work is the operating system image, and its first part needs one package only: begin with it.
+# The operating system image takes longest, and its first part needs one package only, so start with it.
 # stack/osimage.py waits for it.
 background=
 if needs mmdebstrap; then

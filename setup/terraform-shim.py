@@ -21,7 +21,7 @@ import threading
 from pathlib import Path
 
 RUN_ID = b"terraform"
-"""Under this name the library finds the run again that a signal is to stop. A process has one."""
+"""Name under which the library finds the run that a signal stops. A process has one run."""
 
 
 def load_library() -> ctypes.CDLL:

@@ -18,8 +18,8 @@ SHIM
   chmod 755 "$bin/terraform"
 fi
 
-# One provider for every machine, whether or not Terraform's registry can be reached from it: what is tested is
-# what runs. The registry is for real AWS, where the pipeline's Terraform is not pointed at this file.
+# One provider for every machine, whether or not it reaches Terraform's registry, so that tests run what everybody
+# runs. On real AWS the pipeline's Terraform does not use this file, and takes the provider from the registry.
 mirror=$STATE/terraform/mirror
 zip=terraform-provider-aws_${AWS_PROVIDER_VERSION}_linux_amd64.zip
 if [ ! -f "$mirror/registry.terraform.io/hashicorp/aws/$zip" ]; then

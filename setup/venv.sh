@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv with exactly what requirements.lock says, by uv, which is the project's own too.
+# Make .venv with exactly the packages of requirements.lock, by uv, which the project installs for itself.
 set -euo pipefail
 # shellcheck source=setup/lib.sh
 source "$(dirname "$0")/lib.sh"

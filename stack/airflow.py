@@ -14,11 +14,13 @@ from stack.cloud import python_environment
 from stack.console import step
 from stack.errors import StackError
 from stack.layout import Layout
-from stack.processes import Process
+from stack.processes import Process, titled, waits_for
 from stack.settings import ACCESS_KEY, ENVIRONMENT, REGION, Settings, write_private
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 USER = "admin"
+IDLE_WORKER = "LocalExecutor: <idle>"
+"""In the title of such a process."""
 _PRELOAD = Path(__file__).with_name("preload")
 
 
@@ -66,11 +68,11 @@ class Airflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": self.settings.api_secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": self.settings.api_secret,
-            # Seconds between two looks for work, and until the end of a task is noticed.
+            # Seconds between two scans for work, and until the end of a task is noticed.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             # How soon a killed worker, scheduler or triggerer is noticed, in seconds. Airflow's own values are for
-            # many machines: 300 until a task without a heartbeat is tried again, 300 between two looks for the tasks
+            # many machines: 300 until a task without a heartbeat is tried again, 300 between two scans for the tasks
             # of a scheduler that is gone. Each of these is several times the heartbeat that it waits for (1 and 5).
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
@@ -90,8 +92,39 @@ class Airflow:
             "CHECKPOINT_DISABLE": "1",
         }
 
+    def faults(self) -> dict[str, str]:
+        """Return what is wrong with each component that needs `end_broken` before it is started again."""
+        found = {
+            name: f"killed, but {len(left)} of its processes are left"
+            for name, process in self.processes.items()
+            if not process.pid and (left := process.members())
+        }
+        if self.processes["scheduler"].pid and self._executor_is_stuck():
+            found["scheduler"] = "stuck, because a worker was killed while it held the task queue's lock"
+        return found
+
+    def end_broken(self) -> None:
+        """End what killed components have left behind, and a scheduler whose executor is stuck."""
+        for name, fault in self.faults().items():
+            step(f"ending the {name}: {fault}")
+            self.processes[name].kill()
+
+    def _executor_is_stuck(self) -> bool:
+        """Say whether no idle worker can get a task any more.
+
+        One of LocalExecutor's idle workers reads the task queue and holds its lock meanwhile; the others wait for the
+        lock. If that worker is killed, nobody releases the lock.
+        """
+        for _ in range(3):
+            members = self.processes["scheduler"].members()
+            idle = [pid for pid in titled(IDLE_WORKER) if pid in members]
+            if not idle or any("futex" not in waits_for(pid) for pid in idle):
+                return False
+            time.sleep(0.1)  # The lock may just be on its way from one worker to the next.
+        return True
+
     def start(self) -> None:
-        """Migrate the database and start those components that do not run; `wait` waits for them.
+        """Migrate the database and start the components that do not run; `wait` waits for them.
 
         Raises:
             StackError: the database cannot be migrated.
@@ -121,7 +154,7 @@ class Airflow:
             process.start([airflow, name, *quiet], {**environment, "PYTHONPATH": path})
 
     def wait(self, seconds: float = 180) -> None:
-        """Wait until every component says it is healthy.
+        """Wait until every component reports that it is healthy.
 
         Raises:
             StackError: a component ends, or the time is up; with the end of its log.

@@ -121,7 +121,7 @@ def as_text(
         if not via:
             told.append(f"{of}: {', '.join(kinds)} of")
         told += lineage.lines(
-            lineage.tree(record, base.told if base else "", mark.told_of(record["ami_id"]) if mark else "")
+            lineage.tree(record, base.text if base else "", mark.message_for(record["ami_id"]) if mark else "")
         )
         told.append("")
     return "\n".join(told).strip("\n")

@@ -1,4 +1,4 @@
-"""What runs: per service the load balancer, the instances with their versions and images, the last release."""
+"""What runs: Airflow, the embedded cloud, and each service's instances and releases."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from stack.console import table
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
+ANSWER_BYTES = 200
+"""How much of a service's answer is shown."""
+
 
 def collect(stack: Stack) -> dict[str, Any]:
-    """Return the state of the stack and of every service, as plain data."""
+    """Return the state of the stack and of every service, JSON-serialisable."""
     cloud = stack.cloud.answers()
+    components = {name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()}
     return {
-        "airflow": {
-            "url": stack.settings.airflow_url,
-            **{name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()},
-        },
+        "airflow": {"url": stack.settings.airflow_url, **components, **stack.airflow.faults()},
         "cloud": {"url": stack.settings.cloud_url, "state": "running" if cloud else "stopped"},
         "services": {name: _service(stack, name) for name in config.service_names()} if cloud else {},
     }
@@ -43,16 +44,18 @@ def render(status: dict[str, Any]) -> str:
         + ", ".join(f"{name} {state}" for name, state in airflow.items()),
         f"embedded cloud     {status['cloud']['url']}  {status['cloud']['state']}",
     ]
+    if {*airflow.values(), status["cloud"]["state"]} != {"running"}:
+        lines.append("`make up` ends what is broken and starts what does not run")
     for name, service in status["services"].items():
         lines += ["", f"{name}: {service.get('error') or service.get('url') or 'not deployed'}"]
         if not service.get("url"):
             continue
         lines.append(f"  answers          {service['answers']}")
         lines.append(f"  current image    {service['current'] or 'none'}")
-        lines.append(f"  base image       {_base_told(service['base'])}")
+        lines.append(f"  base image       {_base_line(service['base'])}")
         for title in ("current", "previous"):
             lines.append(f"  {title + ' release':<16} {service[f'{title}_release'] or 'none'}")
-        lines.append(f"  last run         {_told(service['last_release'])}")
+        lines.append(f"  last run         {_run_line(service['last_release'])}")
         lines += [f"  revoked          {note}" for note in service.get("revoked", ())]
         if service["lease"]:
             lines.append(f"  in progress      {service['lease']}")
@@ -80,7 +83,7 @@ def _service(stack: Stack, name: str) -> dict[str, Any]:
         instances = _instances(stack, group)
         return {
             "url": url,
-            "answers": _answer(f"{url}version"),
+            "answers": answer(url, service.probe),
             "desired_capacity": group["DesiredCapacity"],
             "instances": instances,
             "versions": dict(Counter(item["version"] for item in instances)),
@@ -97,7 +100,7 @@ def _address(stack: Stack, group: dict[str, Any]) -> str:
     target_groups = elbv2.describe_target_groups(TargetGroupArns=group["TargetGroupARNs"])["TargetGroups"]
     arns = target_groups[0]["LoadBalancerArns"]
     if not arns:
-        return ""  # it is just being provisioned; asked for none, AWS would tell of all
+        return ""  # It is being provisioned. For no ARNs, AWS would describe all load balancers.
     balancers = elbv2.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
     return str(balancers[0]["DNSName"])
 
@@ -122,11 +125,19 @@ def _instances(stack: Stack, group: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _answer(url: str) -> str:
+def answer(url: str, probe: config.Probe) -> str:
+    """Return, as one printable line, what the service answers to the first HTTP check of its probe."""
+    if not probe.http:
+        return "not asked: its probe has no HTTP check"
+    path = probe.http[0].path
     try:
-        return requests.get(url, timeout=5).text.strip()
+        with requests.get(url.rstrip("/") + path, timeout=5, allow_redirects=False, stream=True) as response:
+            body = next(response.iter_content(ANSWER_BYTES), b"").decode(errors="replace")
     except requests.RequestException as error:
-        return f"nothing ({type(error).__name__})"
+        return f"nothing to GET {path} ({type(error).__name__})"
+    # The body comes from the network: a control character could move the cursor or change the terminal's state.
+    text = " ".join("".join(character if character.isprintable() else " " for character in body).split())
+    return f"HTTP {response.status_code} to GET {path}: {text or '(empty)'}"
 
 
 def _parameter(stack: Stack, name: str) -> str | None:
@@ -136,7 +147,7 @@ def _parameter(stack: Stack, name: str) -> str | None:
 
 
 def _releases(stack: Stack, service: str) -> dict[str, Any]:
-    """Return the channels' images, their releases, the current one's base, the newest record, who is at it now."""
+    """Return the channels' images and releases, the current base, the newest record, the lease's holder."""
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
     images = {name: _parameter(stack, parameter_name(service_name(service), name)) for name in (CURRENT, PREVIOUS)}
     ids: dict[str, str | None] = dict.fromkeys(images)
@@ -153,7 +164,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     now = lease.read(s3, bucket, service)
     return {
         "current": images[CURRENT],
-        "base": base.facts | {"told": base.told} if base else None,
+        "base": base.facts | {"told": base.text} if base else None,
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
         "last_release": newest,
@@ -161,11 +172,11 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     }
 
 
-def _base_told(base: dict[str, Any] | None) -> str:
+def _base_line(base: dict[str, Any] | None) -> str:
     return f"{base['base_ami']}  {base['told']}" if base else "not known"
 
 
-def _told(record: dict[str, Any] | None) -> str:
+def _run_line(record: dict[str, Any] | None) -> str:
     if record is None:
         return "none"
     why = f": {record['reason']} at {record['stage'] or 'no stage'}" if record["reason"] else ""

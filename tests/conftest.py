@@ -6,11 +6,13 @@ reads its configuration at import.
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 _PROJECT = Path(__file__).resolve().parents[1]
@@ -33,12 +35,16 @@ os.environ.update(
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
         "REBAKE_ENVIRONMENT": "local",
         "REBAKE_HOME": str(_PROJECT),
         "REBAKE_INSTANCE_CIDR": "10.64.0.0/24",
         "REBAKE_WORK": f"{_SCRATCH.name}/work",
     }
 )
+
+# Each session of boto3 reads AWS's service models again, and each hook makes one: a third of the tests' CPU time.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 @pytest.fixture(scope="session", autouse=True)

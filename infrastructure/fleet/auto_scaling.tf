@@ -6,13 +6,13 @@ resource "aws_autoscaling_group" "fleet" {
   vpc_zone_identifier = var.subnet_ids
   target_group_arns   = [aws_lb_target_group.fleet.arn]
 
-  # With EC2 checks alone an application that crashes counts as healthy, and a refresh to it succeeds.
+  # With EC2 checks alone, an application that crashes counts as healthy, and a refresh to it succeeds.
   health_check_type         = "ELB"
   health_check_grace_period = var.health_check_grace_period
 
-  # The first apply has no refresh after it, so it waits itself until every first instance answers its
-  # health checks. min_elb_capacity is looked at when the group is created and never again: afterwards
-  # the refresh, which the pipeline watches, is what waits.
+  # No refresh follows the first apply, so the apply itself waits until every first instance passes its
+  # health checks. min_elb_capacity counts only when the group is created: later, the pipeline waits for
+  # the refresh.
   min_elb_capacity          = var.desired_capacity
   wait_for_capacity_timeout = "${var.capacity_timeout}s"
 
@@ -34,9 +34,9 @@ resource "aws_autoscaling_group" "fleet" {
 
   lifecycle {
     ignore_changes = [
-      desired_capacity,           # scaling owns it once the group exists
-      min_elb_capacity,           # follows desired_capacity, and means nothing later
-      launch_template[0].version, # the refresh moves it, so that AWS can roll it back
+      desired_capacity,           # scaling owns it once the group exists: docs/drift.md
+      min_elb_capacity,           # copies desired_capacity, and has no effect later
+      launch_template[0].version, # the refresh writes it, so that AWS can roll it back
     ]
   }
 

@@ -1,10 +1,10 @@
-# A change of the image makes a new numbered version. Which version the group runs is the pipeline's choice.
+# A change of the image makes a new numbered version. The pipeline chooses which version the group runs.
 resource "aws_launch_template" "fleet" {
   name                   = local.name
   description            = "Instances of ${var.service} in ${var.environment}"
   image_id               = var.ami_id
   instance_type          = var.instance_type
-  update_default_version = false # nothing launches from $Default, so nothing keeps it up to date
+  update_default_version = false # nothing launches from $Default
 
   iam_instance_profile {
     arn = aws_iam_instance_profile.instance.arn

@@ -19,8 +19,8 @@ resource "aws_lb_listener" "http" {
 }
 
 resource "aws_lb_target_group" "fleet" {
-  # A new port needs a new target group, and the listener holds on to the old one until the new one
-  # exists: hence the port in the name.
+  # A new port needs a new target group, and the listener keeps the old one until the new one exists:
+  # hence the port in the name.
   name                 = "${local.name}-${var.port}"
   vpc_id               = var.vpc_id
   target_type          = "instance"

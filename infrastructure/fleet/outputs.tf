@@ -14,12 +14,12 @@ output "auto_scaling_group_name" {
 }
 
 output "target_group_arn" {
-  description = "Target group in which the fleet's health can be read."
+  description = "Target group that reports the fleet's health."
   value       = aws_lb_target_group.fleet.arn
 }
 
 output "load_balancer_dns_name" {
-  description = "Name under which clients reach the load balancer."
+  description = "Host name of the load balancer."
   value       = aws_lb.fleet.dns_name
 }
 

@@ -45,7 +45,7 @@ resource "aws_security_group_rule" "instance_from_load_balancer" {
 resource "aws_security_group_rule" "instance_from_pipeline" {
   count = length(var.pipeline_cidrs) > 0 ? 1 : 0
 
-  description       = "The pipeline asks instances which version they run"
+  description       = "HTTP checks of the pipeline on the instances"
   security_group_id = aws_security_group.instance.id
   type              = "ingress"
   protocol          = "tcp"

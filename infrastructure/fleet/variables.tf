@@ -114,7 +114,7 @@ variable "desired_capacity" {
   type        = number
 
   validation {
-    # With the sizes in the wrong order no number is right, and max_size says so already.
+    # With the sizes in the wrong order no number is valid, and max_size already reports that.
     condition     = floor(var.desired_capacity) == var.desired_capacity && (var.min_size > var.max_size || var.desired_capacity >= var.min_size && var.desired_capacity <= var.max_size)
     error_message = "desired_capacity is ${var.desired_capacity}; it must be a whole number between min_size, ${var.min_size}, and max_size, ${var.max_size}."
   }
@@ -175,7 +175,7 @@ variable "health_check" {
 }
 
 variable "health_check_grace_period" {
-  description = "Seconds after its launch in which an instance may still fail its health checks: longer than a boot."
+  description = "Seconds after its launch during which an instance may fail its health checks: longer than a boot."
   type        = number
   default     = 120
 
@@ -186,7 +186,7 @@ variable "health_check_grace_period" {
 }
 
 variable "deregistration_delay" {
-  description = "Seconds that requests in flight get to finish: at least the longest request."
+  description = "Seconds for requests in flight to finish: at least the longest request."
   type        = number
   default     = 30
 
@@ -218,7 +218,7 @@ variable "allowed_cidrs" {
 }
 
 variable "pipeline_cidrs" {
-  description = "Networks of the pipeline's workers, which may ask an instance directly; none closes that way."
+  description = "Networks of the pipeline's workers, which may connect to instances directly; empty allows none."
   type        = list(string)
   default     = []
 

@@ -17,7 +17,7 @@ resource "aws_s3_bucket" "pipeline" {
     }
   }
 
-  # Each apply leaves an old state and an old lock behind. Release records are kept for good.
+  # Each apply leaves an old state and an old lock behind. Release records are never deleted.
   lifecycle_rule {
     id      = "forget-old-states"
     enabled = true
@@ -52,6 +52,6 @@ resource "aws_s3_bucket_policy" "pipeline" {
     }]
   })
 
-  # S3 refuses two changes of a bucket's access at once.
+  # S3 refuses two simultaneous changes of a bucket's access.
   depends_on = [aws_s3_bucket_public_access_block.pipeline]
 }

@@ -1,4 +1,4 @@
-# Several policies, because one may have 6,144 characters. A service's own is named after it.
+# Several policies, because AWS limits one to 6,144 characters. Each service's policy is named after it.
 locals {
   policies = merge(
     {

@@ -1,11 +1,11 @@
 # What Packer's amazon-ebs builder and the test on a temporary instance need. The pipeline can change only
-# what carries its own tag rebake:kind, and in one VPC only.
+# resources with its own tag rebake:kind, and only in one VPC.
 locals {
   image_policy = {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "Look"
+        Sid      = "Describe"
         Effect   = "Allow"
         Action   = ["ec2:Describe*"]
         Resource = ["*"]

@@ -1,11 +1,11 @@
-# What Terraform needs for infrastructure/fleet beside the resources that bear a service's name: launch templates
-# and security groups have ids instead, so their tags say whose they are.
+# What Terraform needs for infrastructure/fleet besides the resources named after a service: launch templates
+# and security groups have ids instead, so their tags identify the owner.
 locals {
   network_policy = {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "Look"
+        Sid    = "Describe"
         Effect = "Allow"
         Action = [
           "autoscaling:Describe*",
@@ -15,7 +15,7 @@ locals {
         Resource = ["*"]
       },
       {
-        # Auto Scaling checks that its caller may itself launch what the template says.
+        # Auto Scaling checks that its caller may launch what the template describes.
         Sid    = "LaunchByTemplate"
         Effect = "Allow"
         Action = ["ec2:RunInstances"]
@@ -81,7 +81,7 @@ locals {
         }
       },
       {
-        # What detect_drift repairs of an instance, where policy lets it.
+        # detect_drift repairs this on instances, if policy allows it.
         Sid       = "RequireMetadataTokens"
         Effect    = "Allow"
         Action    = ["ec2:ModifyInstanceMetadataOptions"]

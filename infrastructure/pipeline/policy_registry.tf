@@ -1,4 +1,4 @@
-# The registry of images (Parameter Store) as far as all services share it, and the artifacts.
+# The part of the image registry (Parameter Store) that all services share, and the artifacts.
 locals {
   registry_policy = {
     Version = "2012-10-17"
@@ -22,7 +22,7 @@ locals {
         Resource = ["arn:${local.partition}:ssm:${var.region}::parameter/aws/service/*"]
       },
       {
-        # Without a prefix: Terraform looks for workspaces, and the pipeline asks whether the bucket is there.
+        # Without a prefix: Terraform lists workspaces, and the pipeline checks that the bucket exists.
         Sid      = "Find"
         Effect   = "Allow"
         Action   = ["s3:ListBucket"]

@@ -1,4 +1,4 @@
-# What bears one service's name: its fleet, its state, its channels and its release records.
+# Resources named after one service: its fleet, its state, its channels and its release records.
 locals {
   service_policies = {
     for service in var.services : service => {
@@ -77,7 +77,7 @@ locals {
           ]
         },
         {
-          # Otherwise whoever runs the pipeline could give an instance any right there is.
+          # Otherwise the pipeline could give an instance any permission.
           Sid       = "SystemsManagersPolicyOnly"
           Effect    = "Allow"
           Action    = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
@@ -113,7 +113,7 @@ locals {
           Resource = ["${local.ssm}:parameter/rebake/${service}/*"]
         },
         {
-          # Who may change the service now: handed out by conditional writes, never deleted.
+          # The lease, which says who may change the service: granted by conditional writes, never deleted.
           Sid      = "Lease"
           Effect   = "Allow"
           Action   = ["s3:GetObject", "s3:PutObject"]

@@ -19,7 +19,7 @@ variable "bucket" {
 }
 
 variable "vpc_id" {
-  description = "VPC in which the pipeline makes builders, probes and fleets; it can touch no other's network."
+  description = "VPC of the pipeline's builders, probes and fleets; its policies allow no other VPC."
   type        = string
 
   validation {
@@ -54,7 +54,7 @@ variable "environment" {
 }
 
 variable "pipeline_role_name" {
-  description = "Existing IAM role of the Airflow workers, which gets the pipeline's policies; empty attaches them to nothing."
+  description = "Existing IAM role of the Airflow workers, to which the pipeline's policies are attached; empty attaches none."
   type        = string
   default     = ""
 

@@ -8,8 +8,8 @@ terraform {
     }
   }
 
-  # The bucket that states are kept in is made here, so this one state starts on disk. README.md says how
-  # to move it into the bucket afterwards.
+  # This module creates the bucket for states, so its own state starts on disk. infrastructure/README.md
+  # explains how to move it into the bucket.
 }
 
 provider "aws" {

@@ -99,6 +99,13 @@ class ManagedGroup(FakeAutoScalingGroup):
         self.desired_capacity = (self.min_size or 0) if new_capacity is None else new_capacity
 
     @property
+    def instance_warmup(self) -> int:
+        """Seconds that a new instance warms up in a refresh that does not set them."""
+        if self.default_instance_warmup is not None:
+            return self.default_instance_warmup
+        return self.health_check_grace_period or 0
+
+    @property
     def alive(self) -> list[ManagedInstance]:
         """The instances that count towards the capacity."""
         return [instance for instance in self.instance_states if instance.is_alive]

@@ -5,7 +5,7 @@ source "amazon-ebs" "app" {
   region                 = var.region
   custom_endpoint_ec2    = var.endpoint_url
   skip_region_validation = var.endpoint_url != ""
-  # Only EC2's address can be changed: every other service would be asked at AWS.
+  # Only EC2's address can be changed; requests to any other service would go to AWS.
   skip_profile_validation = var.endpoint_url != ""
   skip_metadata_api_check = var.endpoint_url != ""
 
@@ -21,7 +21,7 @@ source "amazon-ebs" "app" {
   subnet_id            = var.subnet_id
   run_tags             = var.run_tags
   run_volume_tags      = var.run_tags
-  # A builder that is shut down for whatever reason is gone, rather than stopped and forgotten.
+  # A builder that shuts down for any reason is terminated, so that no stopped builder remains.
   shutdown_behavior = "terminate"
 
   communicator                          = "ssh"

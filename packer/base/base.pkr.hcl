@@ -4,7 +4,7 @@
 locals {
   scripts = "${path.root}/../scripts"
 
-  # The vendor's Debian image has no Systems Manager agent, yet session_manager needs one to get in: then the
+  # The vendor's Debian image has no Systems Manager agent, yet session_manager needs one to connect. So the
   # builder installs it at its first boot, with the script that a bake over SSH runs later.
   bootstrap = join("\n", [
     "#!/usr/bin/env bash",
@@ -19,7 +19,7 @@ source "amazon-ebs" "base" {
   region                 = var.region
   custom_endpoint_ec2    = var.endpoint_url
   skip_region_validation = var.endpoint_url != ""
-  # Only EC2's address can be changed: every other service would be asked at AWS.
+  # Only EC2's address can be changed; requests to any other service would go to AWS.
   skip_profile_validation = var.endpoint_url != ""
   skip_metadata_api_check = var.endpoint_url != ""
 
@@ -36,7 +36,7 @@ source "amazon-ebs" "base" {
   user_data            = var.ssh_interface == "session_manager" ? local.bootstrap : ""
   run_tags             = var.run_tags
   run_volume_tags      = var.run_tags
-  # A builder that is shut down for whatever reason is gone, rather than stopped and forgotten.
+  # A builder that shuts down for any reason is terminated, so that no stopped builder remains.
   shutdown_behavior = "terminate"
 
   communicator                          = "ssh"
@@ -62,8 +62,8 @@ build {
       "REBAKE_REGION=${var.region}",
       "REBAKE_INSTALL_AGENTS=${var.install_agents}",
     ]
-    # One upload and one run for all steps, because each costs several round trips. Their order matters: what is
-    # installed is hardened, and nothing comes after the clean-up but the look at what it left.
+    # One upload and one run for all steps, because each costs several round trips. Their order matters:
+    # hardening comes after everything is installed, and only assert-clean comes after the clean-up.
     inline = [
       join(" ", [
         "bash /tmp/scripts/run-steps.sh",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Systems Manager agent where the vendor's image lacks it. It is how instances without an SSH port
-# are reached. Also run at the first boot of a builder that can be reached in no other way.
+# Installs the Systems Manager agent if the vendor's image lacks it. Instances without an open SSH port are
+# reached through it. Also runs at the first boot of a builder that is reached by session_manager only.
 set -euo pipefail
 
 if [[ "$REBAKE_INSTALL_AGENTS" != true ]]; then

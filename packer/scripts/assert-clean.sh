@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks at what the clean-up left; an image that still holds a key or an identity is never made.
+# Fails the bake if the clean-up left a key or a machine identity.
 set -euo pipefail
 
 failed=0

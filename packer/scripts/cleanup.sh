@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Leaves nothing of the builder in the image: no key that opens it, no identity of its own, no traces, no caches.
-# The connection that this runs over stays up: sshd reads none of this again for it.
+# Removes everything of the builder from the image: keys, machine identity, logs, caches. The SSH connection
+# that this runs over stays up, because sshd has already read these files for it.
 set -euo pipefail
 
 pkg_clean
 
-# Keys: of the build, and of this host. Each instance makes host keys of its own at its first boot.
+# Keys: of the build, and of this host. Each instance generates host keys at its first boot.
 rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 
-# Identity. Empty, not missing: systemd makes a new id, without taking it for the vendor's very first boot.
+# Identity. Empty, not missing: systemd generates a new id without treating the boot as the very first.
 : >/etc/machine-id
 [[ -L /var/lib/dbus/machine-id ]] || rm -f /var/lib/dbus/machine-id
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Nobody logs in with a password, and nobody reads what is another user's.
+# Forbids password logins, and restricts system files and new files to their owners.
 set -euo pipefail
 
 passwd --quiet --lock root 2>/dev/null || usermod --lock root

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Turns off what a server in a fleet does not need, and what would change an image after it was tested.
+# Masks services that a fleet does not need, and those that would change an image after its test.
 set -euo pipefail
 
 unwanted=(
@@ -11,6 +11,6 @@ unwanted=(
   # A root shell on a console.
   debug-shell.service
 )
-# Masking, not disabling: a package that is installed later cannot turn them on again. It also holds for units that
-# are not there.
+# Masked, not disabled, so that a package installed later cannot enable them again. Masking also works for units
+# that do not exist yet.
 systemctl mask --quiet "${unwanted[@]}" 2>/dev/null

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# SSH is for baking alone (no security group of a fleet lets it in): keys only, no root, nothing forwarded.
+# SSH is used for baking only (fleets' security groups keep it closed): keys only, no root, no forwarding.
 set -euo pipefail
 
 install --directory --mode=0755 /etc/ssh/sshd_config.d
-# 00-: sshd keeps the first value that it reads, also before what cloud-init adds.
+# 00-: sshd keeps the first value that it reads, so this file wins over what cloud-init adds.
 cat >/etc/ssh/sshd_config.d/00-rebake.conf <<'CONFIG'
 PermitRootLogin no
 PasswordAuthentication no

@@ -15,10 +15,10 @@ if ! id --user "$service" >/dev/null 2>&1; then
   useradd --system --user-group --home-dir "$home" --no-create-home --shell /usr/sbin/nologin "$service"
 fi
 
-# Never on top of another version: what that had and this one has not would stay.
+# Never on top of another version, whose extra files would stay.
 rm -rf "$home"
 install --directory --mode=0755 "$home"
-# Belongs to root: the service cannot change its own code.
+# Root owns the files, so that the service cannot change its own code.
 (umask 022 && tar --extract --gzip --file="$REBAKE_ARTIFACT" --directory="$home" --no-same-owner)
 for required in "$service.service" bin/healthcheck; do
   if [[ ! -f "$home/$required" ]]; then
@@ -44,7 +44,7 @@ if ((${#missing[@]})); then
 fi
 
 install --mode=0644 "$home/$service.service" "/etc/systemd/system/$service.service"
-# Where SELinux is in use, files carry the labels of where they lie.
+# With SELinux, files need the labels of their folder.
 if command -v restorecon >/dev/null; then
   restorecon -R "$home" "/etc/systemd/system/$service.service"
 fi

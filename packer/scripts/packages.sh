@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The one place that knows how package managers differ. Loaded before each step; asks for REBAKE_PACKAGE_MANAGER.
+# The one place that knows how package managers differ. Loaded before each step; needs REBAKE_PACKAGE_MANAGER.
 
 _apt_get() {
-  # Waits for a package manager that runs at boot; keeps changed configuration; asks nothing.
+  # Waits for a package manager that runs at boot; keeps changed configuration; never prompts.
   DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 --yes --no-install-recommends \
     -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
@@ -45,7 +45,7 @@ pkg_install_file() {
   esac
 }
 
-# pkg_installed NAME: is the package there?
+# pkg_installed NAME: succeed if the package is installed.
 pkg_installed() {
   case "$REBAKE_PACKAGE_MANAGER" in
     apt) [[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]] ;;
@@ -65,7 +65,7 @@ pkg_list() {
   esac | LC_ALL=C sort
 }
 
-# pkg_clean: remove what package managers keep only to be quick the next time.
+# pkg_clean: remove the package managers' caches.
 pkg_clean() {
   case "$REBAKE_PACKAGE_MANAGER" in
     apt)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Leaves a list of every package and its exact version in the image.
+# Writes a list of every package and its exact version into the image.
 set -euo pipefail
 
 install --directory --mode=0755 /usr/share/rebake

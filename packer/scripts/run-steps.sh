@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs provisioning steps in order: run-steps.sh STEP...; a step is the script STEP.sh beside this one. The first
-# that fails ends the bake, named. Each step finds the versions and the package functions loaded.
+# step that fails ends the bake, with its name. Versions and package functions are loaded for each step.
 set -euo pipefail
-exec 2>&1 # in one stream, a message stands where it was said
+exec 2>&1 # in one stream, messages keep their order
 
 case "${REBAKE_PACKAGE_MANAGER:-}" in
   apt | dnf) ;;
@@ -32,7 +32,7 @@ for step in "$@"; do
   fi
   began=$SECONDS
   echo "==> $step"
-  # A subshell: a step cannot change what the next one finds.
+  # In a subshell, so that a step cannot change variables of the next.
   # shellcheck source=/dev/null
   (source "$here/$step.sh")
   echo "    $step: $((SECONDS - began)) s"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what most applications run on, so that an application image rarely has to install packages itself.
+# Installs the runtime of most applications, so that application images rarely need packages of their own.
 set -euo pipefail
 
 case "$REBAKE_PACKAGE_MANAGER" in

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the operating system to its newest packages. Instances never update themselves: a new image does.
+# Updates the operating system's packages. Instances never update themselves; a new image replaces them.
 set -euo pipefail
 
 pkg_update

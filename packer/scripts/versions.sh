@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Every version that is chosen here rather than by the vendor's release. Loaded before each step.
+# Every version that Rebake pins; the vendor's release decides all others. Loaded before each step.
 # shellcheck disable=SC2034 # the steps use them
 
-# The runtime that the base image gives to applications: the release's own series, so that a new base image takes
-# its security fixes and nothing else. The exact versions installed are in /usr/share/rebake/packages.txt.
+# The runtime that the base image offers to applications: the release's own series, so that a new base image gets
+# security fixes only. /usr/share/rebake/packages.txt lists the exact versions installed.
 PYTHON_VERSION_APT="3.11.*"
 PYTHON_VERSION_DNF="3.9.*"
 

@@ -13,7 +13,7 @@ RebakeError
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
 ├── RolloutFailedError    the instance refresh did not end well: see the reason code
 ├── EstateError           the estate could not be seen whole, or a change of it was refused: read the report
-├── DeploymentFailedError a deployment that another DAG asked for failed: read the log of its own run
+├── DeploymentFailedError a deployment that another DAG started failed: read the log of its own run
 └── SupersededError       another run acquired the lease: nothing to do, its outcome is what counts
 """
 
@@ -87,7 +87,7 @@ class RolloutFailedError(RebakeError):
 
 
 class EstateError(RebakeError):
-    """Raised when what AWS has could not be seen whole, or when AWS refused to change it; the report says what."""
+    """Raised when the estate could not be seen whole, or when AWS refused to change it; the report has the details."""
 
 
 class DeploymentFailedError(RebakeError):

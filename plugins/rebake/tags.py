@@ -27,7 +27,7 @@ RELEASE: Final = "rebake:release"
 """On an image: the id of the last release that rolled it out, which names its record."""
 
 CREATED_AT: Final = "rebake:created-at"
-"""On a security group of ours, because AWS does not tell when one was made: UTC, in ISO 8601."""
+"""On a security group of ours, because AWS does not record when one was made: UTC, in ISO 8601."""
 
 REVOKED: Final = "rebake:revoked"
 """On an image that may not be released any more: why; see `rebake.estate.revocation`."""

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prove.case import Case, Findings
+from prove.case import Case
 from prove.cases.unhealthy import check_rolled_back
+from prove.result import Findings
 from prove.scene import Scene
 from rebake.rollout.refresh import Reason
 

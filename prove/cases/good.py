@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from prove.case import Case, Check, Findings
+from prove.case import Case
+from prove.result import Check, Findings
 from prove.scene import SIZE, Run, Scene
 from rebake.release import lineage
 from rebake.release import record as release

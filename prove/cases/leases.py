@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from prove.case import Case, Check, Findings
+from prove.case import Case
 from prove.cases.good import check_success, ids
 from prove.cases.rollbacks import check_superseded
+from prove.result import Check, Findings
 from prove.scene import SERVICE, Scene
 from rebake.release import record as release
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from prove.case import Case, Check, Findings
+from prove.case import Case
 from prove.cases.alarm import HALF_WAY
 from prove.cases.good import check_success, ids
+from prove.result import Check, Findings
 from prove.scene import SERVICE, Run, Scene
 from rebake.release import record as release
 

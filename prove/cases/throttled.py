@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from prove.case import Case, Check, Findings
+from prove.case import Case
 from prove.cases.good import calls_of, check_success
+from prove.result import Check, Findings
 from prove.scene import Scene
 
 MOST: Final = 3

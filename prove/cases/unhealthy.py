@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from prove.case import Case, Check, Findings
+from prove.case import Case
 from prove.cases.good import ids
+from prove.result import Check, Findings
 from prove.scene import SERVICE, SIZE, Run, Scene
 from rebake import config
 from rebake.rollout.refresh import Reason

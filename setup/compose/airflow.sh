@@ -1,7 +1,7 @@
 #!/bin/sh
 # Start one component of Airflow: airflow.sh api-server | scheduler | dag-processor | triggerer | celery worker.
-# The API server prepares what all need, and the others wait for it: not every engine can wait for health, and a
-# component that meets an empty database ends.
+# The API server migrates the database, and the others wait for it: not every engine can wait for health, and a
+# component that finds an empty database exits.
 set -eu
 
 if [ "$1" = api-server ]; then

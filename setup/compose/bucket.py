@@ -1,4 +1,4 @@
-"""Make the environment's bucket in the embedded cloud, which forgets it when it restarts; wait for the cloud first."""
+"""Create the environment's bucket in the embedded cloud, which loses it at each restart; wait for the cloud first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEADLINE_SECONDS = 120
 
 
 def main() -> int:
-    """Make the bucket, versioned as the real one is; return 1 when the cloud does not answer in time."""
+    """Create the bucket, versioned like the real one; return 1 if the cloud does not answer in time."""
     environment = load_environment()
     connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
     url = connection["extra"]["endpoint_url"]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Write .env, from which docker-compose.yaml takes its secrets and settings. Run it as often as you like: lines that
-# are there stay as they are, missing ones are added. Settings come from the environment when it has them, as in
+# Write .env, from which docker-compose.yaml takes its secrets and settings. It is safe to run again: it keeps
+# existing lines and adds missing ones. It takes settings from the environment, as in
 #   REBAKE_BASE_IMAGE=localhost/debian:bookworm setup/compose/env.sh
 set -eu
 
@@ -24,12 +24,12 @@ first_of() { # first_of FILE...: the first that exists
   return 1
 }
 
-# The worker reads artifacts there, as a user of its own.
+# The worker reads artifacts there, as another user.
 mkdir -p build .rebake
 umask 077
 touch .env
 chmod 600 .env
-# While building, what this machine trusts is trusted: its proxy may sign with a certificate of its own.
+# The build trusts the certificates that this machine trusts: its proxy may sign with one of its own.
 : >.rebake/no-certificates
 trusted=$(first_of "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
   /etc/ssl/cert.pem) || trusted=$project/.rebake/no-certificates

@@ -1,4 +1,4 @@
-"""Say by the exit status whether one component of Airflow is alive, as the API server knows from its heartbeats.
+"""Report by the exit status whether one component of Airflow is alive, as the API server knows from its heartbeats.
 
     python setup/compose/healthcheck.py scheduler
 

@@ -5,7 +5,7 @@ set -eu
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
 data=/var/lib/postgresql/data
 if [ ! -d "$data/current" ]; then
-  # Built aside and moved at the end: a start that was cut short leaves nothing that looks whole.
+  # Created in another folder and moved at the end, so that an interrupted start leaves no partial data.
   rm -rf "$data/new"
   (umask 077 && printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password)
   initdb --pgdata="$data/new" --username=airflow --pwfile=/tmp/password --encoding=UTF8 --locale=C.UTF-8 \

@@ -1,6 +1,8 @@
 """One stack for all end-to-end tests: an embedded cloud and an Airflow of their own, beside the clone's.
 
-Its configuration is a copy of the project's, with the services of `services/` and the base families of `bases/` added.
+Its configuration is a copy of the project's, with the services of `services/` and the base families of `bases/` added,
+and with shorter waits. The tests share deployments, and runs that do not disturb each other go on at the same time:
+most of a run is waiting.
 """
 
 from __future__ import annotations
@@ -10,12 +12,16 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from examples.webapp.build import build
-from prove import strikes
-from prove.strikes import MOMENTS, Striker
+from prove import injection
+from prove.injection import POINTS, Injector
+from rebake import config
+from rebake.image.channels import CURRENT, base_name, parameter_name
 from stack import follow, up
 from stack.follow import Follower, RunOutcome
 from stack.layout import Layout
@@ -24,6 +30,47 @@ from stack.up import Stack
 
 FOLDERS = ("services", "bases")
 """Beside this file: each of their files is wrong in a way of its own."""
+DEMANDING = "demanding"
+"""The base family that is never as it declares."""
+SHORTER = {
+    "fleet": {"deregistration_delay": 2},
+    "rollout": {"instance_warmup": 2, "bake_time": 5, "unhealthy_deadline": 40},
+}
+"""What the environment overrides in every service file: six rollouts wait for it."""
+
+
+class Runs:
+    """Runs that were started without waiting for them.
+
+    Args:
+        stack: Where they run.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._api = stack.api
+        self._started: dict[str, tuple[str, str]] = {}
+        self._ended: dict[str, RunOutcome] = {}
+
+    def start(self, name: str, dag_id: str, conf: dict[str, Any]) -> None:
+        """Start a run; Airflow queues it behind the DAG's earlier ones."""
+        self._api.wait_for_dag(dag_id)
+        self._api.unpause(dag_id)
+        self.follow(name, dag_id, self._api.trigger(dag_id, conf))
+
+    def follow(self, name: str, dag_id: str, run_id: str) -> None:
+        """Take in a run that another one has started."""
+        self._started[name] = dag_id, run_id
+
+    def outcome(self, name: str) -> RunOutcome:
+        """Wait for the end of a run."""
+        if name not in self._ended:
+            self._ended[name] = Follower(self._api, *self._started[name]).follow()
+        return self._ended[name]
+
+    def wait(self) -> None:
+        """Wait for the end of all of them."""
+        for name in self._started:
+            self.outcome(name)
 
 
 @pytest.fixture(scope="package")
@@ -33,11 +80,16 @@ def stack(project: Path) -> Iterator[Stack]:
     layout = Layout.here("test")
     up.down(layout)
     shutil.rmtree(layout.state, ignore_errors=True)
-    config = layout.state / "config"
-    shutil.copytree(project / "config", config)
+    folder = layout.state / "config"
+    shutil.copytree(project / "config", folder)
     for name in FOLDERS:
-        shutil.copytree(Path(__file__).with_name(name), config / name, dirs_exist_ok=True)
-    os.environ["REBAKE_CONFIG"] = str(config)
+        shutil.copytree(Path(__file__).with_name(name), folder / name, dirs_exist_ok=True)
+    environment = folder / "environments/local.yaml"
+    declared = yaml.safe_load(environment.read_text())
+    for part, values in SHORTER.items():
+        declared["service_overrides"][part].update(values)
+    environment.write_text(yaml.safe_dump(declared))
+    os.environ["REBAKE_CONFIG"] = str(folder)
     yield up.up(layout)
     up.down(layout)
     # Tests of other folders may follow in this process.
@@ -55,8 +107,19 @@ def base(stack: Stack) -> RunOutcome:
 
 
 @pytest.fixture(scope="package")
-def first(stack: Stack, base: RunOutcome, project: Path) -> RunOutcome:
-    """Return the run that deployed 1.0.0 to a fleet that did not exist before."""
+def bases(stack: Stack, base: RunOutcome) -> Runs:
+    """Start a run for the demanding family, which has a good image from elsewhere, and one for all families."""
+    runs, image = Runs(stack), stack.api.xcom(base.dag_id, base.run_id, "bake")
+    parameter = {"Name": parameter_name(base_name(DEMANDING), CURRENT), "Value": image, "Type": "String"}
+    stack.cloud.client("ssm").put_parameter(**parameter, Overwrite=True)
+    runs.start(DEMANDING, base.dag_id, {"base": DEMANDING})
+    runs.start("all", base.dag_id, {})
+    return runs
+
+
+@pytest.fixture(scope="package")
+def first(stack: Stack, bases: Runs, project: Path) -> RunOutcome:
+    """Return the run that deployed 1.0.0 to a fleet that did not exist before, while the runs of `bases` went on."""
     build("1.0.0", project / "build")
     outcome = follow.run(stack.api, "deploy_webapp", {"version": "1.0.0", "commit": "0123abc"})
     assert outcome.state == "success"
@@ -64,16 +127,19 @@ def first(stack: Stack, base: RunOutcome, project: Path) -> RunOutcome:
 
 
 @pytest.fixture(scope="package")
-def second(stack: Stack, first: RunOutcome, project: Path) -> tuple[RunOutcome, Load]:
+def second(stack: Stack, bases: Runs, first: RunOutcome, project: Path) -> tuple[RunOutcome, Load]:
     """Return the run that replaced 1.0.0 by 1.1.0, and the load that ran meanwhile; a worker was killed in its bake."""
+    for family in config.base_names():
+        bases.follow(f"all: {family}", bases.outcome("all").dag_id, f"{family}__{bases.outcome('all').run_id}")
+    bases.wait()  # what the tests look for in the cloud afterwards is of this run alone
     build("1.1.0", project / "build")
     url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")
     with Load(f"{url}/version", rate=30) as load:
         run_id = stack.api.trigger("deploy_webapp", {"version": "1.1.0"})
-        striker = Striker(stack, strikes.worker(), [moment for moment in MOMENTS if moment.stage == "bake"])
+        injector = Injector(stack, injection.worker(), [point for point in POINTS if point.stage == "bake"])
         with ThreadPoolExecutor(1) as pool:
-            striking = pool.submit(striker.follow, "deploy_webapp", run_id, print)
+            injecting = pool.submit(injector.follow, "deploy_webapp", run_id, print)
             outcome = Follower(stack.api, "deploy_webapp", run_id, load.line).follow()
-            striking.result()
+            injecting.result()
     assert outcome.state == "success"
     return outcome, load

@@ -1,11 +1,10 @@
-"""What is wrong fails the run at its stage, says so in one message, and leaves the fleet and the cloud as they were."""
+"""Bad input fails the run at its stage with one clear message, and leaves the fleet and the cloud as they were."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,12 @@ from stack.follow import RunOutcome
 from stack.leaks import leaks
 from stack.load import Load
 from stack.up import Stack
+from tests.e2e.conftest import Runs
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+
+DAMAGED = "2.0.1"
+"""The version whose artifact ends early."""
 
 
 def _fleet(stack: Stack) -> dict[str, Any]:
@@ -28,23 +31,48 @@ def _fleet(stack: Stack) -> dict[str, Any]:
     return service
 
 
-@pytest.fixture(autouse=True)
-def untouched(stack: Stack, second: tuple[RunOutcome, Load]) -> Iterator[None]:
-    """Hold every test of this file to it: the fleet serves on, `current` stays, and nothing temporary is left."""
-    before = _fleet(stack)
+@pytest.fixture(scope="module")
+def refused(stack: Stack, second: tuple[RunOutcome, Load], project: Path) -> Runs:
+    """Run every deployment that must fail, all asked for at once; the fleet serves on and nothing is left."""
+    before, candidate = _fleet(stack), _candidate(stack)
+    runs, folder = Runs(stack), project / "build"
+
+    def deploy(name: str, service: str, version: str, **conf: str) -> None:
+        runs.start(name, f"deploy_{service}", {"version": version, **conf})
+
     with Load(f"{before['url']}version", rate=20) as load:
-        yield
+        too_long = "a-name-too-long-for-terraform"
+        _write_artifact(folder / f"{too_long}-1.0.0.tar.gz", _minimal(too_long))
+        deploy("too long", too_long, "1.0.0")
+        build("2.0.4", folder, "healthz")
+        deploy("probe", "webapp", "2.0.4")
+        _write_artifact(folder / "orphan-1.0.0.tar.gz", _minimal("orphan"))
+        deploy("orphan", "orphan", "1.0.0")
+        deploy("typo", "typo", "1.0.0")
+        deploy("missing", "webapp", "9.9.9")
+        archive = build(DAMAGED, folder)
+        archive.write_bytes(archive.read_bytes()[:-10])
+        deploy("damaged", "webapp", DAMAGED)
+        files = _minimal("webapp") | {"packages.txt": "no-such-package-anywhere\n"}
+        _write_artifact(folder / "webapp-2.0.2.tar.gz", files)
+        deploy("provisioner", "webapp", "2.0.2")
+        build("2.0.3", folder, "self-test")
+        deploy("self-test", "webapp", "2.0.3")
+        deploy("no image", "webapp", "1.1.0", ami_id="ami-0123456789abcdef0")
+        runs.wait()
     after = _fleet(stack)
 
     assert load.result.failed == 0, load.result.reasons
     assert after["current"] == before["current"]
     assert after["versions"] == before["versions"]
+    assert _candidate(stack) == candidate
     assert leaks(stack) == []
+    return runs
 
 
-def _failure(stack: Stack, service: str, version: str, **conf: Any) -> tuple[str, str]:
-    """Run a deployment that must fail; return the stage at which it did, and what its log says."""
-    outcome = follow.run(stack.api, f"deploy_{service}", {"version": version, **conf})
+def _failure(stack: Stack, refused: Runs, name: str) -> tuple[str, str]:
+    """Return the stage at which a deployment has failed, and what its log says."""
+    outcome = refused.outcome(name)
     assert outcome.state == "failed"
     failed = [task for task in stack.api.tasks(outcome.dag_id, outcome.run_id) if task.state == "failed"]
     assert len(failed) == 1
@@ -77,91 +105,77 @@ def test_a_version_that_breaks_the_pattern_is_refused_before_anything_runs(stack
         stack.api.trigger("deploy_webapp", {"version": "latest"})
 
 
-def test_a_missing_artifact_fails_the_bake_and_names_the_command_that_builds_it(stack: Stack) -> None:
-    stage, message = _failure(stack, "webapp", "9.9.9")
+def test_a_missing_artifact_fails_the_bake_and_names_the_command_that_builds_it(stack: Stack, refused: Runs) -> None:
+    stage, message = _failure(stack, refused, "missing")
 
     assert stage == "bake"
     assert "webapp-9.9.9.tar.gz does not exist" in message
     assert "make artifact VERSION=9.9.9" in message
 
 
-def test_a_damaged_artifact_fails_the_bake_with_both_checksums(stack: Stack, project: Path) -> None:
-    archive = build("2.0.1", project / "build")
-    expected = hashlib.sha256(archive.read_bytes()).hexdigest()
-    archive.write_bytes(archive.read_bytes()[:-10])
+def test_a_damaged_artifact_fails_the_bake_with_both_checksums(stack: Stack, refused: Runs, project: Path) -> None:
+    archive = project / f"build/webapp-{DAMAGED}.tar.gz"
+    expected = archive.with_name(f"{archive.name}.sha256").read_text().split()[0]
 
-    stage, message = _failure(stack, "webapp", "2.0.1")
+    stage, message = _failure(stack, refused, "damaged")
 
     assert stage == "bake"
-    assert "webapp-2.0.1.tar.gz" in message
+    assert archive.name in message
     assert expected in message
     assert hashlib.sha256(archive.read_bytes()).hexdigest() in message
 
 
 def test_a_base_family_without_an_image_fails_the_bake_and_names_the_dag_that_makes_one(
-    stack: Stack, project: Path
+    stack: Stack, refused: Runs
 ) -> None:
-    _write_artifact(project / "build" / "orphan-1.0.0.tar.gz", _minimal("orphan"))
-
-    stage, message = _failure(stack, "orphan", "1.0.0")
+    stage, message = _failure(stack, refused, "orphan")
 
     assert stage == "bake"
     assert "amazon-linux-2023" in message
     assert "rebuild_base_image" in message
 
 
-def test_a_misspelt_field_fails_its_own_service_alone_and_is_named(stack: Stack) -> None:
-    stage, message = _failure(stack, "typo", "1.0.0")
+def test_a_misspelt_field_fails_its_own_service_alone_and_is_named(stack: Stack, refused: Runs) -> None:
+    stage, message = _failure(stack, refused, "typo")
 
     assert stage == "service_file_is_valid"
     assert "typo.yaml" in message
     assert "maximum_size" in message
 
 
-def test_a_provisioner_that_fails_is_quoted(stack: Stack, project: Path) -> None:
-    files = _minimal("webapp") | {"packages.txt": "no-such-package-anywhere\n"}
-    _write_artifact(project / "build" / "webapp-2.0.2.tar.gz", files)
-
-    stage, message = _failure(stack, "webapp", "2.0.2")
+def test_a_provisioner_that_fails_is_quoted(stack: Stack, refused: Runs) -> None:
+    stage, message = _failure(stack, refused, "provisioner")
 
     assert stage == "bake"
     assert "install-artifact" in message
     assert "no-such-package-anywhere" in message
 
 
-def test_a_self_test_that_fails_ends_the_bake(stack: Stack, project: Path) -> None:
-    build("2.0.3", project / "build", "self-test")
-
-    stage, message = _failure(stack, "webapp", "2.0.3")
+def test_a_self_test_that_fails_ends_the_bake(stack: Stack, refused: Runs) -> None:
+    stage, message = _failure(stack, refused, "self-test")
 
     assert stage == "bake"
     assert "self-test" in message
 
 
-def test_an_image_whose_probe_fails_is_not_promoted(stack: Stack, project: Path) -> None:
-    candidate = _candidate(stack)
-    build("2.0.4", project / "build", "healthz")
-
-    stage, message = _failure(stack, "webapp", "2.0.4")
+def test_an_image_whose_probe_fails_is_not_promoted(stack: Stack, refused: Runs) -> None:
+    """`refused` checks that the candidate is the one before."""
+    stage, message = _failure(stack, refused, "probe")
 
     assert stage == "test_image.probe"
     assert "/healthz" in message
     assert "500" in message
-    assert _candidate(stack) == candidate
 
 
-def test_an_image_that_does_not_exist_cannot_be_deployed(stack: Stack) -> None:
-    stage, message = _failure(stack, "webapp", "1.1.0", ami_id="ami-0123456789abcdef0")
+def test_an_image_that_does_not_exist_cannot_be_deployed(stack: Stack, refused: Runs) -> None:
+    stage, message = _failure(stack, refused, "no image")
 
     assert stage == "bake"
     assert "ami-0123456789abcdef0" in message
 
 
-def test_what_terraform_refuses_is_told_in_its_own_words(stack: Stack, project: Path) -> None:
-    service = "a-name-too-long-for-terraform"
-    _write_artifact(project / "build" / f"{service}-1.0.0.tar.gz", _minimal(service))
-
-    stage, message = _failure(stack, service, "1.0.0")
+def test_what_terraform_refuses_is_quoted(stack: Stack, refused: Runs) -> None:
+    stage, message = _failure(stack, refused, "too long")
 
     assert stage == "terraform_apply"
     assert "Terraform" in message

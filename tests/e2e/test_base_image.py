@@ -1,4 +1,4 @@
-"""A base image is promoted when it is as its family declares, and then only, with all that is known of it."""
+"""A base image is recorded and promoted only when it is as its family declares."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from botocore.exceptions import ClientError
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from rebake import config
 from rebake.image.channels import CURRENT, base_name, parameter_name
 from rebake.image.recipe import base_asset_uri
-from stack import follow
 from stack.api import error_of
 from stack.follow import RunOutcome
+from stack.load import Load
 from stack.up import Stack
+from tests.e2e.conftest import DEMANDING, Runs
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
 BUCKET = "rebake-local"
-FAMILY = "demanding"
 
 
 def _read(stack: Stack, key: str) -> str:
@@ -73,40 +74,34 @@ def test_the_event_of_a_promoted_base_carries_its_image(stack: Stack, base: RunO
 
 
 def test_a_base_that_is_not_as_declared_is_not_promoted_and_the_base_before_stands(
-    stack: Stack, base: RunOutcome
+    stack: Stack, base: RunOutcome, bases: Runs
 ) -> None:
     before = stack.api.xcom(base.dag_id, base.run_id, "bake")
     ssm, s3 = stack.cloud.client("ssm"), stack.cloud.client("s3")
-    ssm.put_parameter(Name=parameter_name(base_name(FAMILY), CURRENT), Value=before, Type="String", Overwrite=True)
 
-    outcome = follow.run(stack.api, "rebuild_base_image", {"base": FAMILY})
+    outcome = bases.outcome(DEMANDING)
 
     assert outcome.state == "failed"
     tasks = {task.name: task for task in stack.api.tasks(outcome.dag_id, outcome.run_id)}
     message = error_of(stack.api.log(outcome.dag_id, outcome.run_id, tasks["test_image.probe"]))
     ami_id = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")
-    assert f"base {FAMILY} {ami_id} is bad: 3 of " in message
+    assert f"base {DEMANDING} {ami_id} is bad: 3 of " in message
     assert "packages.installed no-such-package: expected installed, found absent" in message
     assert "packages.absent sudo: expected absent, found version" in message
     assert "ports: expected none, found also 22/tcp" in message
     assert {tasks[name].state for name in ("record_base", "promote_ami")} == {"upstream_failed"}
     assert tasks["test_image.terminate"].state == "success"
-    assert ssm.get_parameter(Name=parameter_name(base_name(FAMILY), CURRENT))["Parameter"]["Value"] == before
-    assert s3.list_objects_v2(Bucket=BUCKET, Prefix=f"bases/{FAMILY}/").get("KeyCount") == 0
-    assert _events(stack, FAMILY) == []
+    assert ssm.get_parameter(Name=parameter_name(base_name(DEMANDING), CURRENT))["Parameter"]["Value"] == before
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix=f"bases/{DEMANDING}/").get("KeyCount") == 0
+    assert _events(stack, DEMANDING) == []
 
 
 def test_a_run_for_all_families_lets_none_of_them_keep_the_others_from_a_new_base(
-    stack: Stack, base: RunOutcome
+    stack: Stack, bases: Runs, second: tuple[RunOutcome, Load]
 ) -> None:
     """Amazon Linux has no vendor's image in the embedded cloud, and the demanding family no good one."""
-    outcome = follow.run(stack.api, "rebuild_base_image", {})
-
-    assert outcome.state == "success"
-    states = {}
-    for family in ("amazon-linux-2023", FAMILY, "debian-12"):
-        run_id = f"{family}__{outcome.run_id}"
-        states[family] = follow.Follower(stack.api, outcome.dag_id, run_id).follow().state
-    assert states == {"amazon-linux-2023": "failed", FAMILY: "failed", "debian-12": "success"}
+    assert bases.outcome("all").state == "success"
+    states = {family: bases.outcome(f"all: {family}").state for family in config.base_names()}
+    assert states == {"amazon-linux-2023": "failed", DEMANDING: "failed", "debian-12": "success"}
     with pytest.raises(ClientError, match="ParameterNotFound"):
         stack.cloud.client("ssm").get_parameter(Name=parameter_name(base_name("amazon-linux-2023"), CURRENT))

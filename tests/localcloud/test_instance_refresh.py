@@ -202,10 +202,10 @@ def test_warmup_and_percentages_default_as_at_aws(small: World) -> None:
     small.create_group(HealthCheckGracePeriod=45)
     group = small.backend()
 
-    plain = effective({}, group)
+    plain = effective({}, group.instance_warmup, group.instance_maintenance_policy or {})
     group.default_instance_warmup = 0
     group.instance_maintenance_policy = {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150}
-    policy = effective({}, group)
+    policy = effective({}, group.instance_warmup, group.instance_maintenance_policy)
 
     assert plain.wire == {
         "MinHealthyPercentage": 90, "InstanceWarmup": 45, "SkipMatching": False, "AutoRollback": False,

@@ -113,7 +113,7 @@ run "what_applies_to_every_resource_only_reads" {
         ] if contains(statement.Resource, "*")
       ]
     ]))
-    error_message = "A statement on every resource allows more than to look."
+    error_message = "A statement on every resource allows more than reading."
   }
 }
 

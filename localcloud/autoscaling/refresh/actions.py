@@ -57,7 +57,7 @@ def start(
     _check_strategy(strategy)
     if group.deleting:
         raise ValidationError(f"AutoScalingGroup {group.name} is being deleted.")
-    in_effect = effective(preferences, group)
+    in_effect = effective(preferences, group.instance_warmup, group.instance_maintenance_policy or {})
     original = template_of_group(group)
     target = template_of_desired(desired, group.ec2_backend) if desired else original
     if in_effect.auto_rollback:

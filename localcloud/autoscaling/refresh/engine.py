@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from localcloud.autoscaling.group import IN_SERVICE, PENDING, STANDBY, TERMINATING
 
@@ -29,6 +30,7 @@ class RefreshEngine:
     def __init__(self, hands: Hands, alarm_state: Callable[[str], str | None]) -> None:
         self._hands = hands
         self.alarm_state = alarm_state
+        self._baking: WeakKeyDictionary[InstanceRefresh, list[ManagedInstance]] = WeakKeyDictionary()
 
     def step(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
         """Do what can be done now."""
@@ -144,7 +146,7 @@ class RefreshEngine:
             refresh.enter(Status.ROLLBACK_SUCCESSFUL, now, refresh.status_reason)
         elif refresh.preferences.bake_time:
             refresh.bake_until = now + refresh.preferences.bake_time
-            refresh.baked = roster.ready
+            self._baking[refresh] = roster.ready
             refresh.enter(Status.BAKING, now)
         else:
             self._succeed(refresh, group, now)
@@ -152,7 +154,7 @@ class RefreshEngine:
     # Ends
 
     def _bake(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
-        broken = [each for each in refresh.baked if self._is_broken(group, each)]
+        broken = [each for each in self._baking[refresh] if self._is_broken(group, each)]
         if broken:
             self._fail(refresh, now, f"Instance {broken[0].instance_id} became unhealthy during the bake time.")
         elif now >= refresh.bake_until:

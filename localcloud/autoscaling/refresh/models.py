@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localcloud.autoscaling.group import ManagedInstance
     from localcloud.autoscaling.templates import TemplateRef
 
     from .preferences import Preferences
@@ -113,7 +112,6 @@ class InstanceRefresh:
     bake_until: float = 0.0
     # For the engine
     skipped: set[str] = field(default_factory=set)  # instances that matched already
-    baked: list[ManagedInstance] = field(default_factory=list)  # those that the bake time is for
     checkpoints_passed: int = 0
     capacity: int = 0  # the group's, as last seen
     most_ready: int = 0

@@ -1,4 +1,4 @@
-"""Preferences of a refresh: what may be asked, and what then holds."""
+"""Preferences of a refresh: what may be requested, and what then holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from .checkpoints import DEFAULT_DELAY, Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from localcloud.autoscaling.group import ManagedGroup
 
 DEFAULT_MINIMUM = 90
 MOST_ALARMS = 10
@@ -47,25 +45,28 @@ class Preferences:
     wire: dict[str, Any] = field(default_factory=dict)  # as DescribeInstanceRefreshes echoes them
 
 
-def effective(asked: Mapping[str, Any], group: ManagedGroup) -> Preferences:
-    """Check the preferences of a request and fill in what was left out.
+def effective(requested: Mapping[str, Any], warmup: int, policy: Mapping[str, int]) -> Preferences:
+    """Check the preferences of a request and fill in the defaults.
+
+    Args:
+        requested: As in the request.
+        warmup: The group's own warm-up, in seconds.
+        policy: The group's instance maintenance policy; empty when it has none.
 
     Raises:
         ValidationError: A value out of range, or values that contradict each other.
     """
-    _check_values(asked)
-    checkpoints = _checkpoints(asked)
-    alarms = tuple((asked.get("AlarmSpecification") or {}).get("Alarms") or ())
-    bounds = _bounds(asked, group)
-    # The first that is given, zero included.
-    candidates = (asked.get("InstanceWarmup"), group.default_instance_warmup, group.health_check_grace_period, 0)
-    warmup = next(value for value in candidates if value is not None)
-    wire = {name: value for name, value in asked.items() if name in {*RANGES, *CHOICES}}
+    _check_values(requested)
+    checkpoints = _checkpoints(requested)
+    alarms = tuple((requested.get("AlarmSpecification") or {}).get("Alarms") or ())
+    bounds = _bounds(requested, policy)
+    warmup = requested["InstanceWarmup"] if requested.get("InstanceWarmup") is not None else warmup
+    wire = {name: value for name, value in requested.items() if name in {*RANGES, *CHOICES}}
     wire |= {
         "MinHealthyPercentage": bounds.minimum,
         "InstanceWarmup": warmup,
-        "SkipMatching": bool(asked.get("SkipMatching")),
-        "AutoRollback": bool(asked.get("AutoRollback")),
+        "SkipMatching": bool(requested.get("SkipMatching")),
+        "AutoRollback": bool(requested.get("AutoRollback")),
         "AlarmSpecification": {"Alarms": list(alarms)} if alarms else {},
     }
     if checkpoints.percentages:
@@ -77,21 +78,21 @@ def effective(asked: Mapping[str, Any], group: ManagedGroup) -> Preferences:
         instance_warmup=warmup,
         skip_matching=wire["SkipMatching"],
         auto_rollback=wire["AutoRollback"],
-        bake_time=asked.get("BakeTime") or 0,
+        bake_time=requested.get("BakeTime") or 0,
         checkpoints=checkpoints,
         alarms=alarms,
-        scale_in_protected=asked.get("ScaleInProtectedInstances") or "Wait",
-        standby=asked.get("StandbyInstances") or "Wait",
+        scale_in_protected=requested.get("ScaleInProtectedInstances") or "Wait",
+        standby=requested.get("StandbyInstances") or "Wait",
         wire=wire,
     )
 
 
-def _bounds(asked: Mapping[str, Any], group: ManagedGroup) -> Bounds:
-    minimum, maximum = asked.get("MinHealthyPercentage"), asked.get("MaxHealthyPercentage")
+def _bounds(requested: Mapping[str, Any], policy: Mapping[str, int]) -> Bounds:
+    minimum, maximum = requested.get("MinHealthyPercentage"), requested.get("MaxHealthyPercentage")
     if maximum is not None and minimum is None:
         raise ValidationError("MaxHealthyPercentage requires MinHealthyPercentage.")
-    # A policy's -1 says that it was taken back.
-    policy = {name: value for name, value in (group.instance_maintenance_policy or {}).items() if value >= 0}
+    # A value of -1 in a policy means that it was removed.
+    policy = {name: value for name, value in policy.items() if value >= 0}
     if minimum is None:
         minimum = policy.get("MinHealthyPercentage", DEFAULT_MINIMUM)
     if maximum is None:
@@ -104,9 +105,9 @@ def _bounds(asked: Mapping[str, Any], group: ManagedGroup) -> Bounds:
     return Bounds(minimum, maximum)
 
 
-def _checkpoints(asked: Mapping[str, Any]) -> Checkpoints:
-    percentages = tuple(asked.get("CheckpointPercentages") or ())
-    delay = asked.get("CheckpointDelay")
+def _checkpoints(requested: Mapping[str, Any]) -> Checkpoints:
+    percentages = tuple(requested.get("CheckpointPercentages") or ())
+    delay = requested.get("CheckpointDelay")
     if not percentages:
         if delay is not None:
             raise ValidationError("CheckpointDelay requires CheckpointPercentages.")
@@ -116,10 +117,10 @@ def _checkpoints(asked: Mapping[str, Any]) -> Checkpoints:
     return Checkpoints(percentages, DEFAULT_DELAY if delay is None else delay)
 
 
-def _check_values(asked: Mapping[str, Any]) -> None:
+def _check_values(requested: Mapping[str, Any]) -> None:
     violations: list[tuple[str, object, str]] = []
     for name, (least, most) in RANGES.items():
-        value = asked.get(name)
+        value = requested.get(name)
         if value is None:
             continue
         if value < least:
@@ -127,20 +128,20 @@ def _check_values(asked: Mapping[str, Any]) -> None:
         elif most is not None and value > most:
             violations.append((_member(name), value, f"have value less than or equal to {most}"))
     for name, choices in CHOICES.items():
-        value = asked.get(name)
+        value = requested.get(name)
         if value is not None and value not in choices:
             violations.append((_member(name), value, f"satisfy enum value set: [{', '.join(choices)}]"))
-    violations += _list_violations(asked)
+    violations += _list_violations(requested)
     if violations:
         raise constraint_errors(*violations)
 
 
-def _list_violations(asked: Mapping[str, Any]) -> list[tuple[str, object, str]]:
+def _list_violations(requested: Mapping[str, Any]) -> list[tuple[str, object, str]]:
     violations: list[tuple[str, object, str]] = []
-    percentages = asked.get("CheckpointPercentages") or []
+    percentages = requested.get("CheckpointPercentages") or []
     if any(not 1 <= each <= 100 for each in percentages):
         violations.append(_of_members("checkpointPercentages", percentages, "value", 100))
-    alarms = (asked.get("AlarmSpecification") or {}).get("Alarms") or []
+    alarms = (requested.get("AlarmSpecification") or {}).get("Alarms") or []
     if any(not 1 <= len(each) <= LONGEST_ALARM_NAME for each in alarms):
         violations.append(_of_members("alarmSpecification.alarms", alarms, "length", LONGEST_ALARM_NAME))
     if len(alarms) > MOST_ALARMS:

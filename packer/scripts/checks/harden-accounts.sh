@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What harden-accounts.sh did holds: no password lets anybody in, and files are closed to others.
+# Checks what harden-accounts.sh set: nobody can log in with a password, and files are closed to other users.
 set -euo pipefail
 
 failed=0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The kernel uses what harden-kernel.sh wrote. A container has its host's kernel: there only the file counts.
+# Checks that the kernel uses the settings of harden-kernel.sh. A container shares its host's kernel: there only
+# the file counts.
 set -euo pipefail
 
 settings=/etc/sysctl.d/60-rebake.conf

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What harden-services.sh masked is masked, and nothing that changes an image by itself is left.
+# Checks that harden-services.sh masked its units, and that nothing updates the system by itself.
 set -euo pipefail
 
 failed=0

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What harden-ssh.sh wrote is what sshd makes of all its files.
+# Checks that sshd, after reading all its files, uses the settings of harden-ssh.sh.
 set -euo pipefail
 
 work="$(mktemp --directory)"
 trap 'rm -rf "$work"' EXIT
-# sshd needs a host key and its runtime folder to say what it would do, and an image has no host key.
+# sshd needs a host key and its runtime folder to print its settings, and an image has no host key.
 ssh-keygen -q -t ed25519 -N '' -f "$work/host_key"
 install --directory --mode=0755 /run/sshd
 effective="$(sshd -T -h "$work/host_key")"

@@ -1,4 +1,4 @@
-"""What an instance is like: the script that tells it by Run Command, and what its answer says."""
+"""The inspection of an instance: the script that Run Command runs on it, and the facts in its output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rebake.config.assertions import Assertions
 from rebake.exceptions import ImageError
 
 OUTPUT_LIMIT: Final = 24_000
-"""Characters of a command's output that GetCommandInvocation returns; it drops the rest without a word."""
+"""Characters of a command's output that GetCommandInvocation returns; it drops the rest silently."""
 
 _SCRIPT: Final = Path(__file__).with_name("inspection.sh")
 
@@ -34,7 +34,7 @@ class Package:
 
 @dataclass(frozen=True)
 class UnitState:
-    """How systemd has a unit: `enabled` and `active` in its own words, empty where it does not know the unit."""
+    """A unit's systemd state: `enabled` and `active` as systemctl prints them, empty for an unknown unit."""
 
     enabled: str
     active: str
@@ -60,7 +60,7 @@ class User:
 
 @dataclass(frozen=True)
 class File:
-    """How a file is kept; `mode` in four octal digits."""
+    """Mode and owners of a file; `mode` in four octal digits."""
 
     mode: str
     owner: str
@@ -68,16 +68,16 @@ class File:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How the check of a hardening step ended."""
+class CheckResult:
+    """Exit status and output of a hardening step's check."""
 
     code: int
-    said: str
+    output: str
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the instance told."""
+    """All that the instance reported."""
 
     os_id: str
     os_version: str
@@ -91,12 +91,12 @@ class Facts:
     authorized_keys: list[str] = field(default_factory=list)
     old_host_keys: list[str] = field(default_factory=list)
     """Host keys that are older than the image."""
-    checks: dict[str, Ended] = field(default_factory=dict)
+    checks: dict[str, CheckResult] = field(default_factory=dict)
     """Of hardening steps."""
 
 
 def script(package_manager: str, assertions: Assertions) -> str:
-    """Return the script that tells what `assertions` ask for, and every package.
+    """Return the script that reports what `assertions` need, and every package.
 
     Args:
         package_manager: `apt` or `dnf`.
@@ -133,15 +133,15 @@ def decode(output: str) -> Facts:
         text = gzip.decompress(base64.b64decode(output.strip(), validate=True)).decode("utf-8", "replace")
     except (binascii.Error, EOFError, OSError, zlib.error) as error:
         cut = f"it was cut at {OUTPUT_LIMIT} characters" if len(output) >= OUTPUT_LIMIT else repr(output[:200])
-        raise ImageError(f"what the instance told of itself cannot be read: {error}: {cut}") from error
+        raise ImageError(f"the inspection's output cannot be read: {error}: {cut}") from error
     rows: dict[str, list[list[str]]] = defaultdict(list)
     for line in text.splitlines():
         kind, *fields = line.split("\t")
         rows[kind].append(fields)
     if "end" not in rows:
-        raise ImageError(f"what the instance told of itself has no end: {text[-200:]!r}")
+        raise ImageError(f"the inspection's output has no end: {text[-200:]!r}")
     if not rows["package"]:
-        raise ImageError("the instance could not tell its packages: an image has some")
+        raise ImageError("the inspection reports no packages: an image has some")
     return _facts(rows)
 
 
@@ -158,7 +158,7 @@ def _facts(rows: Mapping[str, list[list[str]]]) -> Facts:
         files={path: File(*kept) if kept else None for path, *kept in rows["file"]},
         authorized_keys=[f"{path}: {comment}" for path, comment in rows["authorized_key"]],
         old_host_keys=[path for (path,) in rows["old_host_key"]],
-        checks={step: Ended(int(code), said) for step, code, said in rows["check"]},
+        checks={step: CheckResult(int(code), output) for step, code, output in rows["check"]},
     )
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tells what an instance is like, a fact a line, its fields apart by tabs: see rebake/base/inspection.py, which puts before
+# Reports the state of an instance, a fact a line, its fields separated by tabs: see rebake/base/inspection.py, which puts before
 # it the package functions, the lists `services`, `sysctls` and `files`, and what the function `checks` runs.
 set -uo pipefail
 declare -a services sysctls files
@@ -27,7 +27,7 @@ units() {
 }
 
 ports() {
-  # Without the program nobody knows, which must not look as if none were open.
+  # Without the program the ports are unknown, and must not be reported as closed.
   command -v ss >/dev/null || fact port unknown '*' unknown 'ss is not installed'
   ss --no-header --listening --numeric --processes --tcp --udp | while read -r protocol _ _ _ address _ users; do
     fact port "$protocol" "${address%:*}" "${address##*:}" "$(sed -nE 's/^users:\(\("([^"]+)".*/\1/p' <<<"$users")"
@@ -72,7 +72,7 @@ keys() {
   local path key
   while read -r path; do
     while read -r key; do
-      # The end of the line is the comment; the key itself is nobody's business here.
+      # The end of the line is the comment; the key itself is not reported.
       fact authorized_key "$path" "${key##* }"
     done < <(grep -Ev '^\s*(#|$)' "$path")
   done < <(find /root /home -name 'authorized_keys*' -type f)
@@ -86,13 +86,13 @@ keys() {
 
 # check STEP: run the check on standard input.
 check() {
-  local said code
-  said="$(bash -s 2>&1)"
+  local output code
+  output="$(bash -s 2>&1)"
   code=$?
-  fact check "$1" "$code" "${said//[$'\n\t']/; }"
+  fact check "$1" "$code" "${output//[$'\n\t']/; }"
 }
 
-# What starts at boot has started then. Its own verdict does not matter here: each unit is looked at.
+# What starts at boot has started then. Its own verdict does not matter here: each unit is checked.
 timeout 120 systemctl is-system-running --wait >/dev/null 2>&1
 
 # Run Command hands on 24,000 characters of output, and a list of packages alone may have more.

@@ -43,7 +43,7 @@ def bill(family: str, ami_id: str, created: datetime, package_manager: str, fact
         ami_id: the image.
         created: when the image was made.
         package_manager: `apt` or `dnf`.
-        facts: what an instance of the image told.
+        facts: what an instance of the image reported.
     """
     image = Component(name=family, version=ami_id, type=ComponentType.OPERATING_SYSTEM, bom_ref=ami_id)
     components = [_component(package, package_manager, facts) for package in facts.packages]
@@ -81,11 +81,11 @@ def difference(ami_id: str, bill: str, previous_ami: str | None, previous_bill: 
     `{"ami_id", "previous_ami", "compared", "added", "removed", "changed"}`, where the lists name packages with their
     versions; a package may be installed in several. Nothing is compared where the image before has no bill.
     """
-    told: dict[str, Any] = {"ami_id": ami_id, "previous_ami": previous_ami, "compared": previous_bill is not None}
+    images: dict[str, Any] = {"ami_id": ami_id, "previous_ami": previous_ami, "compared": previous_bill is not None}
     if previous_bill is None:
-        return told | {"added": [], "removed": [], "changed": []}
+        return images | {"added": [], "removed": [], "changed": []}
     now, before = _versions(bill), _versions(previous_bill)
-    return told | {
+    return images | {
         "added": [{"name": name, "versions": now[name]} for name in sorted(now.keys() - before.keys())],
         "removed": [{"name": name, "versions": before[name]} for name in sorted(before.keys() - now.keys())],
         "changed": [

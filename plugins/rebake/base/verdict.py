@@ -42,7 +42,7 @@ def verdicts(assertions: Assertions, facts: Facts, imds_support: str) -> list[Ve
 
     Args:
         assertions: what the family declares.
-        facts: what a booted instance told of itself.
+        facts: what a booted instance reported.
         imds_support: the image's ImdsSupport (EC2, DescribeImages); empty if it has none.
     """
     return [
@@ -72,7 +72,7 @@ def _hardening(steps: Iterable[str], facts: Facts) -> Iterator[Verdict]:
     for step in steps:
         ended = facts.checks.get(step)
         ok = ended is not None and ended.code == 0
-        found = "passes" if ok else (ended.said or f"exit {ended.code}") if ended else "it did not run"
+        found = "passes" if ok else (ended.output or f"exit {ended.code}") if ended else "it did not run"
         yield Verdict(f"hardening.{step}", ok, "passes", found)
 
 

@@ -1,4 +1,4 @@
-"""What a new base starts: which services follow it, whether a service has to, and how it came out."""
+"""The dependents of a new base: which services bake on it, which of them need a new image, and the result."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ STAGES: Final = ("choose_version", "bake", "test_image.launch", "test_image.prob
 
 @dataclass(frozen=True)
 class DependentResult:
-    """How it went with one service.
+    """The result of one service.
 
     Attributes:
         service: its name.
-        on_new_base: what its file asks for; empty where the file cannot be read.
+        on_new_base: the setting in its file; empty where the file cannot be read.
         outcome: `deployed`, `baked`, `not needed`, `ignored`, `invalid`, `superseded`, `stopped` or `failed`.
         version: what was baked; empty if nothing was.
         ami_id: the image; empty if there is none.
-        why: the reason, or the release that it came to.
+        why: the reason, or the release.
     """
 
     service: str
@@ -40,11 +40,11 @@ class DependentResult:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is known of one task of a service: its state, what it returned, and its last word."""
+    """What is known of one task of a service: its state, what it returned, and its message."""
 
     state: str
     result: Any = None
-    word: str = ""
+    message: str = ""
 
 
 def dependents(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> list[str]:
@@ -57,7 +57,7 @@ def dependents(services: Mapping[str, Service | ConfigError], families: Collecti
 
 
 def skipped(services: Mapping[str, Service | ConfigError], families: Collection[str]) -> Iterator[DependentResult]:
-    """Yield those that nothing is done for, and that the report has to name all the same."""
+    """Yield the skipped services, for the report."""
     for name, service in services.items():
         if isinstance(service, ConfigError):
             yield DependentResult(name, "", "invalid", why=str(service))
@@ -78,16 +78,16 @@ def reason_to_stay(service: Service, release: Mapping[str, Any] | None, newest: 
     if release is None:
         return f"{service.name} was never released: its first deployment bakes on the newest base"
     if release["base_ami"] == newest:
-        return f"release {release['release_id']} sits on {newest}, the newest of {service.base}"
+        return f"release {release['release_id']} is baked on {newest}, the newest of {service.base}"
     return ""
 
 
 def result_of(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> DependentResult:
-    """Return how it went with a service that followed.
+    """Return the result of a dependent.
 
     Args:
         service: its name.
-        on_new_base: what its file asks for.
+        on_new_base: the setting in its file.
         stages: by the names in `STAGES`; those that are missing did not begin.
     """
     found = {name: stages.get(name, Stage("")) for name in STAGES}
@@ -96,15 +96,15 @@ def result_of(service: str, on_new_base: str, stages: Mapping[str, Stage]) -> De
     for name, stage in found.items():
         if stage.state == "failed":
             return DependentResult(
-                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.word or 'see its log'}"
+                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.message or 'see its log'}"
             )
     if found["choose_version"].state == "skipped":
-        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].word)
+        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].message)
     deploy = found["deploy"]
     if deploy.state == "success":
         return DependentResult(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
-    if deploy.state == "skipped" and deploy.word:
-        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.word)
+    if deploy.state == "skipped" and deploy.message:
+        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.message)
     if deploy.state == "skipped" and found["test_image.probe"].state == "success":
         return DependentResult(
             service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it"

@@ -1,4 +1,4 @@
-"""What AWS has, as far as the upkeep of images and fleets looks at it: facts only, nothing decided.
+"""What AWS has, as far as the upkeep of images and fleets needs it: facts only, nothing decided.
 
 Everything of the account and region is in here, and not only what is ours: an instance that somebody else launched
 keeps our image in use as well. Ours is what has the tag `rebake:kind`, an environment's what has its name in
@@ -42,11 +42,11 @@ class Image:
     """From when it is deprecated; may lie in the future."""
     public: bool = False
     copied_from: str = ""
-    """Image that it is a copy of (CopyImage), where AWS tells; not the one that it was baked on."""
+    """Image that it is a copy of (CopyImage), where AWS records it; not the one that it was baked on."""
     locked: bool = False
     """Whether AWS refuses to deregister it (deregistration protection)."""
     imds_support: str = ""
-    """`v2.0` where its instances demand IMDSv2 unless told otherwise."""
+    """`v2.0` where its instances demand IMDSv2 unless a launch says otherwise."""
 
     @property
     def is_finished(self) -> bool:
@@ -58,7 +58,7 @@ class Image:
         """When it was made.
 
         Raises:
-            ValueError: AWS did not tell.
+            ValueError: AWS did not record it.
         """
         return datetime.fromisoformat(self.created)
 
@@ -92,7 +92,7 @@ class TemplateVersion:
 
     number: int
     ami_id: str
-    """Empty if it names none; what it says as it stands, so perhaps `resolve:ssm:…`."""
+    """Empty if it names none; as it is written, so perhaps `resolve:ssm:…`."""
     is_default: bool
     created: datetime
 

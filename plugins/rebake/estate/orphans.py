@@ -1,4 +1,4 @@
-"""What bakes and tests make for a while, and when it counts as left behind. Plain functions.
+"""The temporary resources of bakes and tests, and which of them are orphans. Plain functions.
 
 A temporary thing is ours by its tags, `rebake:kind` and `rebake:environment`. Two kinds of thing cannot have tags: the
 key pairs and security groups of a Packer older than 1.7, and an image until Packer has finished it. Those are ours by
@@ -28,12 +28,12 @@ IMAGES: Final = re.compile(r"rebake-[a-z0-9-]+-.+-[0-9a-f]{12}-\d{14}")
 
 TEMPORARY: Final = frozenset({tags.KIND_BUILDER, tags.KIND_PROBE})
 _EARLIEST: Final = datetime(2013, 1, 1, tzinfo=UTC)
-"""Packer is no older, so a name that tells an earlier time is not of its form."""
+"""Packer is no older, so a name with an earlier time is not of its form."""
 _UNREADY: Final = "pending"
 
 
 class OrphanKind(StrEnum):
-    """What is left behind, in the order in which it can be removed: an instance uses what comes after it."""
+    """Kinds of orphans, in the order in which they can be removed: an instance uses what comes after it."""
 
     INSTANCE = "instance"
     VOLUME = "volume"
@@ -61,7 +61,7 @@ class Temporary:
     name: str
     tags: Tags
     made: datetime | None
-    """When; none where AWS does not tell."""
+    """When; none where AWS does not record it."""
     users: tuple[str, ...] = ()
     """What uses it, such as instances that are not terminated."""
     state: str = ""
@@ -88,16 +88,16 @@ class ReapResult:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """It as a row of a table, of plain values."""
+        """The result as a row of a table, of plain values."""
         made = f"{self.thing.made:%Y-%m-%d %H:%M}" if self.thing.made else ""
         return str(self.thing.kind), self.thing.id, self.thing.name, made, str(self.outcome), self.why
 
 
 def made_at(name: str, labels: Tags) -> datetime | None:
-    """Return when a key pair or security group was made, by its tag or by Packer's name; none if neither tells."""
-    if told := labels.get(tags.CREATED_AT):
+    """Return when a key pair or security group was made, by its tag or by Packer's name; none if neither has it."""
+    if tagged := labels.get(tags.CREATED_AT):
         try:
-            made = datetime.fromisoformat(told)
+            made = datetime.fromisoformat(tagged)
         except ValueError:
             return None
         return made if made.tzinfo else made.replace(tzinfo=UTC)
@@ -110,7 +110,7 @@ def made_at(name: str, labels: Tags) -> datetime | None:
 def is_ours(thing: Temporary, environment: str) -> bool:
     """Return whether a bake or a test of the environment made it.
 
-    What was made before things were tagged with their environment belongs to whichever looks.
+    What was made before things were tagged with their environment belongs to every environment.
     """
     if thing.tags.get(tags.ENVIRONMENT, environment) != environment:
         return False
@@ -134,14 +134,14 @@ def reason_to_stay(thing: Temporary, *, now: datetime, older_than: timedelta) ->
     Args:
         thing: it.
         now: the time, UTC.
-        older_than: the age from which it is a orphan.
+        older_than: the age from which it is an orphan.
     """
     if thing.users:
         return f"in use by {', '.join(thing.users)}"
     if thing.state == _UNREADY and thing.kind in (OrphanKind.IMAGE, OrphanKind.SNAPSHOT):
         return "AWS is still making it"
     if thing.made is None:
-        return "nothing tells when it was made: remove it by hand if it is not needed"
+        return "its age is unknown: remove it by hand if it is not needed"
     age = now - thing.made
     if age < older_than:
         return f"{age.total_seconds() / 60:.0f} minutes old"
@@ -172,7 +172,7 @@ def report(
         region: its region.
         now: when, UTC.
         dry_run: whether nothing was to be removed.
-        older_than: the age from which a thing is a orphan.
+        older_than: the age from which a thing is an orphan.
     """
     results, locks = list(results), list(locks)
     of = {outcome: [one for one in results if one.outcome is outcome] for outcome in ReapOutcome}
@@ -193,9 +193,9 @@ def report(
             "old locks": len(locks),
         },
         tables=(
-            Table("Left behind", columns, tuple(one.row for one in [*of[ReapOutcome.FAILED], *gone])),
+            Table("Orphans", columns, tuple(one.row for one in [*of[ReapOutcome.FAILED], *gone])),
             Table(
-                "Locks on Terraform's states that are old: see that nobody applies, then `terraform force-unlock`",
+                "Old locks on Terraform's states: make sure that nobody applies, then `terraform force-unlock`",
                 ("object", "taken", "by"),
                 tuple((lock.key, f"{lock.taken:%Y-%m-%d %H:%M}", lock.holder) for lock in locks),
             ),
@@ -205,6 +205,6 @@ def report(
 
 
 def _title(gone: int, failed: int, locks: int, *, dry_run: bool) -> str:
-    done = f"{'Would remove' if dry_run else 'Removed'} {gone} orphans" if gone else "Nothing was left behind"
+    done = f"{'Would remove' if dry_run else 'Removed'} {gone} orphans" if gone else "No orphans"
     notes = (f"{failed} could not be removed" if failed else "", f"{locks} old locks" if locks else "")
     return "; ".join([done, *filter(None, notes)])

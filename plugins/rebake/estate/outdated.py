@@ -1,7 +1,7 @@
-"""Whether an image sits on the newest base of its family; if not, since when a newer one has been promoted.
+"""Whether an image is baked on the newest base of its family; if not, since when a newer one has been promoted.
 
 What was promoted when is the history of the parameter `/rebake/bases/<family>/current`. A base is old from the moment
-in which the next one was promoted: a third one later does not make it young again.
+in which the next one was promoted; later promotions do not change that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Standing:
         newest: the family's current base.
         replaced_at: when a newer base was promoted; none if its own is the newest.
         days: how long ago that was; 0 if its own is the newest.
-        outdated: whether that is longer ago than the environment's policy puts up with.
+        outdated: whether that is longer ago than the environment's policy allows.
     """
 
     family: str
@@ -50,13 +50,13 @@ class Standing:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """It as plain data, for JSON."""
+        """A JSON-serialisable dict."""
         at = self.replaced_at.astimezone(UTC).isoformat(timespec="seconds") if self.replaced_at else None
         return {**vars(self), "replaced_at": at, "days": round(self.days, 2)}
 
     @property
-    def told(self) -> str:
-        """It in words, as they go behind the base's id."""
+    def text(self) -> str:
+        """The standing as a phrase that follows the base's id."""
         if self.replaced_at is None:
             return f"the newest of {self.family}"
         if self.outdated:
@@ -81,7 +81,7 @@ def standing(
     newest = promotions[-1].ami_id
     if base_ami == newest:
         return Standing(family, base_ami, newest, None, 0.0, outdated=False)
-    last = max((place for place, one in enumerate(promotions) if one.ami_id == base_ami), default=-1)
+    last = max((index for index, one in enumerate(promotions) if one.ami_id == base_ami), default=-1)
     # A base that the history has forgotten was replaced before the oldest promotion that it remembers.
     replaced_at = promotions[last + 1].at
     # Two clocks: AWS's may be ahead of ours.

@@ -1,4 +1,4 @@
-"""What a run of the estate's upkeep says: one report as JSON for programs, a page for people, text for the task log."""
+"""The report of a run on the estate: JSON for programs, a page for people, text for the task log."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Report:
         environment: name of the environment.
         region: its region.
         at: when, in UTC.
-        title: one line that says how it is.
+        title: the result in one line.
         summary: plain values by their names.
         tables: the details.
     """
@@ -90,19 +90,19 @@ class Report:
         return f"{folder(self.kind)}{self.at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
     def to_json(self) -> str:
-        """Return all of it, for programs."""
+        """Return the whole report, for programs."""
         # Not `asdict`, which would copy every row of what may be ten thousand.
         tables = [vars(table) for table in self.tables]
         data = {**vars(self), "at": self.at.astimezone(UTC).isoformat(timespec="seconds"), "tables": tables}
         return json.dumps(data, indent=2, default=str) + "\n"
 
     def to_text(self) -> str:
-        """Return it for a terminal or a task log; a long table is cut, and says so."""
+        """Return the report for a terminal or a task log; a long table is cut, with the number of the rows left out."""
         return "\n".join(self._lines())
 
     def to_html(self) -> str:
-        """Return it as a page that needs nothing else; what AWS or a person named is escaped."""
-        facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_told(value))}</dd>" for name, value in self._facts())
+        """Return the report as a self-contained page; names given by AWS or by people are escaped."""
+        facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_text(value))}</dd>" for name, value in self._facts())
         tables = "".join(_html_table(table) for table in self.tables)
         return (
             f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(self.title)}</title>'
@@ -118,9 +118,9 @@ class Report:
 
     def _lines(self) -> Iterator[str]:
         yield self.title
-        facts = [(name, _told(value)) for name, value in self._facts()]
+        facts = [(name, _text(value)) for name, value in self._facts()]
         width = max(len(name) for name, _ in facts)
-        yield from (f"  {name:<{width}}  {told}" for name, told in facts)
+        yield from (f"  {name:<{width}}  {text}" for name, text in facts)
         for table in self.tables:
             yield ""
             yield f"{table.title} ({len(table.rows)})"
@@ -143,18 +143,18 @@ def latest(s3: S3Client, bucket: str, kind: str) -> dict[str, Any] | None:
     return loaded
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_told(one)}" for name, one in value.items()) or "none"
+        return ", ".join(f"{name}: {_text(one)}" for name, one in value.items()) or "none"
     if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(_told(one) for one in value) or "none"
+        return ", ".join(_text(one) for one in value) or "none"
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
 def _text_table(table: Table) -> Iterator[str]:
-    shown = [[_told(cell) for cell in row] for row in table.rows[:_LONGEST]]
+    shown = [[_text(cell) for cell in row] for row in table.rows[:_LONGEST]]
     # The last column is text of any length, and nothing stands to its right.
     cut: list[Sequence[str]] = [table.columns, *([*(c[:_WIDEST] for c in row[:-1]), row[-1]] for row in shown)]
     widths = [max(len(row[at]) for row in cut) for at in range(len(table.columns))]
@@ -168,6 +168,6 @@ def _text_table(table: Table) -> Iterator[str]:
 
 def _html_table(table: Table) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(_told(cell))}</td>' for cell in row)}</tr>\n" for row in table.rows)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(_text(cell))}</td>' for cell in row)}</tr>\n" for row in table.rows)
     body = f"<table><tr>{head}</tr>\n{rows}</table>" if rows else "<p>none</p>"
     return f"<h2>{escape(table.title)} ({len(table.rows)})</h2>\n{body}\n"

@@ -1,7 +1,7 @@
 """Which images may not be released any more: those that were revoked, and all that were baked on them.
 
 A revocation is a statement on one image, written to its tags. That its descendants are revoked follows from
-`rebake:base-ami`; their tags only repeat it, with `rebake:revoked-by`, for whoever looks at one image. So marks are
+`rebake:base-ami`; their tags only repeat it, with `rebake:revoked-by`, for whoever inspects one image. So marks are
 always derived anew from the statements: an undo lifts what follows from it and nothing else, and an image that was
 baked while its base was being revoked is revoked although nobody has marked it yet.
 """
@@ -37,17 +37,17 @@ class Mark:
 
     reason: str
     at: str
-    """When it was said; UTC in ISO 8601."""
+    """When it was revoked; UTC in ISO 8601."""
     by: str
-    """The image that it was said of: itself, or the nearest one below it that was revoked."""
+    """The image that was revoked: itself, or the nearest one below it."""
 
     def labels(self, ami_id: str) -> dict[str, str]:
-        """Return the tags that say so on an image."""
-        said = {tags.REVOKED: self.reason, tags.REVOKED_AT: self.at}
-        return said if ami_id == self.by else {**said, tags.REVOKED_BY: self.by}
+        """Return the tags that hold the mark on an image."""
+        labels = {tags.REVOKED: self.reason, tags.REVOKED_AT: self.at}
+        return labels if ami_id == self.by else {**labels, tags.REVOKED_BY: self.by}
 
-    def told_of(self, ami_id: str) -> str:
-        """Return it as the end of a sentence that begins with the image."""
+    def message_for(self, ami_id: str) -> str:
+        """Return the reason as the end of a sentence that begins with the image."""
         whose = "is revoked" if ami_id == self.by else f"was baked on {self.by}, which is revoked"
         return f"{whose} since {self.at}: {self.reason}"
 
@@ -68,7 +68,7 @@ def checked(ami_id: str, reason: str, *, undo: bool) -> tuple[str, str]:
     if undo:
         return ami_id, reason
     if not reason:
-        raise ConfigError(f"say why {ami_id} is revoked: whoever is refused it will read the reason")
+        raise ConfigError(f"give a reason for the revocation of {ami_id}: whoever is refused the image reads it")
     if len(reason) > LONGEST_REASON:
         raise ConfigError(
             f"the reason has {len(reason)} characters, and a tag holds {LONGEST_REASON}: shorten it, or give a link"
@@ -82,7 +82,7 @@ def marks(images: ImageTags) -> dict[str, Mark]:
 
 
 def _statements(images: ImageTags) -> dict[str, Mark]:
-    """Return what the images' own tags say, as far as it does not follow from what another's say.
+    """Return the statements in the images' own tags, without those that follow from another image's.
 
     A mark by an image that cannot be reached any more, because it or one between was deregistered, stands for itself:
     what was baked on a bad base stays bad when the base is gone.
@@ -149,7 +149,7 @@ def after_undoing(images: ImageTags, ami_id: str) -> Changes:
         raise _not_ours(ami_id)
     mark = _derived(images, statements).get(ami_id)
     if mark is not None and mark.by != ami_id:
-        raise ImageError(f"{ami_id} {mark.told_of(ami_id)}. Undo that of {mark.by}, or bake anew on another base")
+        raise ImageError(f"{ami_id} {mark.message_for(ami_id)}. Undo that of {mark.by}, or bake anew on another base")
     return _changes(images, others)
 
 
@@ -215,7 +215,7 @@ def nearest_safe(
 
 
 def advice(service: str, safe: Mapping[str, Any] | None) -> str:
-    """Return the sentence that tells whoever is refused an image what to release instead.
+    """Return the sentence that names what to release instead, for whoever is refused an image.
 
     Args:
         service: name of the service.
@@ -240,8 +240,8 @@ def running(estate: Estate, environment: str) -> dict[str, set[str]]:
     return found
 
 
-def told(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a revocation, or its undo, has come to, as lines for people.
+def lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the result of a revocation, or of its undo, as lines for people.
 
     Args:
         summary: what the task `revoke_image` returns.
@@ -252,7 +252,7 @@ def told(summary: Mapping[str, Any]) -> Iterator[str]:
         if images:
             yield f"  {done} {len(images)}: {', '.join(images)}"
     if not summary["marked"] and not summary["lifted"]:
-        yield "  every image was marked so already: nothing changed"
+        yield "  every image was already marked: nothing changed"
     for name in summary["bases"]:
         yield f"  {name} names a revoked base: nothing is baked on it until rebuild_base_image has made another"
     for service, found in summary["services"].items():

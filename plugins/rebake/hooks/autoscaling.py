@@ -138,13 +138,13 @@ async def describe_refresh(autoscaling: Any, name: str, refresh_id: str) -> dict
 
 
 async def end_refresh(autoscaling: Any, name: str, *, roll_back: bool) -> str:
-    """Ask for the end of the active refresh, by an aiobotocore client, and return what was asked for.
+    """End the active refresh, by an aiobotocore client, and return the request that was made.
 
     Args:
         autoscaling: the client.
         name: the group.
-        roll_back: whether AWS shall return the instances that were replaced already. Where it cannot, because
-            of what the group's own template says, the refresh is cancelled instead.
+        roll_back: whether AWS shall roll back the instances that were replaced already. Where the group's own template
+            prevents that, the refresh is cancelled instead.
 
     Returns:
         `rollback` (RollbackInstanceRefresh), `cancel` (CancelInstanceRefresh), or nothing when none is active.

@@ -47,7 +47,7 @@ class ImageHook(Ec2ClientHook):
 
         Args:
             ami_id: its id.
-            what: what it is needed as; begins the error message.
+            what: its role; begins the error message.
 
         Raises:
             ImageError: it does not exist, or is not available.
@@ -120,7 +120,7 @@ class ImageHook(Ec2ClientHook):
         """Return the account's images of a name that lack the tags of a finished image.
 
         Args:
-            name_prefix: up to and with the fingerprint, which nobody else's image has.
+            name_prefix: up to and with the fingerprint, which no other image has.
         """
         return [image for image in self._search({"name": f"{name_prefix}*"}) if not image.is_finished]
 

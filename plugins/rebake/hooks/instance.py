@@ -34,7 +34,7 @@ class InstanceHook(Ec2ClientHook):
 
     @cached_property
     def waiter_path(self) -> Path:
-        """Our waiters; the base class looks only among the provider's own."""
+        """Our waiters; the base class finds only the provider's own."""
         return Path(__file__).parents[1] / "waiters" / "ec2.json"
 
     def find_probes(self, run_tag: str) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ class OrphansHook(Ec2ClientHook):
         """Return what may be temporary of a kind; whether it is ours is not decided here.
 
         EC2: DescribeInstances, DescribeVolumes, DescribeSecurityGroups, DescribeKeyPairs, DescribeImages,
-        DescribeSnapshots; and for images in doubt what `EstateHook.read` asks.
+        DescribeSnapshots; and for unfinished images what `EstateHook.read` calls.
         """
         return list(self._finders[kind]([]))
 

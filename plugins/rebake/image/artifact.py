@@ -94,7 +94,7 @@ def _download(client: S3Client, address: str, target: Path) -> bool:
             return False
         raise ArtifactError(
             f"{address} cannot be read: {problem.get('Code')}: {problem.get('Message')}; the pipeline's role "
-            "needs s3:GetObject on it, and s3:ListBucket to tell a missing file from a forbidden one"
+            "needs s3:GetObject on it, and s3:ListBucket to distinguish a missing file from a forbidden one"
         ) from error
     return True
 

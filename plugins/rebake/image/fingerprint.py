@@ -1,4 +1,4 @@
-"""The fingerprint of an image: what goes in decides, so equal inputs need no second bake."""
+"""The fingerprint of an image's inputs: equal inputs need no second bake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fingerprint(
 
     Args:
         folders: template and script folders by role; each file counts with relative path, executable bit and bytes.
-        variables: the template's variables that influence the content: no names, times, paths, or network places.
+        variables: the template's variables that influence the content: no names, times, paths, or networks.
         base_ami: id of the image that is baked upon.
         artifact_sha256: SHA-256 of the artifact, empty for a base image.
     """

@@ -1,7 +1,7 @@
-"""Checks of an image on a temporary instance: what is asked, how long, and what is told about the answers.
+"""Checks of an image on a temporary instance: what is requested, how long, and the report of the answers.
 
-Each check is asked until it passes or the deadline is over; all of them at the same time, so that one that
-hangs hides no other's answer. The functions know neither Airflow nor boto3: `ask` is given.
+Each check is repeated until it passes or the deadline is over. All run at the same time, so that one that hangs
+hides no other's answer. The functions know neither Airflow nor boto3: `ask` is given.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HTTP_TIMEOUT: Final = 10.0
 
 @dataclass(frozen=True)
 class Check:
-    """One thing asked of the instance: an HTTP request, or a command that must exit 0."""
+    """One check of the instance: an HTTP request, or a command that must exit 0."""
 
     name: str
     path: str = ""
@@ -57,7 +57,7 @@ class CheckOutcome:
     ok: bool = False
     attempts: int = 0
     seconds: float = 0.0
-    answer: str = "never asked"
+    answer: str = "never requested"
 
 
 @dataclass
@@ -80,7 +80,7 @@ class ProbeReport:
 
 
 def checks_of(probe: Probe, version: str) -> list[Check]:
-    """Return the checks that `probe` lists, with `{version}` replaced in the texts that are looked for.
+    """Return the checks that `probe` lists, with `{version}` replaced in the expected texts.
 
     A probe without any check still proves something: that the instance boots and runs a command.
     """
@@ -111,7 +111,7 @@ async def ask_http(session: aiohttp.ClientSession, base_url: str, check: Check) 
             body = (await response.read()).decode("utf-8", "replace")
             status = response.status
     except (aiohttp.ClientError, OSError) as error:
-        cause = getattr(error, "os_error", error)  # aiohttp's own text also tells of TLS settings
+        cause = getattr(error, "os_error", error)  # aiohttp's own text also names TLS settings
         return Answer(ok=False, text=f"no answer: {type(cause).__name__}: {cause}".rstrip(": "))
     if status != check.status:
         return Answer(ok=False, text=f"HTTP {status}, wanted {check.status}; body: {excerpt(body)}")
@@ -135,7 +135,7 @@ async def run_checks(
         ask: sends one check once.
         deadline: seconds since the epoch at which a check that has not passed is given up.
         poll_seconds: seconds between two attempts at one check.
-        on_attempt: told after each attempt that brought another answer than the one before.
+        on_attempt: called after each attempt with another answer than the one before.
 
     Returns:
         The outcomes, in the order of `checks`.
@@ -158,9 +158,9 @@ async def _pursue(
             # The deadline also ends an attempt that hangs, such as a command that never returns.
             answer = await asyncio.wait_for(ask(check), timeout=max(deadline - time.time(), 0.001))
         except TimeoutError:
-            # What the attempt before said tells more than that the last one was cut short.
-            said_more = outcome.attempts > 1
-            answer = Answer(ok=False, text=outcome.answer if said_more else "no answer before the deadline")
+            # The answer of the attempt before is worth more than that the last one was cut short.
+            has_answer = outcome.attempts > 1
+            answer = Answer(ok=False, text=outcome.answer if has_answer else "no answer before the deadline")
         outcome.ok, outcome.seconds = answer.ok, round(time.monotonic() - start, 2)
         changed, outcome.answer = outcome.answer != answer.text, answer.text
         if changed:
@@ -173,5 +173,5 @@ async def _pursue(
 def explain(report: ProbeReport) -> str:
     """Return one paragraph that names the instance and each failed check with its last answer."""
     failed = [outcome for outcome in report.checks if not outcome.ok]
-    told = "; ".join(f"{one.name}: {one.answer} (asked {one.attempts} times in {one.seconds:g} s)" for one in failed)
-    return f"{len(failed)} of {len(report.checks)} checks failed on {report.instance_id} ({report.address}): {told}"
+    answers = "; ".join(f"{one.name}: {one.answer} ({one.attempts} attempts in {one.seconds:g} s)" for one in failed)
+    return f"{len(failed)} of {len(report.checks)} checks failed on {report.instance_id} ({report.address}): {answers}"

@@ -51,8 +51,9 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            trigger_dag_id="",  # known once the service is
-            logical_date=None,
+            # Known once the service is. The logical date is when the run is started: None would hide the run from the
+            # counts on Airflow's home page.
+            trigger_dag_id="",
             wait_for_completion=True,
             deferrable=True,
             # A run of a paused DAG would wait in the queue, and this task with it, silently.

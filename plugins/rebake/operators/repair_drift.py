@@ -157,7 +157,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     def _close(self, found: list[Finding]) -> None:
         hook = ExposureHook(**self.connection)
         for group in hook.groups():
-            for opening in posture.doors(group, found):
+            for opening in posture.to_close(group, found):
                 self.log.warning("closing %s from %s in %s (%s)", opening.ports, opening.source, group.id, group.name)
                 hook.close(group.id, opening)
         for instance_id in sorted({one.resource for one in found if one.check == "imdsv1"}):

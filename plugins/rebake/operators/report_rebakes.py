@@ -95,9 +95,9 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
             if state == "success":
                 yield name, Stage(state, result=pull(task_id, "return_value"))
             elif state == "skipped":
-                yield name, Stage(state, word=pull(task_id, WORD) or "")
+                yield name, Stage(state, message=pull(task_id, WORD) or "")
             elif state == "failed":
-                yield name, Stage(state, word=(pull(task_id, ERROR) or {}).get("message", ""))
+                yield name, Stage(state, message=(pull(task_id, ERROR) or {}).get("message", ""))
 
 
 def _policy(name: str) -> str:

@@ -75,12 +75,12 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
             images=run.images,
             versions=run.versions,
             snapshots=run.snapshots,
-            gaps=run.gaps,
+            blind_spots=run.blind_spots,
         )
         key = ReportsHook(**self.connection).write(self.environment.bucket, told)
         self.log.info("%s\n\nwrote s3://%s/%s", told.to_text(), self.environment.bucket, key)
-        if run.gaps:
-            raise EstateError(f"stopped, because what is in use could not be seen whole: {'; '.join(run.gaps)}")
+        if run.blind_spots:
+            raise EstateError(f"stopped, because what is in use could not be seen whole: {'; '.join(run.blind_spots)}")
         if failed := run.failed:
             raise EstateError(f"AWS refused {len(failed)} changes, the first: {failed[0].thing}: {failed[0].why}")
         return key
@@ -93,7 +93,7 @@ class _Run:
     """One run: looks, plans, looks again before each batch, and changes.
 
     Attributes:
-        gaps: why it changed nothing, or did not go on.
+        blind_spots: why it changed nothing, or stopped.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class _Run:
         self.estate: Estate = self.estate_hook.read()
         self.situation = self._situation()
         self.plan: Plan = retire.plan(self.estate, self.situation, self.policy)
-        self.gaps = list(self.plan.gaps)
+        self.blind_spots = list(self.plan.blind_spots)
 
     @property
     def failed(self) -> list[RetireResult]:
@@ -129,7 +129,7 @@ class _Run:
         self._scan()
         steps: tuple[Callable[[], None], ...] = (self._prune_templates, self._retire_images, self._delete_orphans)
         for step in steps:
-            if not self.gaps:
+            if not self.blind_spots:
                 step()
 
     def _situation(self) -> Situation:
@@ -160,7 +160,7 @@ class _Run:
         now, later = due[: self.policy.at_most], due[self.policy.at_most :]
         for start in range(0, len(now), BATCH):
             batch = now[start : start + BATCH]
-            if self.gaps:
+            if self.blind_spots:
                 later = now[start:] + later
                 break
             self.images += self._retire_batch(batch)
@@ -206,10 +206,10 @@ class _Run:
         return f"it is shared with {', '.join(accounts)}" if accounts else ""
 
     def _lost_fleets(self, fresh: Estate) -> bool:
-        """Return whether a fleet that was there is not seen any more, and remember it as a gap."""
+        """Return whether a fleet that was there is not seen any more, and remember it as a blind spot."""
         seen = {fleet.group_name for fleet in fresh.our_fleets}
         lost = [fleet.group_name for fleet in self.estate.our_fleets if fleet.group_name not in seen]
-        self.gaps += [f"group {name} was seen at first, and not immediately before a change" for name in lost]
+        self.blind_spots += [f"group {name} was seen at first, and not immediately before a change" for name in lost]
         return bool(lost)
 
     def _prune_templates(self) -> None:

@@ -47,7 +47,7 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         self.undo = undo
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return what `rebake.estate.revocation.told` makes lines of.
+        """Return what `rebake.estate.revocation.lines` takes.
 
         Raises:
             ConfigError: the id is no image's, the reason is missing or too long, or `undo` is no boolean.
@@ -68,7 +68,7 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         summary = {
             "ami_id": ami_id,
             "undo": undo,
-            "mark": revoked[ami_id].told_of(ami_id) if ami_id in revoked else "",
+            "mark": revoked[ami_id].message_for(ami_id) if ami_id in revoked else "",
             "marked": sorted(one for one, mark in changes.items() if mark is not None),
             "lifted": sorted(one for one, mark in changes.items() if mark is None),
             "services": self._services(estate, revoked),
@@ -76,7 +76,7 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
                 one.name for one in estate.channels if one.channel == CURRENT and _is_base(one.ami_id, images, revoked)
             ),
         }
-        self.log.info("%s", "\n".join(revocation.told(summary)))
+        self.log.info("%s", "\n".join(revocation.lines(summary)))
         return summary
 
     def _services(self, estate: Estate, revoked: dict[str, revocation.Mark]) -> dict[str, Any]:

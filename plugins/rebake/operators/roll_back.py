@@ -167,7 +167,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
                 "%s runs %s, which %s. A deployment that failed leaves nothing better: release another one now",
                 self.service,
                 ami_id,
-                mark.told_of(ami_id),
+                mark.message_for(ami_id),
             )
 
     def _rollout(self, context: Context, ami_id: str, wanted: Version) -> Rollout:

@@ -72,22 +72,22 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         with reachable(self.hook):
             seen = self._view({one.base for one in services.valid.values()})
             options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
-            look = drift.look(seen, services, busy={}, **options)
+            scan = drift.scan(seen, services, busy={}, **options)
             # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
-            doubted = {one.service for one in look.findings if one.kind is FindingKind.IMAGE}
+            doubted = {one.service for one in scan.findings if one.kind is FindingKind.IMAGE}
             busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
-            look = drift.look(seen, services, busy=busy, **options)
+            scan = drift.scan(seen, services, busy=busy, **options)
         ti = context["ti"]
-        ti.xcom_push(key=FINDINGS, value=[one.dump() for one in look.findings])
-        ti.xcom_push(key=UNSEEN, value=[asdict(one) for one in look.unseen])
+        ti.xcom_push(key=FINDINGS, value=[one.dump() for one in scan.findings])
+        ti.xcom_push(key=UNSEEN, value=[asdict(one) for one in scan.unseen])
         ours = drift.fleets(seen.estate, self.environment.name)
         ti.xcom_push(key=GROUPS, value={name: fleet.group_name for name, fleet in ours.items()})
         self.log.info(
             "%d fleets, %d instances, %d images: %d findings without Terraform",
-            *(len(ours), len(seen.estate.instances), len(seen.estate.images), len(look.findings)),
+            *(len(ours), len(seen.estate.instances), len(seen.estate.images), len(scan.findings)),
         )
         lanes = policy.drift.concurrent_plans
-        parts = [[asdict(one) for one in look.deployed[lane::lanes]] for lane in range(lanes)]
+        parts = [[asdict(one) for one in scan.deployed[lane::lanes]] for lane in range(lanes)]
         return [part for part in parts if part]
 
     def _view(self, families: set[str]) -> View:

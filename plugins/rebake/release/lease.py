@@ -121,8 +121,8 @@ class LeaseRequest:
         overrides = self.kind is RunKind.ROLLBACK and lease.kind is not RunKind.ROLLBACK and lease.is_open(now)
         if lease.requested_at > self.requested_at and not overrides:
             raise SupersededError(
-                f"{lease.holder}, which was requested later, {'holds' if lease.is_open(now) else 'has held'} the lease: "
-                "to do this all the same, trigger a new run",
+                f"{lease.holder}, which was requested later, {'holds' if lease.is_open(now) else 'has held'} the lease"
+                ": to do this all the same, trigger a new run",
                 by=lease.holder,
             )
         return overrides or not lease.is_open(now)

@@ -1,6 +1,6 @@
 """When a rollout's new instances have been unhealthy for too long, judged from what AWS itself remembers.
 
-AWS goes on for an hour with an image that never becomes healthy. It also replaces each such instance after its
+AWS retries for an hour with an image that never becomes healthy. It also replaces each such instance after its
 grace period, so no single one need be old: an image that never works is seen as a row of short lives.
 """
 
@@ -14,13 +14,13 @@ from typing import Any, Final
 from rebake.rollout.refresh import FleetHealth, Version, leaves_the_group
 
 LOOKS: Final = 3
-"""Looks in a row that must agree: target health is a moment's opinion, and answers may be out of date."""
+"""Readings in a row that must agree: target health changes from moment to moment, and answers may be stale."""
 _GONE: Final = ("shutting-down", "terminated", "stopping", "stopped")
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One instance of the wanted version, at one look.
+    """One instance of the wanted version, in one reading.
 
     Attributes:
         instance_id: which.
@@ -37,7 +37,7 @@ class Sighting:
 
 @dataclass
 class HealthWatch:
-    """Says when the new instances of a refresh have been unhealthy for too long.
+    """Decides when the new instances of a refresh have been unhealthy for too long.
 
     What counts is EC2's launch time, so a triggerer that is restarted comes to the same answer. Only that an
     instance has served for long and is ill since a moment ago is remembered here, and lost with a restart.
@@ -80,10 +80,10 @@ class HealthWatch:
         self._looks += 1
         if self._looks < LOOKS:
             return ""
-        told = f"new instances are not healthy after {now - min(since):.0f} s"
+        message = f"new instances are not healthy after {now - min(since):.0f} s"
         if lost:
-            told += f", {len(lost)} were lost already ({', '.join(one.instance_id for one in lost)})"
-        return f"{told}: {'; '.join(phrase for one in ill for phrase in one.ailments)}"
+            message += f", {len(lost)} were lost already ({', '.join(one.instance_id for one in lost)})"
+        return f"{message}: {'; '.join(phrase for one in ill for phrase in one.ailments)}"
 
 
 def new_instances(group: Mapping[str, Any], wanted: Version) -> list[str]:
@@ -116,7 +116,7 @@ def sightings(
     """
     serving = set(new_instances(group, wanted))
     leaving = {one["InstanceId"] for one in group.get("Instances", []) if leaves_the_group(one)}
-    begin = started.replace(microsecond=0)  # EC2 tells whole seconds
+    begin = started.replace(microsecond=0)  # EC2 keeps whole seconds
     found = []
     for one in described:
         name, launched = one["InstanceId"], one["LaunchTime"]

@@ -143,7 +143,7 @@ def adopt(refresh: Mapping[str, Any], wanted: Version, group_name: str) -> str:
 
 
 def leaves_the_group(instance: Mapping[str, Any]) -> bool:
-    """Return whether an instance of a group is on its way out (Auto Scaling's LifecycleState)."""
+    """Return whether an instance is leaving its group (Auto Scaling's LifecycleState)."""
     return str(instance["LifecycleState"]).startswith(("Terminat", "Detach"))
 
 
@@ -163,8 +163,8 @@ def progress(refresh: Mapping[str, Any]) -> str:
     line = f"{refresh['Status']}: {refresh.get('PercentageComplete', 0)} % complete"
     if "InstancesToUpdate" in refresh:
         line += f", {refresh['InstancesToUpdate']} instances to update"
-    told = [refresh.get("StatusReason"), refresh.get("RollbackDetails", {}).get("RollbackReason")]
-    return ": ".join([line, *dict.fromkeys(reason for reason in told if reason)])
+    reasons = [refresh.get("StatusReason"), refresh.get("RollbackDetails", {}).get("RollbackReason")]
+    return ": ".join([line, *dict.fromkeys(filter(None, reasons))])
 
 
 @dataclass
@@ -185,7 +185,7 @@ class FleetHealth:
 
     @classmethod
     def of(cls, group: Mapping[str, Any], target_health: Sequence[Mapping[str, Any]]) -> FleetHealth:
-        """Return the fleet that DescribeAutoScalingGroups and DescribeTargetHealth tell of."""
+        """Return the fleet that DescribeAutoScalingGroups and DescribeTargetHealth describe."""
         return cls(
             desired=group["DesiredCapacity"],
             instances=[
@@ -200,12 +200,12 @@ class FleetHealth:
             ],
             targets=[
                 {
-                    "instance_id": told["Target"]["Id"],
-                    "state": told["TargetHealth"]["State"],
-                    "reason": told["TargetHealth"].get("Reason", ""),
-                    "description": told["TargetHealth"].get("Description", ""),
+                    "instance_id": one["Target"]["Id"],
+                    "state": one["TargetHealth"]["State"],
+                    "reason": one["TargetHealth"].get("Reason", ""),
+                    "description": one["TargetHealth"].get("Description", ""),
                 }
-                for told in target_health
+                for one in target_health
             ],
             has_load_balancer=bool(group.get("TargetGroupARNs")),
         )

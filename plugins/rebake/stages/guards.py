@@ -79,7 +79,7 @@ class RevocationGuard:
         mark = self.hook.mark_of(ami_id)
         if mark is None:
             return
-        message = [f"{what}: image {ami_id} {mark.told_of(ami_id)}", way_out]
+        message = [f"{what}: image {ami_id} {mark.message_for(ami_id)}", way_out]
         if service:
             records = ReleasesHook(**self.environment.connection).records(self.environment.bucket, service)
             message.append(revocation.advice(service, self.hook.safe_release(records)))

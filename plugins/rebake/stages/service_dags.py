@@ -1,4 +1,4 @@
-"""A DAG for each service file; for a wrong file, a DAG that says what is wrong."""
+"""A DAG for each service file; for a file that is wrong, a DAG that says so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, get_parsing_context, task
 
 from rebake import config
 from rebake.exceptions import ConfigError
@@ -17,19 +17,25 @@ log = logging.getLogger(__name__)
 
 
 def for_each_service(verb: str, build: Callable[[config.Service], DAG], manual: str) -> Iterator[DAG]:
-    """Yield the DAG `<verb>_<service>` of each service.
+    """Yield the DAG `<verb>_<service>` of each service; in a task's process only the DAG that the task belongs to.
+
+    Airflow parses the DAG file again for every task: building all DAGs takes 10 ms for each service.
 
     Args:
         verb: what the DAGs do, such as `deploy`.
         build: makes the DAG of a service.
         manual: what these DAGs do, for the UI, in Markdown.
     """
+    wanted = get_parsing_context().dag_id
     for name in config.service_names():
+        dag_id = f"{verb}_{name}"
+        if wanted and wanted != dag_id:
+            continue
         try:
             yield build(config.read_service(name))
         except ConfigError as error:
-            log.warning("there is no %s of %s: %s", verb, name, error)
-            dag = _explain(f"{verb}_{name}", name, str(error), manual)
+            log.warning("%s cannot run: %s", dag_id, error)
+            dag = _explain(dag_id, name, str(error), manual)
             # Airflow records the file that makes a DAG, and would not find this one there again.
             dag.fileloc = inspect.getfile(build)
             yield dag

@@ -28,7 +28,7 @@ _ARTIFACT_ID: Final = re.compile(r"[a-z0-9-]+:(ami-[0-9a-f]+)")
 _BUILDER_LINE: Final = re.compile(r"    [\w.-]+: (.*)")
 """What a program on the builder printed: indented, after the name of the build."""
 _STEP_FAILED: Final = re.compile(r"step (\S+) failed with exit status \d+")
-"""How packer/scripts/run-steps.sh tells which step failed; a line `==> STEP` begins each step."""
+"""How packer/scripts/run-steps.sh reports which step failed; a line `==> STEP` begins each step."""
 _SUMMARY_LINE: Final = re.compile(r"--> [\w.-]+: (?!AMIs were created)(.+)")
 
 STEP_LINES: Final = 10
@@ -38,7 +38,7 @@ _SEEN: Final = {
     "key_pair": re.compile(r"Creating temporary keypair: (\S+)"),
     "security_group": re.compile(r"Creating temporary security group for this instance: (\S+)"),
 }
-"""What Packer says as it makes what carries no tag to find it by: before 1.7 its key pair and security group."""
+"""What Packer prints when it makes resources without tags: before 1.7 its key pair and security group."""
 
 
 def template_folders(template: str) -> dict[str, Path]:
@@ -60,7 +60,7 @@ def template_version(template: str) -> str:
 
 
 def resource_in(line: str) -> tuple[str, str] | None:
-    """Return kind and name of what Packer says in `line` that it made, if it says so."""
+    """Return kind and name of the resource that Packer made according to `line`; none if the line reports none."""
     for kind, pattern in _SEEN.items():
         if match := pattern.search(line):
             return kind, match[1]
@@ -74,7 +74,7 @@ class Packer(Runner):
         workspace: the private folder.
         environment: credentials and region for the AWS API.
         log: gets Packer's output, line by line.
-        poll_seconds: seconds between two looks of Packer at AWS.
+        poll_seconds: seconds between two of Packer's polls of AWS.
         secrets: texts that must not be shown.
         on_line: is called with each line of output.
     """
@@ -113,7 +113,7 @@ class Packer(Runner):
             variables: the template's variables; `manifest_path` is added.
 
         Raises:
-            ToolFailedError: Packer failed, or says that it did not and has no image to show for it.
+            ToolFailedError: Packer failed, or reported success without an image.
         """
         for folder in (template_folders(template)["template"], template_folders(template)["scripts"]):
             shutil.copytree(folder, self.folder / folder.name)
@@ -129,22 +129,22 @@ class Packer(Runner):
         return ami_of_manifest(manifest)
 
     def explain(self, output: str) -> str:
-        """Return what failed in Packer's own words: the step and what it printed, or the error of the build."""
+        """Return what failed: the step and what it printed, or the error of the build."""
         return reason_in(output) or super().explain(output)
 
 
 def reason_in(output: str) -> str:
-    """Return why a build failed, from its output; empty where it does not say so in a known form.
+    """Return why a build failed, from its output; empty where it has no known form.
 
-    A provisioning step that fails is told with its last lines, because Packer's own summary knows only that some
+    A provisioning step that fails is reported with its last lines, because Packer's own summary knows only that some
     script had an exit status.
     """
     lines = [match[1] for line in output.splitlines() if (match := _BUILDER_LINE.match(line))]
     for index, line in enumerate(lines):
         if step := _STEP_FAILED.fullmatch(line):
             begin = max((at for at, text in enumerate(lines[:index]) if text == f"==> {step[1]}"), default=-1) + 1
-            said = lines[begin:index][-STEP_LINES:]
-            return "\n  ".join([line, *said])
+            printed = lines[begin:index][-STEP_LINES:]
+            return "\n  ".join([line, *printed])
     summary = [match[1] for line in output.splitlines() if (match := _SUMMARY_LINE.match(line))]
     return "; ".join(dict.fromkeys(summary))
 

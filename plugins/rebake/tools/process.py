@@ -48,7 +48,7 @@ class ProcessResult:
     output: str
     """The last lines that it printed, masked."""
     stopped: bool
-    """Whether it was asked to stop before it ended."""
+    """Whether `stop` was called before it ended."""
 
 
 class Program:
@@ -98,7 +98,7 @@ class Program:
         """Run the program to its end and return how it ended.
 
         Any exception in between (a timeout of the task, an interrupt from the keyboard) stops the program, waits
-        until it has cleaned up, and goes on.
+        until it has cleaned up, and propagates.
         """
         output = self._folder / f".output-{id(self):x}"
         with output.open("xb") as sink, output.open("rb") as source:
@@ -115,7 +115,7 @@ class Program:
             )
             lines = _Lines()
             try:
-                if self._stopped:  # asked to stop while the guardian was being started
+                if self._stopped:  # `stop` was called while the guardian was being started
                     self._guardian.terminate()
                 while self._running(_POLL_SECONDS):
                     self._emit(lines.feed(source.read()))

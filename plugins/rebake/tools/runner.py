@@ -1,4 +1,4 @@
-"""Packer and Terraform as programs: where they are, whether they are recent enough, what they get to see."""
+"""Packer and Terraform as programs: where they are, whether they are recent enough, which variables they inherit."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def find(tool: Tool, environment: Mapping[str, str] | None = None) -> Found:
         environment: where PATH and the override are read; by default this process's environment.
 
     Raises:
-        ToolMissingError: it is not there, does not run, or is too old; the message says what to do.
+        ToolMissingError: it is not there, does not run, or is too old; the message has the remedy.
     """
     settings = os.environ if environment is None else environment
     search = settings.get("PATH", os.defpath)
@@ -141,9 +141,10 @@ def _version(tool: Tool, path: str, settings: Mapping[str, str]) -> Version:
         raise ToolMissingError(f"{tool.title} ({path}) does not run: {error}. To have it, {tool.install}") from error
     number = _VERSION_NUMBER.search(answer.stdout)
     if number is None:
-        said = (answer.stdout + answer.stderr).strip()[-500:] or "nothing"
+        printed = (answer.stdout + answer.stderr).strip()[-500:] or "nothing"
         raise ToolMissingError(
-            f"`{path} version` does not tell the version of {tool.title}; it said: {said}. To have it, {tool.install}"
+            f"`{path} version` does not print the version of {tool.title}; it printed: {printed}. "
+            f"To have it, {tool.install}"
         )
     return tuple(int(part) for part in number.groups())
 
@@ -220,14 +221,14 @@ class Runner:
             accept: exit statuses that are no failure.
 
         Raises:
-            ToolFailedError: it failed; the message says why.
+            ToolFailedError: it failed; the message has the reason.
             CloudUnreachableError: it failed because AWS did not answer; another try may reach it.
             ToolKilledError: a signal ended it, its plugin or its guardian; another try may end well.
             ToolStoppedError: it was stopped, see `stop`.
         """
         name = f"{self.found.tool.title} ({' '.join(arguments[:1])})"
         if self._stopped:
-            raise ToolStoppedError(f"{name} was not started: the task was asked to stop")
+            raise ToolStoppedError(f"{name} was not started: the task is being stopped")
         self._program = Program(
             [self.found.path, *arguments],
             folder=self.folder,
@@ -254,7 +255,7 @@ class Runner:
         return result
 
     def explain(self, output: str) -> str:
-        """Return the part of `output` that says why the tool failed."""
+        """Return the part of `output` with the reason of a failure."""
         return "The end of its output:\n" + "\n".join(output.splitlines()[-SHOWN_LINES:])
 
     def stop(self) -> None:

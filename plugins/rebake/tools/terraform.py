@@ -48,7 +48,7 @@ _SKIPPED_CHECKS: Final = {
     "skip_requesting_account_id": True,
 }
 Review = Callable[[Mapping[str, Any]], None]
-"""Looks at a plan as `terraform show -json` tells it, and raises where it must not be applied."""
+"""Reviews a plan as `terraform show -json` prints it, and raises where it must not be applied."""
 
 _CHANGES: Final = 2
 """Exit status of `plan -detailed-exitcode` when there is something to change."""
@@ -162,9 +162,9 @@ class Terraform(Runner):
         return self._outputs()
 
     def plan(self, backend: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Plan the fleet and change nothing; return the plan as `show -json` tells it, empty if nothing would change.
+        """Plan the fleet and change nothing; return the plan as `show -json` prints it, empty if nothing would change.
 
-        The state is not locked: reading it is one request, and a look that held the lock would make a deployment wait.
+        The state is not locked: reading it is one request, and a scan that held the lock would make a deployment wait.
         One workspace may be used for one fleet after another: the provider is installed once.
 
         Args:

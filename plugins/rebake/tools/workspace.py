@@ -39,7 +39,7 @@ def workspace(
     patience: float = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Workspace]:
-    """Give out a fresh, private (0700) folder for `key`, and remove it at the end.
+    """Yield a fresh, private (0700) folder for `key`, and remove it at the end.
 
     Where an earlier try was killed, its program may still be cleaning up after itself. It holds the lock on the
     key as long, and this waits for it: so a retry never works beside the try that it replaces.
@@ -90,7 +90,7 @@ def _acquire(path: Path, key: str, patience: float, sleep: Callable[[float], Non
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The last holder removes the file: what we locked may be a file that nobody finds any more.
+            # The last holder removes the file: what we locked may be a file that is deleted already.
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
                     return descriptor

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rebake import config
-from rebake.base.inspection import OUTPUT_LIMIT, Ended, File, Package, decode, script
+from rebake.base.inspection import OUTPUT_LIMIT, CheckResult, File, Package, decode, script
 from rebake.exceptions import ImageError
 from tests.unit.base.base_facts import ASSERTIONS, LINES, told
 
@@ -77,7 +77,7 @@ def test_every_kind_of_fact_is_read() -> None:
 
     assert (facts.os_id, facts.os_version) == ("debian", "12")
     assert facts.files == {"/etc/shadow": File("0640", "root", "shadow"), "/etc/hosts.equiv": None}
-    assert facts.checks["ssh"] == Ended(0, "")
+    assert facts.checks["ssh"] == CheckResult(0, "")
     assert facts.authorized_keys == ["/root/.ssh/authorized_keys: me"]
     assert facts.old_host_keys == ["/etc/ssh/key"]
 
@@ -97,7 +97,7 @@ def test_output_of_something_else_is_no_answer(output: str) -> None:
 
 def test_no_package_at_all_is_no_answer() -> None:
     """It would pass for an image that has none of what must be absent."""
-    with pytest.raises(ImageError, match="could not tell its packages"):
+    with pytest.raises(ImageError, match="reports no packages"):
         decode(told(*(line for line in LINES if not line.startswith("package"))))
 
 

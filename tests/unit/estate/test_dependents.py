@@ -9,7 +9,7 @@ import pytest
 from rebake import config
 from rebake.estate.dependents import Stage, dependents, reason_to_stay, result_of, skipped
 from rebake.exceptions import ConfigError
-from tests.unit.release.test_lineage import record
+from tests.support.releases import record
 
 
 def _service(name: str, **other: Any) -> config.Service:
@@ -48,7 +48,7 @@ def test_a_release_on_an_older_base_has_to_move() -> None:
     ("release", "newest", "reason"),
     [
         (None, "ami-0new", "shop was never released: its first deployment bakes on the newest base"),
-        (record(1), "ami-0ba5e", "release webapp-20261123T183001-1.1.0 sits on ami-0ba5e, the newest of debian-12"),
+        (record(1), "ami-0ba5e", "release webapp-20261123T183001-1.1.0 is baked on ami-0ba5e, the newest of debian-12"),
         (record(1), "", "debian-12 has no base image: run the DAG rebuild_base_image with base=debian-12"),
     ],
 )
@@ -64,9 +64,9 @@ TESTED = BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.prob
 @pytest.mark.parametrize(
     ("stages", "told"),
     [
-        ({"choose_version": Stage("skipped", word="never released")}, ("not needed", "", "", "never released")),
-        ({"choose_version": Stage("failed", word="no bucket")}, ("failed", "", "", "choose_version: no bucket")),
-        (CHOSEN | {"bake": Stage("failed", word="no artifact")}, ("failed", "1.2.3", "", "bake: no artifact")),
+        ({"choose_version": Stage("skipped", message="never released")}, ("not needed", "", "", "never released")),
+        ({"choose_version": Stage("failed", message="no bucket")}, ("failed", "", "", "choose_version: no bucket")),
+        (CHOSEN | {"bake": Stage("failed", message="no artifact")}, ("failed", "1.2.3", "", "bake: no artifact")),
         (
             BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.probe": Stage("failed")},
             ("failed", "1.2.3", "ami-01", "test_image.probe: see its log"),
@@ -76,8 +76,8 @@ TESTED = BAKED | {"test_image.launch": Stage("success", "i-1"), "test_image.prob
             ("baked", "1.2.3", "ami-01", "the next deployment of the version reuses it"),
         ),
         (TESTED | {"deploy": Stage("success", "shop-1")}, ("deployed", "1.2.3", "ami-01", "release shop-1")),
-        (TESTED | {"deploy": Stage("skipped", word="newer")}, ("superseded", "1.2.3", "ami-01", "newer")),
-        (TESTED | {"deploy": Stage("failed", word="red")}, ("failed", "1.2.3", "ami-01", "deploy: red")),
+        (TESTED | {"deploy": Stage("skipped", message="newer")}, ("superseded", "1.2.3", "ami-01", "newer")),
+        (TESTED | {"deploy": Stage("failed", message="red")}, ("failed", "1.2.3", "ami-01", "deploy: red")),
         (BAKED, ("stopped", "1.2.3", "ami-01", "the run was stopped, or never got so far")),
         ({}, ("stopped", "", "", "the run was stopped, or never got so far")),
     ],

@@ -93,9 +93,7 @@ def test_what_others_made_is_never_ours(thing: Temporary) -> None:
         pytest.param(_thing(OrphanKind.INSTANCE, made=NOW - timedelta(minutes=59)), "59 minutes old", id="young"),
         pytest.param(_thing(OrphanKind.INSTANCE, made=NOW + HOUR), "-60 minutes old", id="made in the future"),
         pytest.param(_thing(OrphanKind.KEY_PAIR, users=("i-1", "i-2")), "in use by i-1, i-2", id="in use"),
-        pytest.param(
-            _thing(OrphanKind.SECURITY_GROUP, made=None), "nothing tells when it was made", id="of unknown age"
-        ),
+        pytest.param(_thing(OrphanKind.SECURITY_GROUP, made=None), "its age is unknown", id="of unknown age"),
         pytest.param(_thing(OrphanKind.IMAGE, state="pending"), "AWS is still making it", id="still being made"),
     ],
 )

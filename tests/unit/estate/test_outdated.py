@@ -1,15 +1,13 @@
-"""Which base a release sits on, and for how long there has been a newer one."""
+"""Which base a release is baked on, and for how long there has been a newer one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake.estate.outdated import Promotion, Standing, promotions, standing
 
@@ -33,7 +31,7 @@ def test_a_release_on_the_newest_base_is_not_outdated() -> None:
     found = _standing("ami-0c")
 
     assert (found.outdated, found.replaced_at, found.days) == (False, None, 0)
-    assert found.told == "the newest of debian-12"
+    assert found.text == "the newest of debian-12"
 
 
 @pytest.mark.parametrize(("base_ami", "days"), [("ami-0b", 1), ("ami-0a", 91)])
@@ -79,11 +77,11 @@ def test_nothing_is_said_where_nothing_is_known(base_ami: str, bases: tuple[Prom
     ],
 )
 def test_the_age_is_told_in_a_unit_that_fits(age: timedelta, told: str) -> None:
-    assert _standing("ami-0b", (BASES[1], Promotion("ami-0c", NOW - age))).told == told
+    assert _standing("ami-0b", (BASES[1], Promotion("ami-0c", NOW - age))).text == told
 
 
 def test_within_the_grace_the_newer_base_is_told_of_without_the_word() -> None:
-    assert _standing("ami-0b", grace_days=7).told == "replaced 24 hours ago: debian-12 is at ami-0c"
+    assert _standing("ami-0b", grace_days=7).text == "replaced 24 hours ago: debian-12 is at ami-0c"
 
 
 def test_programs_get_the_same_as_plain_data() -> None:
@@ -95,12 +93,6 @@ def test_programs_get_the_same_as_plain_data() -> None:
         "days": 1.0,
         "outdated": True,
     }
-
-
-@pytest.fixture
-def ssm() -> Iterator[Any]:
-    with mock_aws():
-        yield boto3.client("ssm", region_name="eu-west-1")
 
 
 def test_the_promotions_are_the_history_of_the_familys_parameter(ssm: Any) -> None:

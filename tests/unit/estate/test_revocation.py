@@ -149,7 +149,7 @@ def test_an_image_that_is_not_ours_is_refused(images: Images, change: Any) -> No
     ("ami_id", "reason", "said"),
     [
         pytest.param("webapp", "bad", "'webapp' is no image id", id="no image id"),
-        pytest.param(APP, " \n ", f"say why {APP} is revoked", id="no reason"),
+        pytest.param(APP, " \n ", f"give a reason for the revocation of {APP}", id="no reason"),
         pytest.param(APP, "x" * 257, "has 257 characters, and a tag holds 256", id="too long a reason"),
     ],
 )

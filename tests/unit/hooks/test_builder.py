@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake import tags
 from rebake.hooks.builder import BuilderHook
 
 RUN = "deploy_webapp/manual__1"
-
-
-@pytest.fixture
-def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
-    with mock_aws():
-        yield boto3.client("ec2", region_name="eu-west-1")
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake import tags
 from rebake.estate.inventory import Channel, TemplateUse
@@ -23,17 +21,9 @@ VENDORS_IMAGE = "ami-0123456789abcdef0"
 
 
 @pytest.fixture(autouse=True)
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+def cloud(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
     # moto has no instance refreshes; what is read of them has tests of its own below.
     monkeypatch.setattr(AutoScalingHook, "active_refresh", lambda _self, _name: None)
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def ec2() -> Any:
-    return boto3.client("ec2", region_name=REGION)
 
 
 def read() -> Any:

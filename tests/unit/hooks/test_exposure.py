@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake.estate.drift.posture import Opening, SecurityGroup
 from rebake.hooks.exposure import ExposureHook
@@ -25,11 +23,8 @@ RULES = [
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExposureHook]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws"}')
-    with mock_aws():
-        yield ExposureHook(aws_conn_id="aws_default", region_name="eu-west-1")
+def hook(account: None) -> ExposureHook:
+    return ExposureHook(aws_conn_id="aws_default", region_name="eu-west-1")
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 from moto.ec2.models import ec2_backends
 
 from rebake import tags
@@ -18,13 +15,6 @@ from rebake.hooks.image import ImageHook
 
 FINGERPRINT = "f" * 64
 VENDORS_IMAGE = "ami-0123456789abcdef0"
-
-
-@pytest.fixture
-def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
-    with mock_aws():
-        yield boto3.client("ec2", region_name="eu-west-1")
 
 
 @pytest.fixture

@@ -1,22 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.config import Network
 from rebake.exceptions import ConfigError
 from rebake.hooks.network import NetworkHook
-
-
-@pytest.fixture
-def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # hundreds, of which no test needs one
-    with mock_aws():
-        yield boto3.client("ec2", region_name="eu-west-1")
 
 
 @pytest.fixture

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.exceptions import ImageError
 from rebake.hooks.registry import DATA_TYPE, RegistryHook
 from rebake.image.channels import CANDIDATE, CHANNELS, CURRENT, PREVIOUS, service_name
 from rebake.operators.promote_ami import PromoteAmiOperator
-from tests.unit.rollout_support import CONNECTION, REGION, context, stubbed
+from tests.support.aws import CONNECTION, REGION, stubbed
+from tests.support.task import context
 
 NAME = service_name("webapp")
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryHook]:
-    """Give a registry with nothing in it."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        yield RegistryHook(**CONNECTION)
+def registry(account: None) -> RegistryHook:
+    """Return a registry with nothing in it."""
+    return RegistryHook(**CONNECTION)
 
 
 def _image(number: int) -> str:

@@ -1,41 +1,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.estate.report import DRIFT, ORPHANS, RETIRE_IMAGES, Report, Table
 from rebake.hooks.reports import ReportsHook
-
-REGION, BUCKET = "eu-west-1", "rebake-local"
-
-REPORT = Report(
-    kind=RETIRE_IMAGES,
-    environment="local",
-    region=REGION,
-    at=datetime(2026, 3, 1, 4, 30, tzinfo=UTC),
-    title="2 images are due",
-    summary={"dry run": True, "due": 2, "missing fleets": []},
-    tables=(
-        Table("Due", ("image", "why"), (("ami-1", "older than 30 days"), ("ami-2", None))),
-        Table("Kept", ("image", "why"), ()),
-    ),
-)
+from tests.support.aws import BUCKET, REGION
+from tests.support.releases import REPORT
 
 
 @pytest.fixture
-def hook() -> Iterator[Any]:
-    with mock_aws():
-        boto3.client("s3", region_name=REGION).create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        yield ReportsHook(aws_conn_id=None, region_name=REGION)
+def hook(s3: Any) -> ReportsHook:
+    return ReportsHook(aws_conn_id=None, region_name=REGION)
 
 
 def test_a_report_is_written_as_json_and_as_a_page(hook: ReportsHook) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from moto import mock_aws
 
 from rebake import tags
 from rebake.estate.revocation import Mark
@@ -22,21 +20,20 @@ from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.release import record as release
-from tests.unit.rollout_support import CONNECTION, GROUP, TEMPLATE, context, group, instance
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.fleet import GROUP, TEMPLATE, group, instance
+from tests.support.task import context
 
-BUCKET = "rebake-local"
 AT = "2026-03-01T12:00:00Z"
 
 
 class Cloud:
     """Two releases of webapp, the first on a base of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, s3: Any) -> None:
         once = Config(retries={"total_max_attempts": 1})
         self.ec2: Any = boto3.client("ec2", region_name="eu-west-1", config=once)
         self.ssm: Any = boto3.client("ssm", region_name="eu-west-1", config=once)
-        s3: Any = boto3.client("s3", region_name="eu-west-1", config=once)
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.bases = [self._image(f"base-{number}", tags.KIND_BASE_IMAGE, "") for number in (1, 2)]
         self.apps = [self._image(f"app-{number}", tags.KIND_APP_IMAGE, self.bases[number - 1]) for number in (1, 2)]
         for number, ami_id in enumerate(self.apps, 1):
@@ -72,12 +69,9 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+def cloud(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setattr(LeaseHook, "check", lambda *_: None)
-    with mock_aws():
-        yield Cloud()
+    return Cloud(s3)
 
 
 def _refused(operator: Any) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake.exceptions import ArtifactError
 from rebake.image.artifact import fetch
@@ -127,11 +126,9 @@ def test_an_archive_that_breaks_the_convention_is_refused_by_what_it_lacks(
 
 
 @pytest.fixture
-def bucket():  # noqa: ANN201 -- moto's context manager
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
+def bucket(s3: Any) -> Any:
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return s3
 
 
 def _fetch_s3(home: Path, client: Any) -> Any:

@@ -17,7 +17,7 @@ from rebake.config import HttpCheck, Probe
 from rebake.hooks.instance import InstanceHook
 from rebake.image.probe import Answer, Check, CheckOutcome, ProbeReport, checks_of, excerpt, explain, run_checks
 from rebake.triggers.probe import ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, AsyncScript
+from tests.support.aws import CONNECTION, AsyncScript
 
 RUNNING = {"State": {"Name": "running"}, "InstanceId": "i-1", "PrivateIpAddress": "127.0.0.1"}
 
@@ -95,7 +95,7 @@ def test_the_explanation_names_each_failed_check_with_its_last_answer() -> None:
         [CheckOutcome("GET /", True, 1, 0.1, "HTTP 200"), CheckOutcome("self-test", False, 4, 9, "exit 1")],
     )
 
-    assert explain(report) == "1 of 2 checks failed on i-1 (10.0.0.1): self-test: exit 1 (asked 4 times in 9 s)"
+    assert explain(report) == "1 of 2 checks failed on i-1 (10.0.0.1): self-test: exit 1 (4 attempts in 9 s)"
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from examples.webapp.build import build as build_artifact
 from rebake import tags
@@ -17,16 +15,13 @@ from tests.unit.operators.bake_support import Cloud, PretendedPacker
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
-    with mock_aws():
-        made = Cloud()
-        vendors = made.image("debian-12-amd64", {})
-        made.point("/vendor/debian-12", vendors)
-        base = made.image("rebake-debian-12", {tags.KIND: tags.KIND_BASE_IMAGE, tags.SERVICE: "debian-12"})
-        made.point("/rebake/bases/debian-12/current", base)
-        yield made
+def cloud(account: None) -> Cloud:
+    made = Cloud()
+    vendors = made.image("debian-12-amd64", {})
+    made.point("/vendor/debian-12", vendors)
+    base = made.image("rebake-debian-12", {tags.KIND: tags.KIND_BASE_IMAGE, tags.SERVICE: "debian-12"})
+    made.point("/rebake/bases/debian-12/current", base)
+    return made
 
 
 @pytest.fixture(autouse=True)

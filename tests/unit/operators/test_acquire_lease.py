@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
-from moto import mock_aws
 
 from rebake.exceptions import ConfigError
 from rebake.hooks.lease import LeaseHook
@@ -21,22 +18,11 @@ from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.triggers.lease import LeaseTrigger
-from tests.unit.release.test_lease import _Body
-from tests.unit.release.test_lineage import record
-from tests.unit.rollout_support import CONNECTION, REQUESTED_AT, RUN_TAG, AsyncScript, context, run_trigger
+from tests.support.aws import BUCKET, CONNECTION, AsyncScript, Body
+from tests.support.releases import record
+from tests.support.task import REQUESTED_AT, RUN_TAG, context, run_trigger
 
-BUCKET = "rebake-local"
 SPAN = timedelta(hours=2)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an S3 client with the environment's bucket."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def _context() -> Any:
@@ -141,7 +127,7 @@ def _trigger(deadline: float) -> LeaseTrigger:
 def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
     now = datetime.now(UTC)
     one = lease.Lease("deploy_webapp/a", RunKind.DEPLOY, token, now, now, now + SPAN, now if released_at else None)
-    return "get_object", {"Body": _Body(one.dump()), "ETag": '"1"'}
+    return "get_object", {"Body": Body(one.dump()), "ETag": '"1"'}
 
 
 FAR = datetime.now(UTC).timestamp() + 3600

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ import boto3
 import pytest
 import yaml
 from airflow.sdk.exceptions import TaskDeferred
-from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
@@ -20,21 +18,20 @@ from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
 from rebake.hooks.bases import BasesHook
 from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.record_base import RecordBaseOperator
+from tests.support.aws import BUCKET, CONNECTION, REGION
+from tests.support.task import RUN_TAG, context
 from tests.unit.base.base_facts import DECLARED, LINES, instead, told
-from tests.unit.rollout_support import CONNECTION, REGION, RUN_TAG, context
 
-BUCKET = "rebake-local"
 FAMILY = "strict"
 
 
 class Cloud:
     """An account with the environment's bucket."""
 
-    def __init__(self) -> None:
+    def __init__(self, s3: Any) -> None:
         self.ec2: Any = boto3.client("ec2", region_name=REGION)
-        self.s3: Any = boto3.client("s3", region_name=REGION)
+        self.s3 = s3
         self.ssm: Any = boto3.client("ssm", region_name=REGION)
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
     def image(self, name: str, imds_support: str = "v2.0") -> str:
         """Return a new image."""
@@ -64,9 +61,7 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> Iterator[Cloud]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+def cloud(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> Cloud:
     monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path))
     family = {
         "name": FAMILY,
@@ -81,8 +76,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> Itera
     (tmp_path / "bases" / f"{FAMILY}.yaml").write_text(yaml.safe_dump(family), encoding="utf-8")
     local = (project / "config" / "environments" / "local.yaml").read_text(encoding="utf-8")
     (tmp_path / "environments" / "local.yaml").write_text(local, encoding="utf-8")
-    with mock_aws():
-        yield Cloud()
+    return Cloud(s3)
 
 
 def _judge(instance_id: str, *lines: str, task: Any = None) -> dict[str, Any]:

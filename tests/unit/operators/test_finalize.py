@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.operators.finalize import FinalizeOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
-from tests.unit.rollout_support import REQUESTED_AT, RUN_TAG, TEMPLATE, context, group, instance, refresh
+from tests.support.aws import BUCKET
+from tests.support.fleet import TEMPLATE, group, instance, refresh
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 STAGES = (
     "bake",
     "test_image.launch",
@@ -49,17 +47,13 @@ HANDED_ON = {
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def s3(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give an S3 client with the bucket, the run's lease in it, and a group whose refresh was rolled back."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
     fleet = group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
     monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: [refresh("RollbackSuccessful")])
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        lease.acquire(client, BUCKET, "webapp", LeaseRequest(RUN_TAG, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=2)))
-        yield client
+    lease.acquire(s3, BUCKET, "webapp", LeaseRequest(RUN_TAG, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=2)))
+    return s3
 
 
 def _conclude(told: dict[tuple[str, str], Any] | None = None, **states: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from rebake import tags
 from rebake.config import load_environment
@@ -19,9 +17,9 @@ from rebake.exceptions import EstateError
 from rebake.hooks.orphans import OrphansHook
 from rebake.hooks.reports import ReportsHook
 from rebake.operators.reap_orphans import ReapOrphansOperator
-from tests.unit.rollout_support import CONNECTION, context
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.task import context
 
-BUCKET = "rebake-local"
 BUILDER = {tags.KIND: tags.KIND_BUILDER, tags.ENVIRONMENT: "local"}
 FLEET = {tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"}
 AMI = "ami-0123456789abcdef0"
@@ -33,10 +31,8 @@ GROUP = f"packer_{EARLIER}-0123-4567-89ab-ba9876543210"
 class Cloud:
     """An account with a builder that nobody ended, all that it used, and a fleet's instance."""
 
-    def __init__(self) -> None:
-        self.ec2: Any = boto3.client("ec2", region_name="eu-west-1")
-        self.s3: Any = boto3.client("s3", region_name="eu-west-1")
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    def __init__(self, ec2: Any, s3: Any) -> None:
+        self.ec2, self.s3 = ec2, s3
         self.ec2.create_key_pair(KeyName=KEY)
         self.ec2.create_key_pair(KeyName="ours")
         self.group = self.ec2.create_security_group(GroupName=GROUP, Description=PACKERS_GROUP)["GroupId"]
@@ -91,11 +87,8 @@ def _listed(labels: dict[str, str]) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws():
-        yield Cloud()
+def cloud(ec2: Any, s3: Any) -> Cloud:
+    return Cloud(ec2, s3)
 
 
 Reap = Callable[..., dict[str, Any]]
@@ -176,14 +169,14 @@ def test_a_dry_run_removes_nothing_and_says_what_it_would_remove(cloud: Cloud, r
 def test_what_was_taken_into_use_since_it_was_found_stays(
     cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = OrphansHook.look
+    find_again = OrphansHook.find_again
 
     def tagged_meanwhile(hook: OrphansHook, thing: Any) -> Any:
         if thing.id == cloud.volume:
             cloud.tag(cloud.volume, FLEET)
-        return look(hook, thing)
+        return find_again(hook, thing)
 
-    monkeypatch.setattr(OrphansHook, "look", tagged_meanwhile)
+    monkeypatch.setattr(OrphansHook, "find_again", tagged_meanwhile)
 
     reap()
 
@@ -195,10 +188,10 @@ def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
 ) -> None:
     remove = OrphansHook.remove
 
-    def refuse_the_group(hook: OrphansHook, thing: Any) -> None:
+    def refuse_the_group(hook: OrphansHook, thing: Any) -> str:
         if thing.id == cloud.group:
             raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "a rule names it"}}, "Delete")
-        remove(hook, thing)
+        return remove(hook, thing)
 
     monkeypatch.setattr(OrphansHook, "remove", refuse_the_group)
 
@@ -211,7 +204,7 @@ def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
 def test_a_second_run_finds_nothing(cloud: Cloud, reap: Reap) -> None:
     reap()
 
-    assert reap()["title"] == "Nothing was left behind"
+    assert reap()["title"] == "No orphans"
 
 
 def test_an_old_lock_on_a_state_is_reported_with_its_holder_and_left(cloud: Cloud, reap: Reap) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
-from moto import mock_aws
 
 from rebake import tags
 from rebake.exceptions import ConfigError
@@ -22,19 +19,10 @@ from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS
 from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release
-from tests.unit.rollout_support import (
-    CONNECTION,
-    GROUP,
-    REGION,
-    REQUESTED_AT,
-    RUN_TAG,
-    TEMPLATE,
-    context,
-    group,
-    instance,
-)
+from tests.support.aws import BUCKET, CONNECTION
+from tests.support.fleet import GROUP, TEMPLATE, group, instance
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 NAME = "/rebake/webapp"
 ASSET = Asset(release.asset_uri("local", "webapp"))
 REPORT = {
@@ -46,17 +34,12 @@ REPORT = {
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """Give a cloud with the bucket, two images, and a group whose instances run the new version."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+def cloud(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a cloud with the bucket, two images, and a group whose instances run the new version."""
     fleet = group("2", instance("i-4", "2"), instance("i-3", "2"), instance("i-1", "1", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
-    with mock_aws():
-        s3, ec2 = boto3.client("s3", region_name=REGION), boto3.client("ec2", region_name=REGION)
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        images = [ec2.register_image(Name=name)["ImageId"] for name in ("old", "new")]
-        yield SimpleNamespace(s3=s3, ec2=ec2, old=images[0], new=images[1], registry=RegistryHook(**CONNECTION))
+    images = [ec2.register_image(Name=name)["ImageId"] for name in ("old", "new")]
+    return SimpleNamespace(s3=s3, ec2=ec2, old=images[0], new=images[1], registry=RegistryHook(**CONNECTION))
 
 
 def _record(ami_id: str, task: Any = None, **other: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from moto import mock_aws
 
 from rebake import tags
 from rebake.estate.drift.finding import Finding, FindingKind
@@ -18,8 +17,8 @@ from rebake.operators.repair_drift import ReleaseLeaseOperator, RepairDriftOpera
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.fleet import FleetTerraform
+from tests.support.aws import BUCKET
 
-BUCKET = "rebake-local"
 RUN = "detect_drift/scheduled__1"
 DELAY = Finding(
     FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
@@ -31,14 +30,7 @@ def _plan(delay: int) -> dict[str, Any]:
     return {"resource_changes": [{"address": DELAY.resource, "type": "aws_lb_target_group", "change": change}]}
 
 
-@pytest.fixture(autouse=True)
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
+pytestmark = pytest.mark.usefixtures("s3")
 
 
 @pytest.fixture

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.config import load_environment
 from rebake.config.policy import Drift, Policy, Remedies
 from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.exceptions import RolloutFailedError
 from rebake.operators.report_drift import ReportDriftOperator, ReportRepairsOperator
+from tests.support.aws import BUCKET
 
-BUCKET = "rebake-local"
 AT = datetime(2026, 11, 23, 12, 23, tzinfo=UTC)
 DELAY = Finding(FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb.fleet", "idle_timeout", repairable=True)
 SSH = Finding(FindingKind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)
@@ -26,13 +23,7 @@ OLD = Finding(FindingKind.POSTURE, "old-instance", "webapp", "i-1")
 REPAIRS = {"auto": "at_once.repair_drift", "approve": "after_approval.repair_drift"}
 
 
-@pytest.fixture(autouse=True)
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws"}')
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
+pytestmark = pytest.mark.usefixtures("s3")
 
 
 def _context(at: datetime, told: dict[tuple[str, str], Any]) -> Any:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake import tags
 from rebake.estate import inventory, revocation
@@ -16,18 +13,15 @@ from rebake.exceptions import ConfigError, ImageError
 from rebake.hooks.estate import EstateHook
 from rebake.operators.revoke_image import RevokeImageOperator
 from rebake.release import record as release
-from tests.unit.rollout_support import REQUESTED_AT, context
-
-BUCKET = "rebake-local"
+from tests.support.aws import BUCKET
+from tests.support.task import REQUESTED_AT, context
 
 
 class Cloud:
     """A base that is current, two releases on it, one on another base; webapp runs the newest."""
 
-    def __init__(self) -> None:
-        self.ec2: Any = boto3.client("ec2", region_name="eu-west-1")
-        self.s3: Any = boto3.client("s3", region_name="eu-west-1")
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    def __init__(self, ec2: Any, s3: Any) -> None:
+        self.ec2, self.s3 = ec2, s3
         self.base = self._image("base", {tags.KIND: tags.KIND_BASE_IMAGE})
         app = {tags.KIND: tags.KIND_APP_IMAGE, tags.SERVICE: "webapp"}
         self.safe = self._image("safe", app)
@@ -64,31 +58,28 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws():
-        made = Cloud()
-        read = EstateHook.read
+def cloud(ec2: Any, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    made = Cloud(ec2, s3)
+    read = EstateHook.read
 
-        def read_with_a_fleet(hook: EstateHook) -> inventory.Estate:
-            template = inventory.Template("lt-1", "webapp", {}, ())
-            fleet = inventory.Fleet(
-                group_name="webapp-local",
-                service="webapp",
-                template_id="lt-1",
-                template_version="2",
-                tags={tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"},
-                desired=1,
-                instance_ids=("i-1", "i-gone"),
-            )
-            instance = inventory.Instance("i-1", made.apps[1], "running", REQUESTED_AT)
-            found = read(hook)
-            channel = inventory.Channel("/rebake/bases/debian-12", "current", made.base)
-            return inventory.Estate(found.images, (instance,), (template,), (fleet,), (channel,))
+    def read_with_a_fleet(hook: EstateHook) -> inventory.Estate:
+        template = inventory.Template("lt-1", "webapp", {}, ())
+        fleet = inventory.Fleet(
+            group_name="webapp-local",
+            service="webapp",
+            template_id="lt-1",
+            template_version="2",
+            tags={tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"},
+            desired=1,
+            instance_ids=("i-1", "i-gone"),
+        )
+        instance = inventory.Instance("i-1", made.apps[1], "running", REQUESTED_AT)
+        found = read(hook)
+        channel = inventory.Channel("/rebake/bases/debian-12", "current", made.base)
+        return inventory.Estate(found.images, (instance,), (template,), (fleet,), (channel,))
 
-        monkeypatch.setattr(EstateHook, "read", read_with_a_fleet)
-        yield made
+    monkeypatch.setattr(EstateHook, "read", read_with_a_fleet)
+    return made
 
 
 def _revoke(ami: str, reason: str = "CVE-2026-1", **options: Any) -> dict[str, Any]:
@@ -108,7 +99,7 @@ def test_a_base_is_revoked_with_all_that_was_baked_on_it_and_whoever_runs_it_is_
 
 
 def test_the_lines_for_people_say_the_reason_and_what_to_do(cloud: Cloud) -> None:
-    told = "\n".join(revocation.told(_revoke(cloud.base)))
+    told = "\n".join(revocation.lines(_revoke(cloud.base)))
 
     for part in (f"{cloud.base} is revoked since", "CVE-2026-1", f"webapp runs {cloud.apps[1]}", "rebuild_base_image"):
         assert part in told
@@ -149,7 +140,7 @@ def test_an_image_that_is_not_ours_is_refused(cloud: Cloud, which: str, undo: bo
 
 
 def test_a_revocation_without_a_reason_is_refused(cloud: Cloud) -> None:
-    with pytest.raises(ConfigError, match="say why"):
+    with pytest.raises(ConfigError, match="give a reason"):
         _revoke(cloud.base, " ")
 
     assert cloud.revoked() == set()

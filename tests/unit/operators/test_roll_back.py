@@ -24,7 +24,9 @@ from rebake.operators.roll_back import STILL_THERE, RollBackOperator
 from rebake.stages.fleet import FleetTerraform
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.unit.rollout_support import AMI, GROUP, TEMPLATE, context, group, instance, refresh, stubbed, told
+from tests.support.aws import stubbed
+from tests.support.fleet import AMI, GROUP, TEMPLATE, group, instance, refresh
+from tests.support.task import context, told
 
 BAD = "ami-0bad0bad0bad0bad0"
 IMAGES = {"1": AMI, "2": BAD, "3": AMI}
@@ -60,9 +62,8 @@ Operator = Callable[..., RollBackOperator]
 
 
 @pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]) -> Operator:
+def operator(account: None, monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]) -> Operator:
     """Return a function that builds the operator; `current` names the image AMI of version 1.2.3, or another."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
     monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _template, number: IMAGES[number])
     monkeypatch.setattr(
         InstanceHook, "images", lambda _self, ids: {name: BAD if name in {"i-3", "i-4"} else AMI for name in ids}

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.estate.drift.drift import View
 from rebake.exceptions import ToolFailedError
-from rebake.operators import scan_drift as stage
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.fleet import FleetTerraform
+from tests.support.aws import BUCKET
 from tests.unit.estate.drift.drift_support import ESTATE, GOOD, GROUPS, OTHER, instance, with_instance
 
-BUCKET = "rebake-local"
 FLEET = {"service": "webapp", "auto_scaling_group_name": "webapp-local", "ami_id": GOOD, "version": "1.0.0"}
 DIFFERENT = {"actions": ["update"], "before": {"deregistration_delay": 60}, "after": {"deregistration_delay": 5}}
 PLAN = {
@@ -32,14 +28,7 @@ PLAN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
+pytestmark = pytest.mark.usefixtures("s3")
 
 
 def _deployment(s3: Any) -> LeaseRequest:
@@ -49,7 +38,7 @@ def _deployment(s3: Any) -> LeaseRequest:
 
 
 def _look(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict[str, Any]]:
-    monkeypatch.setattr(stage, "view", lambda _connection, _families: View(estate, GROUPS, {}))
+    monkeypatch.setattr(ScanEstateOperator, "_view", lambda _self, _families: View(estate, GROUPS, {}))
     told: dict[str, Any] = {}
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))}
     return ScanEstateOperator(task_id="scan_estate").execute(context), told

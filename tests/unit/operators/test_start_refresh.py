@@ -19,19 +19,9 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.rollout.refresh import preferences
-from tests.unit.rollout_support import (
-    AMI,
-    CONNECTION,
-    GROUP,
-    REQUESTED_AT,
-    TEMPLATE,
-    context,
-    group,
-    instance,
-    refresh,
-    stubbed,
-    told,
-)
+from tests.support.aws import CONNECTION, stubbed
+from tests.support.fleet import AMI, GROUP, TEMPLATE, group, instance, refresh
+from tests.support.task import REQUESTED_AT, context, told
 
 OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
 NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))

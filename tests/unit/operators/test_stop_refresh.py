@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from moto import mock_aws
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError, RolloutFailedError
@@ -22,39 +19,35 @@ from rebake.operators.stop_refresh import StopRefreshOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
-from tests.unit.rollout_support import GROUP, REQUESTED_AT, RUN_TAG, context, group, instance, refresh
+from tests.support.aws import BUCKET
+from tests.support.fleet import GROUP, group, instance, refresh
+from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
-BUCKET = "rebake-local"
 DEPLOYMENT = "deploy_webapp/x"
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """Give a cloud with two releases, a fleet that runs the second, and images by template version."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws():
-        s3, ec2 = boto3.client("s3", region_name="eu-west-1"), boto3.client("ec2", region_name="eu-west-1")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
-        made.images = {number: _image(ec2, number) for number in ("1", "2", "3")}
-        for number in ("1", "2"):
-            record = _record(number, made.images[number])
-            key = release.key("webapp", record["release_id"])
-            s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(record).encode())
-        monkeypatch.setattr(AutoScalingHook, "group", lambda *_: made.fleet)
-        monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: made.refreshes)
-        monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _id, number: made.images[number])
-        monkeypatch.setattr(
-            InstanceHook,
-            "images",
-            lambda _self, ids: {
-                one["InstanceId"]: made.images[one["LaunchTemplate"]["Version"]]
-                for one in made.fleet["Instances"]
-                if one["InstanceId"] in ids
-            },
-        )
-        yield made
+def cloud(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a cloud with two releases, a fleet that runs the second, and images by template version."""
+    made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
+    made.images = {number: _image(ec2, number) for number in ("1", "2", "3")}
+    for number in ("1", "2"):
+        record = _record(number, made.images[number])
+        key = release.key("webapp", record["release_id"])
+        s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(record).encode())
+    monkeypatch.setattr(AutoScalingHook, "group", lambda *_: made.fleet)
+    monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: made.refreshes)
+    monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _id, number: made.images[number])
+    monkeypatch.setattr(
+        InstanceHook,
+        "images",
+        lambda _self, ids: {
+            one["InstanceId"]: made.images[one["LaunchTemplate"]["Version"]]
+            for one in made.fleet["Instances"]
+            if one["InstanceId"] in ids
+        },
+    )
+    return made
 
 
 def _image(ec2: Any, number: str) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.operators.terraform_apply import TerraformApplyOperator
@@ -54,16 +53,8 @@ def terraform(monkeypatch: pytest.MonkeyPatch) -> PretendedTerraform:
 
 
 @pytest.fixture(autouse=True)
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "AKID", "password": "not-a-secret"}')
+def work(account: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
-    with mock_aws():
-        yield boto3.client("s3", region_name="eu-west-1")
-
-
-def _make_bucket(s3: Any) -> None:
-    s3.create_bucket(Bucket="rebake-local", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
 
 @pytest.fixture
@@ -89,8 +80,6 @@ Execute = Callable[[], tuple[str, dict[str, Any]]]
 def test_the_template_version_is_returned_and_the_rest_of_the_fleet_pushed(
     terraform: PretendedTerraform, s3: Any, execute: Execute
 ) -> None:
-    _make_bucket(s3)
-
     returned, pushed = execute()
 
     assert returned == "7"
@@ -100,7 +89,6 @@ def test_the_template_version_is_returned_and_the_rest_of_the_fleet_pushed(
 def test_the_fleet_goes_to_the_default_vpc_with_the_image_and_its_version(
     terraform: PretendedTerraform, s3: Any, execute: Execute
 ) -> None:
-    _make_bucket(s3)
     vpc = boto3.client("ec2", region_name="eu-west-1").describe_vpcs()["Vpcs"][0]["VpcId"]
 
     execute()
@@ -116,8 +104,6 @@ def test_the_fleet_goes_to_the_default_vpc_with_the_image_and_its_version(
 def test_terraform_gets_the_connections_credentials_by_the_environment_alone(
     terraform: PretendedTerraform, s3: Any, execute: Execute
 ) -> None:
-    _make_bucket(s3)
-
     execute()
 
     assert terraform.options["environment"]["AWS_ACCESS_KEY_ID"] == "AKID"
@@ -146,8 +132,6 @@ def test_the_lock_of_a_killed_terraform_is_removed_and_no_other(
     cleans_up: bool,
     stays: bool,
 ) -> None:
-    _make_bucket(s3)
-
     def lock_and_die() -> None:
         lock = {"ID": "1", "Who": who, "Created": f"{datetime.now(UTC) - age:%Y-%m-%dT%H:%M:%S.%f}123Z"}
         s3.put_object(Bucket="rebake-local", Key="terraform/webapp-local.tfstate.tflock", Body=json.dumps(lock))
@@ -185,7 +169,6 @@ def test_a_bucket_of_somebody_else_is_named(
 def test_an_output_that_the_module_lacks_is_named(
     terraform: PretendedTerraform, s3: Any, execute: Execute, name: str
 ) -> None:
-    _make_bucket(s3)
     del terraform.outputs[name]
 
     with pytest.raises(ToolFailedError, match=f"infrastructure/fleet has no output {name}; it has "):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,23 @@ import moto.settings
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
 from rebake.hooks.instance import GONE_STATES, LIVE_STATES, USABLE_STATES, InstanceHook
 from rebake.operators.test_image import LaunchProbeOperator, ProbeOperator, TerminateProbeOperator
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, REGION, RUN_TAG, AsyncScript, context, run_trigger, stubbed
+from tests.support.aws import CONNECTION, REGION, AsyncScript, stubbed
+from tests.support.task import RUN_TAG, context, run_trigger
 
-pytestmark = pytest.mark.usefixtures("_connection")
-
-
-@pytest.fixture
-def _connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
+pytestmark = pytest.mark.usefixtures("account")
 
 
 @pytest.fixture
-def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give EC2 as moto plays it, with a default VPC, no image of its own, and an error for an unknown one."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+def ec2(ec2: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a client of EC2, where an unknown image is an error."""
     monkeypatch.setattr(moto.settings, "ENABLE_AMI_VALIDATION", True)
-    with mock_aws():
-        yield boto3.client("ec2", region_name=REGION)
+    return ec2
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prove.case import LOSS_CHECK, Case, CaseResult, Check, Findings, Moment, Span, Table
+from prove.case import Case
 from prove.cases import CASES
 from prove.document import GREEN, NOT_RUN, RED, render
+from prove.result import LOSS_CHECK, CaseResult, Check, Findings, Moment, Span, Table
 
 LOAD = {
     "sent": 12000,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from prove.case import CaseResult, Findings, Moment, Span
 from prove.measure import checks_of, figures_of, stages_of
+from prove.result import CaseResult, Findings, Moment, Span
 from prove.scene import Run
 from prove.timeline import draw, lanes_of, merge, read
 from prove.watch import Look, Refresh, lives_of, moments_of, spans_of, state_of

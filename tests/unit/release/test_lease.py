@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from aiobotocore.response import StreamingBody
 from airflow.sdk.exceptions import AirflowSkipException
-from moto import mock_aws
 
 from rebake.config import load_environment
 from rebake.exceptions import ConfigError, SupersededError
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.guards import LeaseGuard
-from tests.unit.rollout_support import REGION, RUN_TAG, AsyncScript, context
+from tests.support.aws import BUCKET, AsyncScript, Body
+from tests.support.task import RUN_TAG, context
 
-BUCKET = "rebake-local"
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 SPAN = timedelta(hours=2)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an S3 client with the environment's bucket."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://testing:testing@/?region_name=eu-west-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def _claim(name: str, asked_minute: int = 0) -> LeaseRequest:
@@ -246,8 +232,8 @@ def test_a_bucket_that_does_not_exist_is_named(s3: Any) -> None:
 @pytest.mark.parametrize(("holder", "taken"), [(DEPLOY, False), (ROLLBACK, True)])
 def test_a_trigger_sees_that_another_run_took_the_turn(holder: str, taken: bool) -> None:
     async def look() -> lease.Lease | None:
-        body = _claim(holder).take(None, NOW).dump()
-        script = AsyncScript("s3", ("get_object", {"Body": _Body(body), "ETag": '"1"'}))
+        body = _claim(holder).grant(None, NOW).dump()
+        script = AsyncScript("s3", ("get_object", {"Body": Body(body), "ETag": '"1"'}))
         async with await script.get_async_conn() as client:
             return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)
 
@@ -260,17 +246,6 @@ def test_a_trigger_that_finds_no_turn_goes_on() -> None:
             return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)
 
     assert asyncio.run(look()) is None
-
-
-class _Body(StreamingBody):  # type: ignore[misc]
-    """A body as aiobotocore hands it over, from memory."""
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__(SimpleNamespace(), None)
-        self._text = text
-
-    async def read(self, amt: int | None = None) -> bytes:
-        return self._text
 
 
 def test_a_stage_of_a_superseded_run_is_skipped_and_not_failed(s3: Any) -> None:

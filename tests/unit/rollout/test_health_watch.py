@@ -9,7 +9,8 @@ import pytest
 
 from rebake.rollout.health_watch import LOOKS, HealthWatch, Sighting, sightings
 from rebake.rollout.refresh import FleetHealth, Version
-from tests.unit.rollout_support import REQUESTED_AT, TEMPLATE, group, instance, targets
+from tests.support.fleet import TEMPLATE, group, instance, targets
+from tests.support.task import REQUESTED_AT
 
 PATIENCE = 60.0
 

@@ -26,7 +26,8 @@ from rebake.rollout.refresh import (
     preferences,
     progress,
 )
-from tests.unit.rollout_support import GROUP, TEMPLATE, group, instance, refresh, stubbed, targets
+from tests.support.aws import stubbed
+from tests.support.fleet import GROUP, TEMPLATE, group, instance, refresh, targets
 
 WANTED = Version(TEMPLATE, "2")
 

@@ -15,11 +15,8 @@ from rebake.rollout.refresh import FleetHealth
 from rebake.sensors.instance_refresh import NOT_NEEDED, InstanceRefreshSensor
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.unit.rollout_support import (
-    GROUP,
-    context,
-    targets,
-)
+from tests.support.fleet import GROUP, targets
+from tests.support.task import context
 from tests.unit.triggers.trigger_support import MIXED
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake import tags
 from rebake.config import load_environment
@@ -23,16 +20,9 @@ VENDORS_IMAGE = "ami-12c6146b"
 
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def stack(tmp_path: Path, ec2: Any, s3: Any) -> Any:
     """Return a stack with a bucket, of which nothing runs."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    with mock_aws():
-        clients = {name: boto3.client(name, region_name=REGION) for name in ("ec2", "s3")}  # type: ignore[call-overload]
-        clients["s3"].create_bucket(
-            Bucket=load_environment(ENVIRONMENT).bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        yield SimpleNamespace(layout=Layout(tmp_path), cloud=SimpleNamespace(client=clients.__getitem__))
+    return SimpleNamespace(layout=Layout(tmp_path), cloud=SimpleNamespace(client={"ec2": ec2, "s3": s3}.__getitem__))
 
 
 def _launch(stack: Any, **labels: str) -> str:

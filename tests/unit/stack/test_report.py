@@ -1,26 +1,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from rebake.estate.report import RETIRE_IMAGES
 from stack import report
 from stack.errors import InputError
-from tests.unit.hooks.test_reports import BUCKET, REGION, REPORT
+from tests.support.aws import BUCKET
+from tests.support.releases import REPORT
 
 
 @pytest.fixture
-def stack() -> Iterator[Any]:
-    with mock_aws():
-        s3 = boto3.client("s3", region_name=REGION)
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield SimpleNamespace(cloud=SimpleNamespace(client=lambda _: s3), s3=s3)
+def stack(s3: Any) -> Any:
+    return SimpleNamespace(cloud=SimpleNamespace(client=lambda _: s3), s3=s3)
 
 
 @pytest.fixture

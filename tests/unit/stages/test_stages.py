@@ -31,7 +31,7 @@ from rebake.operators.repair_drift import ApproveRepairsOperator
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import RunningTool
 from rebake.triggers.base import DeadlineTrigger
-from tests.unit.rollout_support import CONNECTION
+from tests.support.aws import CONNECTION
 
 
 def _classes(base: type[Any], *packages: ModuleType) -> list[type[Any]]:

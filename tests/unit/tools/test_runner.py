@@ -101,7 +101,9 @@ def test_a_tool_that_is_too_old_is_named_with_both_versions_and_the_reason(tmp_p
 def test_a_program_that_tells_no_version_is_quoted(tmp_path: Path, program: Make) -> None:
     program("packer", "echo cracklib: no dictionary >&2; exit 1")
 
-    with pytest.raises(ToolMissingError, match="does not tell the version of Packer; it said: cracklib: no dictionary"):
+    with pytest.raises(
+        ToolMissingError, match="does not print the version of Packer; it printed: cracklib: no dictionary"
+    ):
         find(PACKER, _environment(tmp_path))
 
 

@@ -17,7 +17,9 @@ from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from rebake.triggers.lease import LeaseTrigger
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-from tests.unit.rollout_support import CONNECTION, GROUP, RUN_TAG
+from tests.support.aws import CONNECTION
+from tests.support.fleet import GROUP
+from tests.support.task import RUN_TAG
 
 WAIT = {"deadline": 1_800_000_000.5, "poll_seconds": 0.5, **CONNECTION}
 

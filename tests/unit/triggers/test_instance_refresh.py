@@ -9,14 +9,8 @@ import pytest
 
 from rebake.rollout.refresh import FAILURE_STATES, FORWARD_STATES, REASON_OF_STATE, FleetHealth, Reason
 from rebake.triggers.instance_refresh import LOST_AFTER, InstanceRefreshTrigger
-from tests.unit.rollout_support import (
-    GROUP,
-    group,
-    instance,
-    refresh,
-    run_trigger,
-    targets,
-)
+from tests.support.fleet import GROUP, group, instance, refresh, targets
+from tests.support.task import run_trigger
 from tests.unit.triggers.trigger_support import (
     HEALTHY,
     MIXED,

@@ -12,13 +12,8 @@ from rebake.rollout.health_watch import LOOKS
 from rebake.rollout.refresh import FAILURE_STATES
 from rebake.triggers import instance_refresh
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.unit.rollout_support import (
-    RUN_TAG,
-    group,
-    instance,
-    refresh,
-    run_trigger,
-)
+from tests.support.fleet import group, instance, refresh
+from tests.support.task import RUN_TAG, run_trigger
 from tests.unit.triggers.trigger_support import (
     HEALTHY,
     MIXED,

@@ -13,15 +13,9 @@ from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.unit.rollout_support import (
-    CONNECTION,
-    GROUP,
-    RUN_TAG,
-    AsyncScript,
-    group,
-    instance,
-    targets,
-)
+from tests.support.aws import CONNECTION, AsyncScript
+from tests.support.fleet import GROUP, group, instance, targets
+from tests.support.task import RUN_TAG
 
 Script = Callable[..., tuple[AsyncScript, AsyncScript]]
 

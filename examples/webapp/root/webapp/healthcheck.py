@@ -1,4 +1,4 @@
-"""Tells by the exit status whether the service works: the running one, or (`--self-test`) one started for it."""
+"""Reports by the exit status whether the service works: the running one, or with `--self-test` one of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UnhealthyError(Exception):
 
 
 def check(port: int, version: str) -> None:
-    """Ask the service on the loopback `port` how it is and that it is `version`.
+    """Check that the service on the loopback `port` is healthy and runs `version`.
 
     Raises:
         UnhealthyError: with what it answered instead.

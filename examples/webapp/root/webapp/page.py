@@ -1,4 +1,4 @@
-"""The page for people: one glance tells which version answered, and from which machine."""
+"""The page for people: shows at a glance which version answered, and from which machine."""
 
 from __future__ import annotations
 

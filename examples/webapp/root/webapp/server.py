@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         return route(url.query)
 
     def _send(self, status: int, content_type: str, body: bytes) -> None:
-        # No page here reads a body: what the client sent as one must not be taken for its next request.
+        # No page reads a body: it must not be taken for the client's next request.
         has_body = self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
         if self.server.state.draining or has_body:
             self.close_connection = True
@@ -116,7 +116,7 @@ class Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as socketserver calls it
-        """Say in one line what went wrong with a connection; a client that went away is not worth one."""
+        """Log in one line what went wrong with a connection; ignore a client that disconnected."""
         error = sys.exc_info()[1]
         if not isinstance(error, (ConnectionError, TimeoutError)):
             print(f"webapp: {client_address[0]}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -126,7 +126,7 @@ class Server(ThreadingHTTPServer):
         return status, _JSON, _json({"status": word})
 
     def _wait(self, query: str) -> Answer:
-        """Answer slowly, so that one can watch a drain let it finish."""
+        """Answer slowly, to show that a drain lets the answer finish."""
         text = parse_qs(query).get("seconds", ["1"])[-1]
         try:
             seconds = float(text)
@@ -164,7 +164,7 @@ def run(settings: Settings) -> bool:
 
 
 def _notify(message: str) -> None:
-    """Tell systemd how far the service is (sd_notify(3)), where it asked for that."""
+    """Notify systemd of the service's state (sd_notify(3)), if it set NOTIFY_SOCKET."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -1,4 +1,4 @@
-"""What the environment and the files beside the program say about this service."""
+"""The service's settings, from the environment and the files beside the program."""
 
 from __future__ import annotations
 

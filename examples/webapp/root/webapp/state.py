@@ -1,4 +1,4 @@
-"""What the service knows about itself while it runs: is it well, is it leaving, what is it busy with."""
+"""The service's state while it runs: its health, whether it drains, the requests in progress."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class State:
 
     @property
     def draining(self) -> bool:
-        """Whether the service was told to stop."""
+        """Whether the service is stopping."""
         return self._draining.is_set()
 
     def drain(self) -> None:
-        """From now on, ask clients to close their connections and load balancers to look elsewhere."""
+        """Start to drain: clients are asked to close their connections, load balancers to use other targets."""
         self._draining.set()
 
     def health(self) -> tuple[int, str]:
-        """Return the HTTP status and the word that `/healthz` answers with."""
+        """Return the HTTP status and the text of `/healthz`."""
         if self._broken():
             return 500, "failing"
         if self.draining:
@@ -46,7 +46,7 @@ class State:
             self._busy += 1
 
     def __exit__(self, *exc_info: object) -> None:
-        """Count it no longer."""
+        """Stop counting the request."""
         with self._changed:
             self._busy -= 1
             self._changed.notify_all()

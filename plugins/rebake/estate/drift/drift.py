@@ -1,6 +1,6 @@
 """The three-way view of drift, by image id: the registry, what a fleet launches, and what it runs.
 
-Plain functions over the inventory. `look` is all that `detect_drift` finds by the AWS API, without Terraform.
+Plain functions over the inventory. `scan` is all that `detect_drift` finds by the AWS API, without Terraform.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Services:
 
 @dataclass(frozen=True)
 class View:
-    """What AWS was asked for."""
+    """What was read from AWS."""
 
     estate: Estate
     groups: Collection[SecurityGroup]
@@ -60,7 +60,7 @@ class Deployed:
 
 
 @dataclass(frozen=True)
-class Look:
+class Scan:
     """What was found, and what could not be judged."""
 
     findings: tuple[Finding, ...]
@@ -74,15 +74,15 @@ def fleets(estate: Estate, environment: str) -> dict[str, Fleet]:
     return {fleet.service: fleet for fleet in estate.our_fleets if fleet.environment == environment}
 
 
-def look(
+def scan(
     view: View, services: Services, *, environment: str, policy: Policy, now: datetime, busy: Mapping[str, str]
-) -> Look:
+) -> Scan:
     """Return everything that is found without Terraform.
 
     Args:
         view: what there is.
         services: what is declared.
-        environment: whose fleets are looked at.
+        environment: whose fleets are scanned.
         policy: the environment's.
         now: UTC.
         busy: services that a run is changing, with what it is.
@@ -100,7 +100,7 @@ def look(
     found += posture.findings(
         estate, view.groups, ours, services.valid, environment=environment, drift=policy.drift, now=now
     )
-    return Look(
+    return Scan(
         findings=tuple(found),
         unseen=tuple(
             Unseen(name, kind, f"{ROLLING}: {why}")
@@ -187,14 +187,14 @@ def _images(
     for ami_id in sorted({current, *(one.ami_id for one in members)} & revoked.keys()):
         yield Finding(
             *(FindingKind.IMAGE, "revoked", name, ami_id),
-            found=revoked[ami_id].told_of(ami_id),
+            found=revoked[ami_id].message_for(ami_id),
             declared="an image that may be released",
             note="deploy, or roll back to a release whose image is not revoked",
         )
 
 
 def _base(view: View, fleet: Fleet, service: Service | None, policy: Policy, now: datetime) -> Iterator[Finding]:
-    """Yield a base that is older than the policy puts up with."""
+    """Yield a base that is older than the policy allows."""
     image = view.estate.images_by_id.get(_current(view.estate, fleet.service))
     if image is None or service is None:
         return
@@ -203,7 +203,7 @@ def _base(view: View, fleet: Fleet, service: Service | None, policy: Policy, now
     if stands is not None and stands.outdated:
         yield Finding(
             *(FindingKind.IMAGE, "outdated-base", fleet.service, image.id),
-            found=f"{base_ami}: {stands.told}",
+            found=f"{base_ami}: {stands.text}",
             declared=stands.newest,
             note="deploy the version that runs, which bakes it on the new base",
         )

@@ -1,4 +1,4 @@
-"""A finding of `detect_drift`: one thing that is not as it was declared, and what has changed since the last look."""
+"""A finding of `detect_drift`: one thing that is not as it was declared, and what has changed since the last scan."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class FindingKind(StrEnum):
-    """What a finding is about; what follows on each is said by `policy.drift.remediate`."""
+    """What a finding is about; `policy.drift.remediate` decides what happens to each kind."""
 
     INFRASTRUCTURE = "infrastructure"
     """A resource that is not as Terraform declares it."""
     IMAGE = "image"
     """Registry, launch template and instances of a fleet name different images."""
     POSTURE = "posture"
-    """Something that no fleet of ours may look like."""
+    """A fleet that is open, old or undeclared in a way that none may be."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Finding:
 
     kind: FindingKind
     check: str
-    """What was looked at, such as `port-22`: the closed list is in docs/drift.md."""
+    """What was checked, such as `port-22`: the closed list is in docs/drift.md."""
     service: str
     """Empty where a thing belongs to no service."""
     resource: str
@@ -39,12 +39,12 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """The same in every look that finds the same; what was found there is no part of it, as ages grow."""
+        """The same in every scan that finds the same; without what was found, because ages grow."""
         return f"{self.kind}/{self.check}/{self.service}/{self.resource}/{self.attribute}"
 
     @property
     def seen(self) -> tuple[str, str, str]:
-        """What a person has approved the repair of: the finding, and what it said."""
+        """What a person has approved the repair of: the finding, and what it reported."""
         return self.id, self.found, self.declared
 
     def dump(self) -> dict[str, Any]:
@@ -53,14 +53,14 @@ class Finding:
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Finding:
-        """Return the finding that `dump` told of."""
+        """Return the finding that `dump` wrote."""
         fields = {name: data[name] for name in cls.__dataclass_fields__}
         return cls(**{**fields, "kind": FindingKind(data["kind"])})
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """A part of the estate that could not be looked at this time: what was known of it before still stands."""
+    """A part of the estate that could not be scanned this time: its earlier findings still stand."""
 
     service: str
     kind: FindingKind
@@ -74,12 +74,12 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Change:
-    """What differs from the last look, by the ids of findings."""
+    """What differs from the last scan, by the ids of findings."""
 
     new: tuple[str, ...]
     fixed: tuple[str, ...]
     known: tuple[str, ...]
-    """All that stands now: what was seen, and what could not be looked at again."""
+    """All that stands now: what was seen, and what could not be scanned again."""
 
     @classmethod
     def since(cls, before: Iterable[str], now: Iterable[Finding], unseen: Iterable[Unseen]) -> Change:

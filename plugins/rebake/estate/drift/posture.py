@@ -1,4 +1,4 @@
-"""What no fleet may look like: doors that are open, metadata that answers anybody, instances that nobody declared."""
+"""Posture of fleets: open ports, metadata that answers without a token, instances that nobody declared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rebake.estate.inventory import Estate, Fleet, Instance, Tags
 SSH: Final = 22
 WORLD: Final = frozenset({"0.0.0.0/0", "::/0"})
 ALL_PROTOCOLS: Final = "-1"
-_DOORS: Final = ("port-22", "open-to-world")
+_OPEN_PORTS: Final = ("port-22", "open-to-world")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def findings(
     drift: Drift,
     now: datetime,
 ) -> Iterator[Finding]:
-    """Yield everything that no fleet of the environment may look like.
+    """Yield every violation of posture in the environment.
 
     Args:
         estate: what there is.
@@ -100,8 +100,8 @@ def _is_ours(labels: Tags, environment: str) -> bool:
 
 
 def _instance(instance: Instance, service: str, drift: Drift, now: datetime) -> Iterator[Finding]:
-    def posture(check: str, **said: Any) -> Finding:
-        return Finding(FindingKind.POSTURE, check, service, instance.id, **said)
+    def posture(check: str, **fields: Any) -> Finding:
+        return Finding(FindingKind.POSTURE, check, service, instance.id, **fields)
 
     if instance.http_tokens != "required":
         yield posture("imdsv1", found=f"http_tokens {instance.http_tokens}", declared="required", repairable=True)
@@ -127,7 +127,7 @@ def _undeclared(instance: Instance, ours: Mapping[str, str], group_names: Collec
         *(FindingKind.POSTURE, "undeclared-instance", service, instance.id),
         found=f"{instance.state}, {where}, of {instance.ami_id}",
         declared="a member of the fleet's group",
-        note="nobody declared it: look at what it does before you end it",
+        note="nobody declared it: find out what it does before you end it",
     )
 
 
@@ -137,15 +137,21 @@ def _open_ports(
     """Yield the openings that no group of a fleet may have.
 
     Args:
-        group: what is looked at.
+        group: the group.
         service: whose it is.
-        listeners: ports that may be open to the world; none where the service's file cannot tell: then any one may.
+        listeners: ports that may be open to the world; none where the service has no readable file: then any one may.
         repairable: whether it is for Rebake to close them.
     """
     for opening in group.openings:
         is_one = opening.from_port == opening.to_port
         is_listener = is_one and (listeners is None or opening.from_port in listeners)
-        check = _DOORS[0] if opening.lets_ssh_in else _DOORS[1] if opening.source in WORLD and not is_listener else ""
+        check = (
+            _OPEN_PORTS[0]
+            if opening.lets_ssh_in
+            else _OPEN_PORTS[1]
+            if opening.source in WORLD and not is_listener
+            else ""
+        )
         if check:
             yield Finding(
                 *(FindingKind.POSTURE, check, service, group.id),
@@ -157,7 +163,7 @@ def _open_ports(
             )
 
 
-def doors(group: SecurityGroup, closing: Collection[Finding]) -> list[Opening]:
-    """Return the openings of a group that findings ask to be closed."""
-    wanted = {one.attribute for one in closing if one.check in _DOORS and one.resource == group.id}
+def to_close(group: SecurityGroup, findings: Collection[Finding]) -> list[Opening]:
+    """Return the openings of a group that are to be closed, by the findings."""
+    wanted = {one.attribute for one in findings if one.check in _OPEN_PORTS and one.resource == group.id}
     return [opening for opening in group.openings if f"{opening.ports} from {opening.source}" in wanted]

@@ -1,4 +1,4 @@
-"""The report of a look for drift, and what the next look needs to know of it."""
+"""The report of a scan for drift, and what the next scan reads from it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rebake.estate.drift.finding import Change, Finding, FindingKind, Unseen
 from rebake.estate.report import DRIFT, Report, Table
 
 FINDINGS: Final = "Findings"
-CHANGED: Final = "Changed since the last look"
-KEPT: Final = "Known from before, and not looked at this time"
-UNSEEN: Final = "Not looked at"
+CHANGED: Final = "Changed since the last scan"
+KEPT: Final = "Known from before, and not scanned this time"
+UNSEEN: Final = "Not scanned"
 _COLUMNS: Final = ("id", "service", "kind", "found", "declared", "repair", "note")
 _REPAIR: Final = _COLUMNS.index("repair")
 
@@ -42,16 +42,16 @@ def build(
     region: str,
     at: datetime,
 ) -> Report:
-    """Return the report of one look.
+    """Return the report of one scan.
 
     Args:
         findings: all of them.
-        unseen: what could not be looked at.
-        change: from the look before.
+        unseen: what could not be scanned.
+        change: from the scan before.
         repairs: what is done about each finding, by its id.
         environment: the environment's name.
         region: its region.
-        at: when the look began, UTC.
+        at: when the scan began, UTC.
     """
     ordered = sorted(findings, key=lambda one: one.id)
     seen = {one.id for one in ordered}
@@ -63,7 +63,7 @@ def build(
         region=region,
         at=at,
         title=f"{len(ordered)} findings in {environment}" if ordered else f"No drift in {environment}",
-        summary={**by_kind, NEW: len(change.new), FIXED: len(change.fixed), "not looked at": len(unseen)},
+        summary={**by_kind, NEW: len(change.new), FIXED: len(change.fixed), "not scanned": len(unseen)},
         tables=(
             Table(FINDINGS, _COLUMNS, tuple(_row(one, repairs.get(one.id, "")) for one in ordered)),
             Table(CHANGED, ("change", "id"), tuple(changed)),
@@ -74,7 +74,7 @@ def build(
 
 
 def change_in(report: Mapping[str, Any]) -> Change:
-    """Return the change that a report tells of: for a task that is run again after it has written its report."""
+    """Return the change that a report holds: for a task that runs again after it has written its report."""
     rows = next(table["rows"] for table in report["tables"] if table["title"] == CHANGED)
     new, fixed = (tuple(one for what, one in rows if what == wanted) for wanted in (NEW, FIXED))
     return Change(new=new, fixed=fixed, known=tuple(sorted(known(report))))
@@ -83,23 +83,23 @@ def change_in(report: Mapping[str, Any]) -> Change:
 def repaired(report: Report, outcomes: Mapping[str, str]) -> Report:
     """Return the report with what came of the repairs, by the ids of the findings."""
 
-    def told(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def with_outcome(row: tuple[Any, ...]) -> tuple[Any, ...]:
         outcome = outcomes.get(row[0], row[_REPAIR])
         return (*row[:_REPAIR], outcome, *row[_REPAIR + 1 :])
 
     tables = (
-        replace(table, rows=tuple(map(told, table.rows))) if table.title == FINDINGS else table
+        replace(table, rows=tuple(map(with_outcome, table.rows))) if table.title == FINDINGS else table
         for table in report.tables
     )
     return replace(report, tables=tuple(tables))
 
 
 def question(findings: Iterable[Finding]) -> str:
-    """Return what a person is asked to approve, in Markdown: the whole of it, as that is what is then done."""
+    """Return what a person is asked to approve, in Markdown: all repairs, because all are then done."""
     lines = [f"* `{one.id}`: found `{one.found}`, declared `{one.declared}` {one.note}".rstrip() for one in findings]
     return "\n".join(["Approve to repair all of these, and nothing else:", "", *lines]) if lines else ""
 
 
 def _row(finding: Finding, repair: str) -> tuple[Any, ...]:
-    told = {**finding.dump(), "kind": str(finding.kind), "repair": repair}
-    return tuple(told[column] for column in _COLUMNS)
+    cells = {**finding.dump(), "kind": str(finding.kind), "repair": repair}
+    return tuple(cells[column] for column in _COLUMNS)

@@ -18,7 +18,7 @@ NOT_APPLIED: Final = "declared, and not applied yet: the next deployment does"
 NOTHING: Final = "nothing"
 
 _IMAGE: Final = ("image_id", "tag_specifications")
-"""What of a launch template follows from its image: the three-way view by image id tells it better."""
+"""What of a launch template follows from its image: the three-way view by image id reports it better."""
 _SKIPPED: Final = (["no-op"], ["read"])
 _IN_PLACE: Final = (["create"], ["update"])
 _MISSING: Final[Any] = None
@@ -32,7 +32,7 @@ def findings(service: str, plan: Mapping[str, Any]) -> list[Finding]:
 
     Args:
         service: the fleet's service.
-        plan: the plan as `terraform show -json` tells it; empty if it would change nothing.
+        plan: the plan as `terraform show -json` prints it; empty if it would change nothing.
     """
     outside = {one["address"]: one["change"] for one in plan.get("resource_drift", [])}
     changes = [one for one in plan.get("resource_changes", []) if one["change"]["actions"] not in _SKIPPED]
@@ -54,10 +54,10 @@ def _of_resource(service: str, resource: Mapping[str, Any], outside: Mapping[str
         return
     is_replaced = change["actions"] != ["update"]
     by_hand = {path for path, _, _ in differences(outside)} if outside else set()
-    told = list(differences(change))
-    if resource["type"] == "aws_launch_template" and any(path == "image_id" for path, _, _ in told):
-        told = [one for one in told if not one[0].startswith(_IMAGE)]
-    for path, found, declared in told:
+    found_here = list(differences(change))
+    if resource["type"] == "aws_launch_template" and any(path == "image_id" for path, _, _ in found_here):
+        found_here = [one for one in found_here if not one[0].startswith(_IMAGE)]
+    for path, found, declared in found_here:
         note = BY_HAND if path in by_hand else NOT_APPLIED
         yield Finding(
             FindingKind.INFRASTRUCTURE,

@@ -23,13 +23,13 @@ _NEEDED: Final = (tags.SERVICE, tags.ENVIRONMENT, tags.FINGERPRINT)
 
 @dataclass(frozen=True)
 class Situation:
-    """What the estate's own resources do not tell.
+    """What is known beside the estate's own resources.
 
     Attributes:
         environment: the one whose images are retired.
         account: the account that these images belong to.
         now: the time, UTC.
-        young: younger than that an image may still be on its way from its bake to a channel.
+        young: an image younger than this may still be between its bake and its first channel.
         promoted: when a base image last became its family's current one.
         held: images of releases in progress, with the release.
         without_fleet: services whose fleet was taken down on purpose.
@@ -95,7 +95,7 @@ def in_use(estate: Estate) -> dict[str, str]:
 
 
 def shared(image: Image) -> str:
-    """Return why somebody elsewhere may need an image, as far as DescribeImages tells; empty if it does not."""
+    """Return why somebody elsewhere may need an image, as far as DescribeImages shows; empty if it does not."""
     if image.public:
         return "it is public"
     if image.tags.get(tags.COPIED_TO):
@@ -114,8 +114,8 @@ def orphans(snapshots: Iterable[Snapshot], estate: Estate, situation: Situation)
             yield snapshot
 
 
-def gaps(estate: Estate, situation: Situation) -> list[str]:
-    """Return what AWS ought to have told of and did not: with one gap, nothing that looks unused is known to be so.
+def blind_spots(estate: Estate, situation: Situation) -> list[str]:
+    """Return what AWS should have listed and did not: with one blind spot, an image that seems unused may be in use.
 
     A service is known to have a fleet when its channel `current` is set, or an image of it was released.
     """
@@ -129,9 +129,9 @@ def gaps(estate: Estate, situation: Situation) -> list[str]:
     for fleet in estate.our_fleets:
         unseen = sorted(set(fleet.instance_ids) - estate.instances_by_id.keys())
         if unseen:
-            found.append(f"group {fleet.group_name} has instances that EC2 did not tell of: {', '.join(unseen)}")
+            found.append(f"group {fleet.group_name} has instances that EC2 did not list: {', '.join(unseen)}")
         found += [
-            f"group {fleet.group_name} launches version {use.version} of {use.template_id}, which EC2 did not tell of"
+            f"group {fleet.group_name} launches version {use.version} of {use.template_id}, which EC2 did not list"
             for use in fleet.templates
             if not estate.template_image(use)
         ]
@@ -139,7 +139,7 @@ def gaps(estate: Estate, situation: Situation) -> list[str]:
 
 
 def undeclared(estate: Estate, situation: Situation) -> list[Fleet]:
-    """Return the environment's fleets whose service has no file: they go on running, and a person has to look."""
+    """Return the environment's fleets whose service has no file: they keep running until a person decides."""
     fleets = (fleet for fleet in estate.our_fleets if fleet.environment == situation.environment)
     return [fleet for fleet in fleets if fleet.service not in situation.declared]
 

@@ -45,7 +45,7 @@ def prunings(estate: Estate, environment: str, keep: int) -> Iterator[Pruning]:
         kept |= groups.get(template.id, {})
         kept |= instances.get(template.id, {})
         rest = [version.number for version in template.versions if version.number not in kept]
-        # Only known numbers are compared: an instance of the template that does not tell its own keeps all.
+        # Only known numbers are compared: an instance of the template whose version is unknown keeps all.
         numbers = () if template.id in unclear else tuple(sorted(rest))
         yield Pruning(template, numbers, kept)
 
@@ -72,7 +72,7 @@ def _instance_uses(estate: Estate) -> dict[str, dict[int, str]]:
 
 
 def _unclear(estate: Estate) -> set[str]:
-    """Return the templates of which some instance does not tell from which version it was launched."""
+    """Return the templates with an instance whose launch template version is unknown."""
     by_group = {fleet.group_name: fleet.template_id for fleet in estate.fleets}
     return {
         instance.launch_template_id or by_group.get(instance.group_name or "", "")

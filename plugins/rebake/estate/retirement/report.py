@@ -1,4 +1,4 @@
-"""What a run of `retire_images` says: what it did or would do, and why each image stays."""
+"""The report of a run of `retire_images`: what it did or would do, and why each image stays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RetireOutcome(StrEnum):
     DRY = "dry run"
     """It would have been done."""
     KEPT = "kept"
-    """The look immediately before showed a reason to keep it."""
+    """The scan immediately before the change showed a reason to keep it."""
     LEFT = "left"
     """AWS keeps it because something uses it; the next run tries again."""
     WAITS = "waits"
@@ -53,7 +53,7 @@ class RetireResult:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """It as a row of a table."""
+        """The result as a row of a table."""
         return self.thing, self.service, self.step, str(self.outcome), self.name, self.why
 
 
@@ -76,7 +76,7 @@ def report(
     images: Sequence[RetireResult],
     versions: Sequence[RetireResult],
     snapshots: Sequence[RetireResult],
-    gaps: Sequence[str],
+    blind_spots: Sequence[str],
 ) -> Report:
     """Return the report of a run.
 
@@ -88,7 +88,7 @@ def report(
         images: what became of the images that were due.
         versions: of launch template versions.
         snapshots: of snapshots without an image.
-        gaps: why the run changed nothing, or did not go on.
+        blind_spots: why the run changed nothing, or stopped.
     """
     ours, strange = [], []
     for one in plan.decisions:
@@ -105,7 +105,7 @@ def report(
         environment=situation.environment,
         region=region,
         at=situation.now,
-        title=_title(done, dry_run=dry_run, gaps=gaps, failed=failed),
+        title=_title(done, dry_run=dry_run, blind_spots=blind_spots, failed=failed),
         summary={
             "dry run": dry_run,
             "images of this environment": len(ours),
@@ -115,13 +115,13 @@ def report(
             **{str(step): done[step] for step in Step if step is not Step.KEEP},
             "template versions": done[_DELETE_VERSION],
             "snapshots without an image": done[_DELETE_SNAPSHOT],
-            "kept on the second look": _count(every, RetireOutcome.KEPT),
+            "kept on the second scan": _count(every, RetireOutcome.KEPT),
             "left, in use": _count(every, RetireOutcome.LEFT),
             "waiting for the next run": _count(every, RetireOutcome.WAITS),
             "failed": failed,
         },
         tables=(
-            Table("What ought to have been seen, and was not", ("what",), tuple((gap,) for gap in gaps)),
+            Table("Blind spots", ("what",), tuple((one,) for one in blind_spots)),
             Table("Images that end", _COLUMNS, tuple(result.row for result in images)),
             Table("Launch template versions", _COLUMNS, tuple(result.row for result in versions)),
             Table("Snapshots without an image", _COLUMNS, tuple(result.row for result in snapshots)),
@@ -159,9 +159,9 @@ def _count(results: Iterable[RetireResult], outcome: RetireOutcome) -> int:
     return sum(result.outcome is outcome for result in results)
 
 
-def _title(done: Counter[str], *, dry_run: bool, gaps: Sequence[str], failed: int) -> str:
-    if gaps:
-        return f"Stopped: what is in use could not be seen whole ({len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'})"
+def _title(done: Counter[str], *, dry_run: bool, blind_spots: Sequence[str], failed: int) -> str:
+    if blind_spots:
+        return f"Stopped: what is in use could not be seen whole; blind spots: {len(blind_spots)}"
     what = ", ".join(f"{step} {number}" for step, number in sorted(done.items())) or "nothing is due"
     return f"{'Dry run: would ' if dry_run and done else ''}{what}{f'; {failed} failed' if failed else ''}"
 

@@ -23,7 +23,7 @@ from rebake.estate.retirement.protection import Situation
 from rebake.estate.retirement.pruning import Pruning, prunings
 
 NOTICE: Final = timedelta(minutes=3)
-"""By how much later than it is asked for an image is deprecated: EC2 refuses a time that its own clock has passed."""
+"""Time between a request and the deprecation: EC2 refuses a time that its own clock has passed."""
 
 
 class Step(StrEnum):
@@ -31,7 +31,7 @@ class Step(StrEnum):
 
     KEEP = "keep"
     DEPRECATE = "deprecate"
-    """Launch it still, but nobody is offered it any more (EC2, EnableImageDeprecation)."""
+    """It can still be launched, but EC2 no longer lists it (EC2, EnableImageDeprecation)."""
     DISABLE = "disable"
     """It cannot be launched; EnableImage undoes that (EC2, DisableImage)."""
     DEREGISTER = "deregister"
@@ -51,11 +51,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run is to do; nothing at all where there are gaps."""
+    """What one run is to do; nothing at all where there are blind spots."""
 
     decisions: tuple[Decision, ...]
     prunings: tuple[Pruning, ...]
-    gaps: tuple[str, ...]
+    blind_spots: tuple[str, ...]
     undeclared: tuple[Fleet, ...]
 
     @property
@@ -69,11 +69,10 @@ class Plan:
 
 def plan(estate: Estate, situation: Situation, policy: Retirement) -> Plan:
     """Return what is to be done with each image and each launch template version."""
-    gaps = protection.gaps(estate, situation)
     return Plan(
         decisions=tuple(decide(estate, situation, policy)),
         prunings=tuple(prunings(estate, situation.environment, policy.keep_template_versions)),
-        gaps=tuple(gaps),
+        blind_spots=tuple(protection.blind_spots(estate, situation)),
         undeclared=tuple(protection.undeclared(estate, situation)),
     )
 
@@ -140,7 +139,7 @@ class _Counted:
                 continue
             if at:
                 released[image.id] = at
-                # A revoked image takes no place: N images to go back to are N that may be gone back to.
+                # Revoked images don't count towards `keep`: it is the number of images that a rollback may choose.
                 if tags.REVOKED not in image.tags:
                     groups[image.tags[tags.KIND], image.tags[tags.SERVICE]].append(image)
         ranks: dict[str, int] = {}
@@ -174,14 +173,14 @@ def released_at(image: Image, promoted: Mapping[str, datetime]) -> datetime | No
     """Return when an image was last released; none if it never was. For a base, that is when it was promoted.
 
     Raises:
-        ValueError: it has a release whose id does not tell the time.
+        ValueError: it has a release whose id holds no time.
     """
     release = image.tags.get(tags.RELEASE)
     if release is None:
         return promoted.get(image.id)
     found = _TIME.match(release.removeprefix(f"{image.tags[tags.SERVICE]}-"))
     if not found:
-        raise ValueError(f"release {release!r} of image {image.id} does not tell its time")
+        raise ValueError(f"release {release!r} of image {image.id} has no time in its id")
     return datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
 
@@ -206,12 +205,12 @@ def _by_age(image: Image, since: datetime, policy: Retirement, now: datetime) ->
     else:
         due, step = _due(since, announced, policy, policy.deregister_after_days), Step.DEREGISTER
     age = f"{(now - since) / timedelta(days=1):.1f} days old"
-    told = f", deprecated since {announced:%Y-%m-%d}" if announced and announced <= now else ""
+    since_when = f", deprecated since {announced:%Y-%m-%d}" if announced and announced <= now else ""
     if now < due:
-        return Decision(image, Step.KEEP, f"{age}{told}: {step} from {due:%Y-%m-%d %H:%M} UTC", since)
-    return Decision(image, step, f"{age}{told}, and nothing needs it", since)
+        return Decision(image, Step.KEEP, f"{age}{since_when}: {step} from {due:%Y-%m-%d %H:%M} UTC", since)
+    return Decision(image, step, f"{age}{since_when}, and nothing needs it", since)
 
 
 def _due(since: datetime, announced: datetime, policy: Retirement, days: float) -> datetime:
-    asked = announced - NOTICE
-    return max(since + timedelta(days=days), asked + timedelta(days=days - policy.deprecate_after_days))
+    requested = announced - NOTICE
+    return max(since + timedelta(days=days), requested + timedelta(days=days - policy.deprecate_after_days))

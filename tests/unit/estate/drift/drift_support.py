@@ -11,7 +11,7 @@ from rebake import tags
 from rebake.config import load_environment, load_service
 from rebake.config.policy import Policy
 from rebake.estate.drift import drift
-from rebake.estate.drift.drift import Look, Services, View
+from rebake.estate.drift.drift import Scan, Services, View
 from rebake.estate.drift.finding import Finding
 from rebake.estate.drift.posture import Opening, SecurityGroup
 from rebake.estate.inventory import Channel, Estate, Fleet, Image, Instance, Template, TemplateVersion
@@ -72,7 +72,7 @@ def with_instance(changed: Instance, *, member: bool = True) -> Estate:
     return replace(ESTATE, instances=(replace(changed, id="i-1"), *INSTANCES[1:]))
 
 
-def look(
+def scan(
     estate: Estate = ESTATE,
     groups: Sequence[SecurityGroup] = GROUPS,
     *,
@@ -80,9 +80,9 @@ def look(
     policy: Policy | None = None,
     busy: Mapping[str, str] | None = None,
     promotions: Mapping[str, Any] | None = None,
-) -> Look:
+) -> Scan:
     """Return what is found in an estate whose only service file is that of webapp."""
-    return drift.look(
+    return drift.scan(
         View(estate, groups, promotions or {}),
         services or Services({"webapp": load_service("webapp", load_environment("local"))}, {}),
         environment="local",
@@ -92,7 +92,7 @@ def look(
     )
 
 
-def only(found: Look) -> Finding:
+def only(found: Scan) -> Finding:
     """Return the one finding that there is."""
     (finding,) = found.findings
     return finding

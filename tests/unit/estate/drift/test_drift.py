@@ -25,8 +25,8 @@ from tests.unit.estate.drift.drift_support import (
     VERSION,
     image,
     instance,
-    look,
     only,
+    scan,
     with_instance,
 )
 
@@ -34,27 +34,27 @@ ROLLING = replace(FLEET, refreshes_active=(TemplateUse("lt-1", "2"),))
 
 
 def test_a_fleet_that_is_as_declared_shows_nothing_and_can_be_planned() -> None:
-    seen = look()
+    seen = scan()
 
     assert seen.findings == seen.unseen == ()
     assert [(one.service, one.ami_id, one.version) for one in seen.deployed] == [("webapp", GOOD, "1.0.0")]
 
 
 def test_an_instance_of_another_image_is_found_by_its_id() -> None:
-    found = only(look(with_instance(instance(1, ami_id=OTHER))))
+    found = only(scan(with_instance(instance(1, ami_id=OTHER))))
 
     assert (found.kind, found.check, found.resource) == (FindingKind.IMAGE, "instance-image", "i-1")
     assert (found.found, found.declared, found.repairable) == (OTHER, GOOD, True)
 
 
 def test_an_instance_on_standby_is_told_and_left_to_who_parked_it() -> None:
-    assert not only(look(with_instance(instance(1, ami_id=OTHER, lifecycle="Standby")))).repairable
+    assert not only(scan(with_instance(instance(1, ami_id=OTHER, lifecycle="Standby")))).repairable
 
 
 def test_a_group_that_launches_another_image_is_found() -> None:
     template = replace(TEMPLATE, versions=(VERSION, TemplateVersion(2, OTHER, is_default=False, created=NOW)))
     estate = replace(ESTATE, templates=(template,), fleets=(replace(FLEET, template_version="2"),))
-    found = {one.check: one for one in look(estate).findings}
+    found = {one.check: one for one in scan(estate).findings}
 
     assert set(found) == {"group-template", "latest-template"}
     assert found["group-template"].found == f"version 2: {OTHER}"
@@ -63,19 +63,19 @@ def test_a_group_that_launches_another_image_is_found() -> None:
 def test_a_newer_template_version_that_the_group_does_not_use_is_told_as_such() -> None:
     template = replace(TEMPLATE, versions=(VERSION, TemplateVersion(2, OTHER, is_default=False, created=NOW)))
 
-    assert only(look(replace(ESTATE, templates=(template,)))).check == "latest-template"
+    assert only(scan(replace(ESTATE, templates=(template,)))).check == "latest-template"
 
 
 @pytest.mark.parametrize("version", ["$Latest", "$Default"])
 def test_a_group_without_a_numbered_version_is_found_though_it_launches_the_right_image(version: str) -> None:
     estate = replace(ESTATE, fleets=(replace(FLEET, template_version=version),))
 
-    assert only(look(estate)).check == "template-not-numbered"
+    assert only(scan(estate)).check == "template-not-numbered"
 
 
 def test_a_fleet_that_is_being_refreshed_is_rolling_and_not_drift() -> None:
     estate = replace(with_instance(instance(1, ami_id=OTHER)), fleets=(ROLLING,))
-    seen = look(estate)
+    seen = scan(estate)
 
     assert seen.findings == seen.deployed == ()
     assert {(one.service, one.kind) for one in seen.unseen} == {
@@ -85,7 +85,7 @@ def test_a_fleet_that_is_being_refreshed_is_rolling_and_not_drift() -> None:
 
 
 def test_a_fleet_whose_turn_a_run_has_is_rolling_and_the_run_is_named() -> None:
-    seen = look(with_instance(instance(1, ami_id=OTHER)), busy={"webapp": "deploy_webapp/manual__1 holds the lease"})
+    seen = scan(with_instance(instance(1, ami_id=OTHER)), busy={"webapp": "deploy_webapp/manual__1 holds the lease"})
 
     assert seen.findings == ()
     assert all("deploy_webapp/manual__1" in one.why for one in seen.unseen)
@@ -94,27 +94,27 @@ def test_a_fleet_whose_turn_a_run_has_is_rolling_and_the_run_is_named() -> None:
 def test_the_posture_of_a_rolling_fleet_is_looked_at_all_the_same() -> None:
     estate = replace(with_instance(instance(1, public_ip="203.0.113.7")), fleets=(ROLLING,))
 
-    assert only(look(estate)).check == "public-address"
+    assert only(scan(estate)).check == "public-address"
 
 
 def test_a_current_image_that_is_gone_is_found_and_nothing_is_rolled_to_it() -> None:
-    seen = look(replace(with_instance(instance(1, ami_id=OTHER)), images=()))
+    seen = scan(replace(with_instance(instance(1, ami_id=OTHER)), images=()))
 
     assert {one.check: one.repairable for one in seen.findings} == {"current-image": False, "instance-image": False}
     assert seen.deployed == ()
 
 
 def test_a_disabled_current_image_is_found() -> None:
-    assert only(look(replace(ESTATE, images=(image(state="disabled"),)))).found == "disabled"
+    assert only(scan(replace(ESTATE, images=(image(state="disabled"),)))).found == "disabled"
 
 
 def test_a_fleet_without_a_release_is_found() -> None:
-    assert only(look(replace(ESTATE, channels=()))).check == "no-release"
+    assert only(scan(replace(ESTATE, channels=()))).check == "no-release"
 
 
 def test_a_revoked_image_is_found_and_the_fleet_is_not_returned_to_it() -> None:
     revoked = image(labels={tags.REVOKED: "CVE-2026-1", tags.REVOKED_AT: "2026-11-22T00:00:00Z"})
-    seen = look(replace(with_instance(instance(1, ami_id=OTHER)), images=(revoked,)))
+    seen = scan(replace(with_instance(instance(1, ami_id=OTHER)), images=(revoked,)))
     found = {one.check: one for one in seen.findings}
 
     assert "CVE-2026-1" in found["revoked"].found
@@ -124,13 +124,13 @@ def test_a_revoked_image_is_found_and_the_fleet_is_not_returned_to_it() -> None:
 @pytest.mark.parametrize(("grace", "checks"), [(0, {"outdated-base"}), (30, set())])
 def test_a_base_is_outdated_when_a_newer_one_is_older_than_policy_allows(grace: float, checks: set[str]) -> None:
     promotions = (Promotion(BASE, NOW - timedelta(days=90)), Promotion("ami-000000bb", NOW - timedelta(days=9)))
-    seen = look(promotions={"debian-12": promotions}, policy=Policy(outdated_after_days=grace))
+    seen = scan(promotions={"debian-12": promotions}, policy=Policy(outdated_after_days=grace))
 
     assert {one.check for one in seen.findings} == checks
 
 
 def test_a_fleet_whose_service_file_was_removed_is_reported_and_never_repaired() -> None:
-    seen = look(services=Services({}, {}))
+    seen = scan(services=Services({}, {}))
     found = only(seen)
 
     assert (found.check, found.service, found.repairable) == ("no-service-file", "webapp", False)
@@ -140,12 +140,12 @@ def test_a_fleet_whose_service_file_was_removed_is_reported_and_never_repaired()
 def test_nothing_of_a_fleet_without_a_service_file_is_repairable() -> None:
     estate = with_instance(instance(1, ami_id=OTHER))
 
-    assert {one.repairable for one in look(estate, services=Services({}, {})).findings} == {False}
+    assert {one.repairable for one in scan(estate, services=Services({}, {})).findings} == {False}
 
 
 @pytest.mark.parametrize(("channels", "note"), [((CURRENT,), "its fleet is gone"), ((), "never deployed")])
 def test_a_service_file_without_a_fleet_is_told(channels: tuple[Channel, ...], note: str) -> None:
-    found = only(look(replace(ESTATE, fleets=(), instances=(), channels=channels), groups=()))
+    found = only(scan(replace(ESTATE, fleets=(), instances=(), channels=channels), groups=()))
 
     assert found.check == "no-fleet"
     assert note in found.note
@@ -153,7 +153,7 @@ def test_a_service_file_without_a_fleet_is_told(channels: tuple[Channel, ...], n
 
 def test_a_service_file_that_cannot_be_read_is_a_finding_and_its_fleet_is_still_looked_at() -> None:
     estate = with_instance(instance(1, ami_id=OTHER))
-    seen = look(estate, services=Services({}, {"webapp": "fleet.port: must be a number"}))
+    seen = scan(estate, services=Services({}, {"webapp": "fleet.port: must be a number"}))
 
     assert {one.check for one in seen.findings} == {"service-file", "instance-image"}
 
@@ -161,4 +161,4 @@ def test_a_service_file_that_cannot_be_read_is_a_finding_and_its_fleet_is_still_
 def test_the_fleets_of_another_environment_are_not_looked_at() -> None:
     elsewhere = replace(FLEET, tags={**FLEET.tags, tags.ENVIRONMENT: "production"})
 
-    assert only(look(replace(ESTATE, fleets=(elsewhere,), instances=()))).check == "no-fleet"
+    assert only(scan(replace(ESTATE, fleets=(elsewhere,), instances=()))).check == "no-fleet"

@@ -12,7 +12,7 @@ from rebake.config.policy import Drift, Policy
 from rebake.estate.drift import posture
 from rebake.estate.drift.drift import Services
 from rebake.estate.drift.posture import Opening, SecurityGroup
-from tests.unit.estate.drift.drift_support import ESTATE, FLEET_TAGS, GROUPS, NOW, instance, look, only, with_instance
+from tests.unit.estate.drift.drift_support import ESTATE, FLEET_TAGS, GROUPS, NOW, instance, only, scan, with_instance
 
 INSTANCES, BALANCER = GROUPS
 
@@ -32,30 +32,30 @@ def _opened(group: SecurityGroup, *openings: Opening) -> tuple[SecurityGroup, ..
     ids=["world", "network", "range", "everything"],
 )
 def test_port_22_is_found_however_it_is_open_and_to_whomever(opening: Opening) -> None:
-    found = only(look(groups=_opened(INSTANCES, opening)))
+    found = only(scan(groups=_opened(INSTANCES, opening)))
 
     assert (found.check, found.resource, found.repairable) == ("port-22", "sg-instance", True)
 
 
 @pytest.mark.parametrize("source", ["0.0.0.0/0", "::/0"])
 def test_a_port_of_an_instance_that_is_open_to_the_world_is_found(source: str) -> None:
-    assert only(look(groups=_opened(INSTANCES, Opening("tcp", 8080, 8080, source)))).check == "open-to-world"
+    assert only(scan(groups=_opened(INSTANCES, Opening("tcp", 8080, 8080, source)))).check == "open-to-world"
 
 
 def test_the_listener_may_be_open_to_the_world_and_no_other_port_beside_it() -> None:
-    found = only(look(groups=_opened(BALANCER, Opening("tcp", 8080, 8081, "0.0.0.0/0"))))
+    found = only(scan(groups=_opened(BALANCER, Opening("tcp", 8080, 8081, "0.0.0.0/0"))))
 
     assert (found.check, found.attribute) == ("open-to-world", "tcp 8080-8081 from 0.0.0.0/0")
 
 
 def test_udp_22_is_no_ssh() -> None:
-    assert look(groups=_opened(INSTANCES, Opening("udp", 22, 22, "10.0.0.0/8"))).findings == ()
+    assert scan(groups=_opened(INSTANCES, Opening("udp", 22, 22, "10.0.0.0/8"))).findings == ()
 
 
 def test_a_group_of_somebody_else_on_an_instance_of_ours_is_told_and_not_touched() -> None:
     foreign = SecurityGroup("sg-default", "default", {}, (Opening("-1", -1, -1, "sg-default"),))
     estate = with_instance(instance(1, security_group_ids=("sg-instance", "sg-default")))
-    found = only(look(estate, (*GROUPS, foreign)))
+    found = only(scan(estate, (*GROUPS, foreign)))
 
     assert (found.check, found.service, found.repairable) == ("port-22", "webapp", False)
 
@@ -63,24 +63,24 @@ def test_a_group_of_somebody_else_on_an_instance_of_ours_is_told_and_not_touched
 def test_a_group_that_no_fleet_uses_is_not_looked_at() -> None:
     foreign = SecurityGroup("sg-bastion", "bastion", {}, (Opening("tcp", 22, 22, "0.0.0.0/0"),))
 
-    assert look(groups=(*GROUPS, foreign)).findings == ()
+    assert scan(groups=(*GROUPS, foreign)).findings == ()
 
 
 def test_what_is_to_be_closed_is_found_again_by_the_finding_and_nothing_else_is() -> None:
     ssh, web = Opening("tcp", 22, 22, "0.0.0.0/0"), Opening("tcp", 80, 80, "0.0.0.0/0")
-    found = [one for one in look(groups=_opened(INSTANCES, ssh, web)).findings if one.check == "port-22"]
+    found = [one for one in scan(groups=_opened(INSTANCES, ssh, web)).findings if one.check == "port-22"]
 
-    assert posture.doors(_opened(INSTANCES, ssh, web)[0], found) == [ssh]
+    assert posture.to_close(_opened(INSTANCES, ssh, web)[0], found) == [ssh]
 
 
 def test_an_instance_that_answers_imdsv1_is_found_and_can_be_told_not_to() -> None:
-    found = only(look(with_instance(instance(1, http_tokens="optional"))))
+    found = only(scan(with_instance(instance(1, http_tokens="optional"))))
 
     assert (found.check, found.declared, found.repairable) == ("imdsv1", "required", True)
 
 
 def test_a_public_address_is_found() -> None:
-    assert only(look(with_instance(instance(1, public_ip="203.0.113.7")))).found == "203.0.113.7"
+    assert only(scan(with_instance(instance(1, public_ip="203.0.113.7")))).found == "203.0.113.7"
 
 
 @pytest.mark.parametrize(
@@ -89,33 +89,33 @@ def test_a_public_address_is_found() -> None:
     ids=["exactly as old as allowed", "a second older", "a clock that is behind"],
 )
 def test_an_instance_is_too_old_when_it_is_older_than_policy_allows(age: timedelta, checks: set[str]) -> None:
-    seen = look(with_instance(instance(1, launched=NOW - age)), policy=Policy(drift=Drift(max_instance_age_days=90)))
+    seen = scan(with_instance(instance(1, launched=NOW - age)), policy=Policy(drift=Drift(max_instance_age_days=90)))
 
     assert {one.check for one in seen.findings} == checks
 
 
 def test_an_instance_with_our_tags_in_no_group_is_found_and_never_ended() -> None:
-    found = only(look(with_instance(instance(9, group_name=None), member=False)))
+    found = only(scan(with_instance(instance(9, group_name=None), member=False)))
 
     assert (found.check, found.resource, found.repairable) == ("undeclared-instance", "i-9", False)
 
 
 def test_an_instance_in_the_fleets_security_group_is_found_without_any_tag() -> None:
     stranger = instance(9, group_name=None, tags={})
-    found = only(look(with_instance(stranger, member=False)))
+    found = only(scan(with_instance(stranger, member=False)))
 
     assert (found.check, found.service) == ("undeclared-instance", "webapp")
 
 
 def test_an_instance_that_its_group_is_just_launching_is_declared() -> None:
-    assert look(with_instance(instance(9), member=False)).findings == ()
+    assert scan(with_instance(instance(9), member=False)).findings == ()
 
 
 @pytest.mark.parametrize("kind", [tags.KIND_BUILDER, tags.KIND_PROBE])
 def test_builders_and_probes_are_left_to_the_reaper(kind: str) -> None:
     temporary = instance(9, group_name=None, tags={tags.KIND: kind}, security_group_ids=("sg-builder",))
 
-    assert look(with_instance(temporary, member=False)).findings == ()
+    assert scan(with_instance(temporary, member=False)).findings == ()
 
 
 def test_an_instance_of_another_environment_is_not_undeclared_here() -> None:
@@ -123,11 +123,11 @@ def test_an_instance_of_another_environment_is_not_undeclared_here() -> None:
         9, group_name=None, tags={**FLEET_TAGS, tags.ENVIRONMENT: "production"}, security_group_ids=("sg-x",)
     )
 
-    assert look(with_instance(elsewhere, member=False)).findings == ()
+    assert scan(with_instance(elsewhere, member=False)).findings == ()
 
 
 def test_an_open_door_of_a_fleet_without_a_service_file_is_told_and_left_to_a_person() -> None:
     groups = _opened(INSTANCES, Opening("tcp", 22, 22, "0.0.0.0/0"))
-    found = [one for one in look(ESTATE, groups, services=Services({}, {})).findings if one.check == "port-22"]
+    found = [one for one in scan(ESTATE, groups, services=Services({}, {})).findings if one.check == "port-22"]
 
     assert [one.repairable for one in found] == [False]

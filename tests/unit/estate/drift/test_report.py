@@ -1,4 +1,4 @@
-"""What changed since the last look, and the report that says so."""
+"""What changed since the last scan, and its report."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from rebake import tags
 from rebake.estate.inventory import Channel, Estate, Image, TemplateUse
 from rebake.estate.retirement import retire
-from rebake.estate.retirement.protection import Situation, Snapshot, gaps, orphans
+from rebake.estate.retirement.protection import Situation, Snapshot, blind_spots, orphans
 from rebake.estate.retirement.retire import Step
 from rebake.image.channels import CHANNELS
 from tests.unit.estate.estate_support import (
@@ -227,39 +227,39 @@ def test_the_base_of_a_kept_image_is_not_kept_for_that() -> None:
         ),
         pytest.param(
             estate(fleets=(fleet(instance_ids=("i-1", "i-2")),), instances=(instance("ami-1", id="i-1"),)),
-            "group webapp-local has instances that EC2 did not tell of: i-2",
+            "group webapp-local has instances that EC2 did not list: i-2",
             id="an instance is missing",
         ),
         pytest.param(
             estate(templates=()),
-            "group webapp-local launches version 1 of lt-webapp, which EC2 did not tell of",
+            "group webapp-local launches version 1 of lt-webapp, which EC2 did not list",
             id="a template is missing",
         ),
         pytest.param(
             estate(fleets=(fleet("7"),)),
-            "group webapp-local launches version 7 of lt-webapp, which EC2 did not tell of",
+            "group webapp-local launches version 7 of lt-webapp, which EC2 did not list",
             id="a template version is missing",
         ),
     ],
 )
 def test_it_stops_when_the_answer_about_what_is_in_use_is_smaller_than_what_is_known(found: Estate, gap: str) -> None:
-    (only,) = gaps(found, SITUATION)
+    (only,) = blind_spots(found, SITUATION)
 
     assert gap in only
 
 
 def test_a_fleet_that_was_taken_down_on_purpose_is_not_missed() -> None:
-    assert gaps(estate(fleets=()), replace(SITUATION, without_fleet=frozenset({"webapp"}))) == []
+    assert blind_spots(estate(fleets=()), replace(SITUATION, without_fleet=frozenset({"webapp"}))) == []
 
 
 def test_a_new_account_without_a_fleet_has_no_gap() -> None:
-    assert gaps(estate(fleets=(), templates=(), channels=()), SITUATION) == []
+    assert blind_spots(estate(fleets=(), templates=(), channels=()), SITUATION) == []
 
 
 def test_a_base_without_a_fleet_is_no_gap() -> None:
     channels = (Channel("/rebake/bases/debian-12", "current", "ami-1"),)
 
-    assert gaps(estate(channels=channels, fleets=(), templates=()), SITUATION) == []
+    assert blind_spots(estate(channels=channels, fleets=(), templates=()), SITUATION) == []
 
 
 @pytest.mark.parametrize(
