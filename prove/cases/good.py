@@ -38,7 +38,7 @@ def check_lineage(scene: Scene, run: Run) -> Check:
     ends |= {f"instance {number}": name for number, name in enumerate(record["instances"]["after"], 1)}
     if run.conf.get("commit"):
         ends["commit"] = run.conf["commit"]
-    if scene.handed_on(run, "start_refresh"):
+    if scene.result_of(run, "start_refresh"):
         ends["refresh"] = (record["refresh"] or {}).get("id")
     lost = [name for name, end in ends.items() if not end or not lineage.find([record], end)]
     is_whole = not lost and len(record["instances"]["after"]) > 0
@@ -49,7 +49,7 @@ def check_lineage(scene: Scene, run: Run) -> Check:
 def calls_of(scene: Scene, run: Run) -> list[dict[str, Any]]:
     """Return the API requests that the pipeline made from the trigger of a run to the end of its last task."""
     ends = [task.end.timestamp() for task in scene.stack.api.tasks(run.dag_id, run.run_id) if task.end]
-    return scene.calls(run.asked, max(ends))
+    return scene.calls(run.requested_at, max(ends))
 
 
 def ids(record: dict[str, Any]) -> dict[str, str]:
@@ -70,7 +70,7 @@ def _good_3(scene: Scene) -> Findings:
     run = scene.deploy(version, commit="0123abc")
     calls = calls_of(scene, run)
     checks, facts = check_success(scene, run)
-    refresh = scene.refresh(scene.handed_on(run, "start_refresh"))
+    refresh = scene.refresh(scene.result_of(run, "start_refresh"))
     seconds = (refresh["EndTime"] - refresh["StartTime"]).total_seconds() - refresh["Preferences"]["BakeTime"]
     figures = {"calls": len(calls), "replacement_seconds": seconds / SIZE}
     facts["one replacement"] = f"{seconds / SIZE:.1f} s"

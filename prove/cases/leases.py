@@ -1,4 +1,4 @@
-"""Two who want the same service at once."""
+"""Two runs that change the same service at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _two_at_once(scene: Scene) -> Findings:
     first, second = (scene.trigger(f"deploy_{SERVICE}", version=version) for version in (first_version, second_version))
     scene.follow(first)
     scene.follow(second)
-    ended, began = (scene.refresh(scene.handed_on(run, "start_refresh")) for run in (first, second))
+    ended, began = (scene.refresh(scene.result_of(run, "start_refresh")) for run in (first, second))
     checks, facts = check_success(scene, second)
     record = scene.record(first)
     told = {f"first run's {name}": value for name, value in ids(record).items()}

@@ -24,7 +24,7 @@ from tests.localcloud.load_balancer_fakes import Site, wait_until
 def small() -> Iterator[World]:
     with world() as small:
         part = faults.install(small.cloud)
-        part._disguise = faults.disguise(small.cloud.faults)  # its thread is not needed
+        part._patches = faults.patch_statuses(small.cloud.faults)  # its thread is not needed
         try:
             yield small
         finally:
