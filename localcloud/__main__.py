@@ -25,13 +25,13 @@ def _cidr(text: str) -> str:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 network such as 10.90.1.0/24 ({error})") from error
-    if network.prefixlen > 28:  # fewer than 14 addresses do not hold a fleet and its replacement
+    if network.prefixlen > 28:  # a fleet and its replacement need more than 14 addresses
         raise argparse.ArgumentTypeError(f"{text!r} is too small: at most /28")
     return text
 
 
 def parse(arguments: list[str]) -> Settings:
-    """Return the settings that the command line names; ends the process with a usage message on bad ones."""
+    """Parse the command line; exits with a usage message if it is wrong."""
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
     parser.add_argument("--name", type=_name, required=True, help="tells clouds on one engine apart")
     parser.add_argument("--port", type=int, required=True, help="port of the API; 0 takes a free one")
@@ -53,7 +53,7 @@ def parse(arguments: list[str]) -> Settings:
 
 
 def main() -> int:
-    """Run until told to end; every failure to start is one line on standard error."""
+    """Run until a signal ends it; a failed start is one line on standard error."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = parse(sys.argv[1:])
     try:

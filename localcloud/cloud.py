@@ -27,7 +27,7 @@ class Cloud:
         region: The only region with images and instances.
         bind: The address that the API, and load balancers, listen on.
         engine: The container engine that runs the instances.
-        clock: Seconds that only grow; tests replace it.
+        clock: Monotonic seconds; tests replace it.
         lock: Guards moto's state. Each API request holds it; so must every background thread that reads and then
             changes that state. It may not be held while waiting for a container.
     """
@@ -45,11 +45,11 @@ class Cloud:
         self.faults = Faults(self.clock)
 
     def in_background(self, name: str, work: Callable[[], None]) -> None:
-        """Do what takes a machine's time in a thread of its own; where none runs, at once.
+        """Run work that waits for containers in a thread, or at once when instances are records.
 
         Args:
             name: The thread's name, for logs.
-            work: Takes the lock itself where it changes moto's state.
+            work: Must take the lock itself where it changes moto's state.
         """
         if self.engine.runs_machines:
             threading.Thread(target=work, name=name, daemon=True).start()
@@ -98,7 +98,7 @@ class Cloud:
         return found
 
     def is_running(self, instance_id: str) -> bool:
-        """Say whether the instance has booted (it answers SSH) and was not stopped since."""
+        """Return whether the instance has booted (it answers SSH) and was not stopped since."""
         instance = self.instance(instance_id)
         return instance is not None and instance.state == "running"
 

@@ -1,4 +1,4 @@
-"""The container engine: every container, network and image of one embedded cloud, and nothing else's.
+"""The container engine: the containers, networks and images of one embedded cloud.
 
 Speaks the Docker Engine API, so a Docker engine or Podman's compatible socket will do. Everything made here carries
 the label `rebake.localcloud=NAME`, by which `clean_up` finds it again.
@@ -46,7 +46,7 @@ class Completed:
 
 
 class Engine:
-    """The engine as one embedded cloud sees it.
+    """One embedded cloud's view of the engine.
 
     Args:
         url: Where the engine listens, as `unix:///path/to.sock`.
@@ -55,7 +55,7 @@ class Engine:
     """
 
     runs_machines = True
-    """Whether something runs behind an instance: booting takes time then, and somebody answers at its address."""
+    """Whether instances are containers, which take time to boot and answer at their addresses."""
 
     def __init__(self, url: str, name: str, memory: str = "512m") -> None:
         self.url = url
@@ -69,7 +69,7 @@ class Engine:
         self._api: docker.APIClient
 
     def connect(self) -> None:
-        """Reach the engine and learn what systemd needs on it.
+        """Connect to the engine and find out what systemd needs on it.
 
         Raises:
             EngineError: nothing that speaks the Docker API answers there.
@@ -84,9 +84,9 @@ class Engine:
             ) from error
         components = " ".join(component["Name"] for component in version.get("Components") or [])
         if "Podman" not in components:
-            # Podman prepares a container whose command is an init for systemd by itself; Docker has to be told.
+            # Podman detects an init and sets its container up for systemd; Docker needs these options.
             self._environment = {"container": "docker"}
-            # Docker mounts such a folder without "exec" unless told, and Run Command's scripts lie in /run.
+            # Docker mounts tmpfs noexec by default, and Run Command executes scripts in /run.
             self._boot_options = {"tmpfs": {"/run": "exec", "/run/lock": "", "/tmp": "exec"}}  # noqa: S108 # in the container
             if info.get("CgroupVersion") == "2":
                 # Docker mounts the container's own cgroup read-only, and only a privileged container changes that.
@@ -148,7 +148,7 @@ class Engine:
         return f"rebake-{self.name}-{instance_id}"
 
     def create(self, instance_id: str, image: str, address: str, hostname: str, files: Mapping[str, bytes]) -> None:
-        """Make an instance's container, not yet running.
+        """Create an instance's container without starting it.
 
         Args:
             instance_id: Becomes part of the container's name.
@@ -201,7 +201,7 @@ class Engine:
             self._api.remove_container(name, force=True, v=True)
 
     def is_up(self, instance_id: str) -> bool:
-        """Say whether the instance's container exists and runs."""
+        """Return whether the instance's container exists and runs."""
         name = self.container_name(instance_id)
         with _translated(f"cannot inspect the container {name}"):
             try:
@@ -216,7 +216,7 @@ class Engine:
         return {container["Labels"][INSTANCE_LABEL] for container in containers}
 
     def answers(self, address: str) -> bool:
-        """Say whether an SSH server greets at an instance's address."""
+        """Return whether an SSH server greets at an instance's address."""
         try:
             with socket.create_connection((address, 22), timeout=1) as connection:
                 return connection.recv(4) == b"SSH-"
@@ -250,7 +250,7 @@ class Engine:
         return Completed(result["ExitCode"], stdout or b"", stderr or b"")
 
     def has_file(self, instance_id: str, path: str) -> bool:
-        """Say whether the instance's container, running or not, has a file at that path on its disk."""
+        """Return whether the instance's container, running or not, has a file at that path on its disk."""
         name = self.container_name(instance_id)
         with _translated(f"cannot look into the container {name}"):
             try:
@@ -305,7 +305,7 @@ class Engine:
                 raise ImageInUseError(f"the image {reference} is in use") from error
             raise EngineError(f"cannot remove the image {reference} ({_reason(error)})") from error
 
-    # All of it
+    # Clean-up
 
     def clean_up(self) -> None:
         """Remove every container, image and network that carries the cloud's label, from this run or another.
@@ -354,7 +354,7 @@ class Engine:
 
 
 def list_images(api: docker.APIClient, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the engine's images, asked again where one of them goes away while Podman reads the list.
+    """Return the engine's images; retries when one is deleted while Podman lists them.
 
     Podman 4 answers 500 then ("image not known") for the whole list.
 
@@ -375,14 +375,14 @@ def list_images(api: docker.APIClient, filters: Mapping[str, Any]) -> list[dict[
 
 
 def _reason(error: Exception) -> str:
-    """The engine's own words, on one line."""
+    """Return the engine's error message on one line."""
     text = error.explanation if isinstance(error, APIError) and error.explanation else str(error)
     return " ".join(str(text).split())
 
 
 @contextlib.contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Turn the engine's errors into ours, led by what was being done."""
+    """Turn the engine's errors into ours, prefixed with the failed operation."""
     try:
         yield
     except LocalCloudError:

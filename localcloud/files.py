@@ -11,7 +11,7 @@ PRIVATE = "/var/lib/localcloud/"
 
 
 def archive_of(files: Mapping[str, bytes]) -> bytes:
-    """Return a tar archive of the files, by their absolute paths; what is private is so in the instance too."""
+    """Return a tar archive of the files, by their absolute paths; private files are readable by root only."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in files.items():

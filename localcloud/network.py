@@ -58,7 +58,7 @@ def interface_name(cloud: str) -> str:
 
 
 def subnets_of(details: Mapping[str, Any]) -> list[ipaddress.IPv4Network]:
-    """Return the IPv4 subnets of a network, of which the engine has told all it knows (NetworkInspect)."""
+    """Return the IPv4 subnets of a network, from the engine's NetworkInspect."""
     pools = (details.get("IPAM") or {}).get("Config") or []
     subnets = (ipaddress.ip_network(pool["Subnet"]) for pool in pools if pool.get("Subnet"))
     return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network)]

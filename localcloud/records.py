@@ -18,7 +18,7 @@ CIDR = "10.64.0.0/16"
 
 
 class Records(Engine):
-    """Does at once, and to no machine, what the container engine does.
+    """Stands in for the container engine: every operation succeeds at once, and nothing runs.
 
     Args:
         name: The cloud's name.
@@ -31,22 +31,22 @@ class Records(Engine):
         self._up: set[str] = set()
 
     def connect(self) -> None:
-        """Reach nothing."""
+        """Do nothing: there is no engine to connect to."""
 
     def create_network(self, cidr: str | None = None) -> None:
-        """Have addresses to hand out."""
+        """Prepare the address pool."""
         self.cidr = cidr or CIDR
         self.addresses = network.Addresses(ipaddress.IPv4Network(self.cidr))
 
     def create(self, instance_id: str, image: str, address: str, hostname: str, files: Mapping[str, bytes]) -> None:
-        """Make no container."""
+        """Do nothing: a record needs no container."""
 
     def start(self, instance_id: str) -> None:
-        """Note that the instance is up."""
+        """Mark the instance as up."""
         self._up.add(instance_id)
 
     def stop(self, instance_id: str) -> None:
-        """Note that the instance is down."""
+        """Mark the instance as down."""
         self._up.discard(instance_id)
 
     def remove(self, instance_id: str) -> None:
@@ -54,7 +54,7 @@ class Records(Engine):
         self._up.discard(instance_id)
 
     def is_up(self, instance_id: str) -> bool:
-        """Say whether the instance was started and not stopped since."""
+        """Return whether the instance was started and not stopped since."""
         return instance_id in self._up
 
     def up(self) -> set[str]:
@@ -62,16 +62,16 @@ class Records(Engine):
         return set(self._up)
 
     def answers(self, address: str) -> bool:
-        """Say that whatever was started has booted."""
+        """Return True: records boot at once."""
         return True
 
     def deaths(self) -> Iterator[str]:
-        """Wait for ever: no record goes down by itself."""
+        """Yield nothing, for ever: records never exit by themselves."""
         threading.Event().wait()
         yield from ()
 
     def run(self, instance_id: str, argv: Sequence[str]) -> Completed:
-        """Refuse.
+        """Refuse: there is nothing to run a program in.
 
         Raises:
             EngineError: always.
@@ -79,15 +79,15 @@ class Records(Engine):
         raise EngineError(f"{argv[0]} cannot run in {instance_id}: with --metadata-only an instance is a record only")
 
     def has_file(self, instance_id: str, path: str) -> bool:
-        """Say that there is no disk with a file."""
+        """Return False: a record has no disk."""
         return False
 
     def image_id(self, reference: str) -> str | None:
-        """Take every image for one that exists, and that of no name too."""
+        """Return an id for any reference, as if every image existed."""
         return reference or "record"
 
     def commit(self, instance_id: str, ami_id: str) -> str:
-        """Keep no disk, and return the reference that it would have."""
+        """Return the reference that the image would have; there is no disk to keep."""
         return self.reference(ami_id)
 
     def tag(self, image: str, ami_id: str) -> str:
@@ -95,7 +95,7 @@ class Records(Engine):
         return self.reference(ami_id)
 
     def remove_image(self, reference: str) -> None:
-        """Remove nothing."""
+        """Do nothing: there is no image to remove."""
 
     def clean_up(self) -> None:
-        """Leave nothing behind, as there is nothing."""
+        """Do nothing: there is nothing to clean up."""

@@ -1,4 +1,4 @@
-"""Who asked the cloud for what: a bounded log of the API requests, against which policies and tests are checked."""
+"""A bounded log of API requests: who called which action. Policies and tests are checked against it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Entry:
 
 
 class RequestLog:
-    """Keeps the newest requests, as many as CAPACITY."""
+    """Keeps the newest CAPACITY requests."""
 
     def __init__(self, clock: Callable[[], float] = time.time, capacity: int = CAPACITY) -> None:
         self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=capacity)
 
     def record(self, environ: Mapping[str, Any], body: bytes, status: int) -> None:
-        """Note a request that was answered with that HTTP status."""
+        """Add a request and the HTTP status of its response."""
         service, principal = credential(environ)
         action = name_action(service, environ, body)
         fault = environ.get(FIRED, "")
@@ -51,7 +51,7 @@ class RequestLog:
         return [asdict(entry) for entry in self._entries.copy() if entry.time > moment]
 
     def clear(self) -> None:
-        """Forget every request."""
+        """Remove every entry."""
         self._entries.clear()
 
 
@@ -64,7 +64,7 @@ def credential(environ: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def name_action(service: str, environ: Mapping[str, Any], body: bytes) -> str:
-    """Return AWS's name of what the request asks for: the `Action`, the JSON target, or for S3 the operation."""
+    """Return the AWS action of a request: the `Action`, the JSON target, or for S3 the operation."""
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         return str(target).rpartition(".")[2]

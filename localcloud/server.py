@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 ADMIN_PREFIX = "/_localcloud/"
 ENDPOINTS = "GET health, GET and DELETE requests, GET, POST and DELETE faults"
 NO_ANSWER = 0
-"""The status that the request log tells where the connection ended without an answer."""
+"""The status in the request log of a connection that ended without a response."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says; see `python -m localcloud --help`."""
+    """The command line's settings; see `python -m localcloud --help`."""
 
     name: str
     port: int
@@ -53,27 +53,27 @@ class Settings:
 
 
 class Part(Protocol):
-    """What `install` of each part returns: threads and listeners that live as long as the server."""
+    """What `install` of each part returns: threads and listeners that run as long as the server."""
 
     def start(self) -> None:
         """Begin; called once the API's backends are patched."""
 
     def stop(self) -> None:
-        """End, and let go of every thread and socket."""
+        """End every thread and close every socket."""
 
 
 class Application:
     """The WSGI application: admin endpoints, the request log, faults, and one request at a time into moto.
 
     moto's state is plain dictionaries, and the cloud's own threads change it too; so a request holds the cloud's
-    lock while moto works on it. Its body is read before that, for a slow client must not stop the others.
+    lock while moto works on it. The body is read before that, so that a slow client does not block the others.
     """
 
     def __init__(self, cloud: Cloud, moto: Callable[..., Iterable[bytes]], requests: RequestLog) -> None:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
-        self._api = FaultyApi(self._in_earnest, cloud.faults)
+        self._api = FaultyApi(self._to_moto, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -92,13 +92,13 @@ class Application:
 
         try:
             return self._api(environ, note_status)
-        except ConnectionResetError:  # a fault's doing
+        except ConnectionResetError:  # injected by a fault
             status = NO_ANSWER
             raise
         finally:
             self.requests.record(environ, body, status)
 
-    def _in_earnest(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         with self.cloud.lock:
             return self.moto(environ, start_response)
 
@@ -151,7 +151,7 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
     Args:
         settings: What to run.
         announce: Called once with the API's address, when it answers.
-        fill: Puts in place what the cloud begins with; called before the API answers.
+        fill: Adds initial state; called before the API answers.
 
     Raises:
         LocalCloudError: it cannot start; the text says why and what to do.
@@ -195,19 +195,19 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
 
 def install(cloud: Cloud, os_image: str) -> list[Part]:
     """Plug every part into moto, and return those that run threads, in starting order."""
-    # moto reads its settings when it is imported, so nothing of it is imported before this.
+    # moto reads these at import, so nothing may import it earlier.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
-    from localcloud import answers, autoscaling, ec2, elbv2, faults, ssm
+    from localcloud import autoscaling, ec2, elbv2, faults, serializer, ssm
 
-    answers.install()
+    serializer.install()
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
     return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]
 
 
 def _listen(bind: str, port: int) -> socket.socket:
-    """Take the API's port; first of all, so that a start which cannot succeed changes nothing.
+    """Bind the API's port. It comes first, so that a failed start changes nothing.
 
     Raises:
         LocalCloudError: the address is in use or not ours.
@@ -224,7 +224,7 @@ def _http_server(listener: socket.socket, application: Callable[..., Iterable[by
     from werkzeug.serving import make_server
 
     class QuietHandler(MotoRequestHandler):
-        """The handler of moto without a line on standard error per request: the request log has them."""
+        """moto's handler without a line on standard error per request: the request log has them."""
 
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 # werkzeug's name
             log.debug(message, *args)

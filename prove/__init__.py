@@ -1,1 +1,1 @@
-"""Runs every promise that is made about a rollout for real, measures it, and writes `docs/proof.md`: `make prove`."""
+"""`make prove`: tests every promise about rollouts for real, under load, and writes `docs/proof.md`."""

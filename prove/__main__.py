@@ -1,4 +1,4 @@
-"""`python -m prove [CASE...]`: run the cases for real, and write the document that says what was measured."""
+"""`python -m prove [CASE...]`: run the cases for real, and write the document with the measurements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST = "1.0.0"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked for; return 0 if every case that ran is green, 1 if one is red, 2 for wrong input."""
+    """Run the requested cases; return 0 if every case that ran is green, 1 if one is red, 2 for wrong input."""
     parser = argparse.ArgumentParser(prog="prove", description=__doc__)
     parser.add_argument("cases", nargs="*", help=", ".join(case.name for case in CASES), metavar="CASE")
     parser.add_argument("--keep", action="store_true", help="use the stack that an earlier --keep left, and leave it")
@@ -111,7 +111,7 @@ def _prepare(stack: Stack) -> None:
 
 
 def _write(layout: Layout, drawn: Sequence[Case]) -> None:
-    """Draw the cases that ran, and write the document with all that is kept."""
+    """Draw the cases that ran, and write the document from all stored results."""
     docs = layout.project / "docs"
     figures = docs / "proof"
     results = {case.name: CaseResult.load_from(layout.shared / "prove", case.name) for case in CASES}

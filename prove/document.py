@@ -1,4 +1,4 @@
-"""The document that the proof is: results in, Markdown out."""
+"""Renders the results as Markdown."""
 
 from __future__ import annotations
 

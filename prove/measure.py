@@ -1,4 +1,4 @@
-"""Runs one case: puts the fleet under load, watches it, lets the case act, and keeps what came of it."""
+"""Runs one case: puts the fleet under load, watches it, and stores the result."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from stack.load import Load, LoadResult, percentile
 LEAD = 3.0
 """Seconds of load before a case acts, and after it has."""
 LATE_MS = 50
-"""A load whose 99th percentile of lateness is above so many milliseconds was not quite an open one."""
+"""A load whose 99th percentile of lateness exceeds this many milliseconds was not an open load."""
 _TURNS = {"RollbackInstanceRefresh": "rollback requested", "CancelInstanceRefresh": "cancellation requested"}
 
 
 def run(case: Case, scene: Scene, figures: Path) -> CaseResult:
-    """Run a case, write `<name>.csv` into `figures`, and return what came of it.
+    """Run a case, write `<name>.csv` into `figures`, and return the result.
 
     Args:
         case: To run.
@@ -103,12 +103,12 @@ def checks_of(came: LoadResult, wanted: float, *, lossless: bool) -> list[Check]
 
 def _timeline(scene: Scene, watcher: Watcher, began: float) -> tuple[list[Moment], list[Span]]:
     moments = [Moment(round(at - began, 1), kind, text) for at, kind, text in scene.notes]
-    moments += moments_of(watcher.looks, began)
-    spans = spans_of(watcher.looks, watcher.versions, began)
+    moments += moments_of(watcher.observations, began)
+    spans = spans_of(watcher.observations, watcher.versions, began)
     moments += lives_of(spans)
     for run in scene.runs:
         name = run.dag_id.partition("_")[0]
-        moments.append(Moment(round(run.asked - began, 1), "run", f"{name} {_conf(run)}asked for".strip()))
+        moments.append(Moment(round(run.requested_at - began, 1), "run", f"{name} {_conf(run)}asked for".strip()))
         spans += stages_of(run, scene.stack.api.tasks(run.dag_id, run.run_id), began)
         ends = [span.end for span in spans if span.lane == _lane(run)]
         if ends:
@@ -122,7 +122,7 @@ def _timeline(scene: Scene, watcher: Watcher, began: float) -> tuple[list[Moment
 def stages_of(run: Run, tasks: Sequence[Task], began: float) -> list[Span]:
     """Return the stages of a run, each from the end of the one before: a deferred task forgets when it started."""
     spans: list[Span] = []
-    since = run.asked - began
+    since = run.requested_at - began
     ends = sorted((task.end.timestamp() - began, task.name) for task in tasks if task.end and task.start)
     for end, name in ends:
         if end > since:

@@ -1,4 +1,4 @@
-"""What running a case finds out, and what is kept of it."""
+"""The result of a case: checks, timeline, load."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that a case has to show besides its checks, such as stage by fault."""
+    """A table of a case besides its checks, such as stage by fault."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a case found out.
+    """The findings of a case.
 
     Args:
         checks: what had to hold.
@@ -56,7 +56,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Moment:
-    """Something that happened, so many seconds after the load began; `kind` gives it its colour."""
+    """An event, in seconds after the load began; `kind` decides its colour."""
 
     at: float
     kind: str
@@ -65,7 +65,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Span:
-    """A time in which something was so, in seconds after the load began: an instance healthy, a stage at work."""
+    """A period in seconds after the load began: an instance in one state, or a stage at work."""
 
     lane: str
     state: str
@@ -75,7 +75,7 @@ class Span:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What is kept of a case that ran, as JSON.
+    """The stored result of a case, as JSON.
 
     Args:
         name: of the case.
@@ -111,7 +111,7 @@ class CaseResult:
 
     @classmethod
     def load_from(cls, folder: Path, name: str) -> Self | None:
-        """Return what is kept of a case, or None if it never ran."""
+        """Load the result of a case, or None if it never ran."""
         path = folder / f"{name}.json"
         if not path.is_file():
             return None

@@ -1,4 +1,4 @@
-"""What a case has to work with: the stack, the service on it, and the levers that a person would pull."""
+"""What a case works with: the stack, its service, and the actions of a person on them."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ SIZE: Final = 3
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a DAG that was asked for, when, in seconds since the epoch, and with what."""
+    """A triggered DAG run: when, in seconds since the epoch, and with what configuration."""
 
     dag_id: str
     run_id: str
-    asked: float
+    requested_at: float
     conf: Mapping[str, Any]
 
 
 def artifacts(layout: Layout) -> Path:
-    """Return the folder of this stack's own artifacts: another's may be of the same versions, and of other bytes."""
+    """Return the folder of this stack's artifacts: those of another stack may differ under the same version."""
     return layout.state / "artifacts"
 
 
@@ -60,9 +60,9 @@ class Scene:
         stack: It is up, the service is deployed, and this is its only user.
         results: Where the results of the cases are kept.
         rate: Requests a second.
-        load: What the load balancer has to answer meanwhile.
-        runs: Those that the case asked for, in this order.
-        notes: What the case did besides, and when: for the timeline.
+        load: The requests sent meanwhile.
+        runs: The runs that the case triggered, in order.
+        notes: Other actions of the case, for the timeline.
     """
 
     stack: Stack
@@ -80,11 +80,11 @@ class Scene:
     # Runs
 
     def trigger(self, dag_id: str, **conf: Any) -> Run:
-        """Ask for a run; it is followed or waited for later."""
+        """Trigger a run without waiting for it."""
         self.stack.api.wait_for_dag(dag_id)
         self.stack.api.unpause(dag_id)
-        asked = time.time()
-        run = Run(dag_id, self.stack.api.trigger(dag_id, conf), asked, conf)
+        requested_at = time.time()
+        run = Run(dag_id, self.stack.api.trigger(dag_id, conf), requested_at, conf)
         self.runs.append(run)
         detail(f"{dag_id} {' '.join(f'{name}={value}' for name, value in conf.items())}".rstrip())
         return run
@@ -111,7 +111,7 @@ class Scene:
         raise StackError(f"{run.dag_id}/{run.run_id} has left no release record")
 
     def state(self, run: Run) -> str:
-        """Return the state of a run, in Airflow's word."""
+        """Return the state of a run, as Airflow names it."""
         return self.stack.api.run_state(run.dag_id, run.run_id)
 
     def refresh_id(self, run: Run) -> str:
@@ -159,7 +159,7 @@ class Scene:
     # The fleet
 
     def service(self) -> dict[str, Any]:
-        """Return what `make status` tells of the service."""
+        """Return the service's entry in `make status`."""
         found: dict[str, Any] = status.collect(self.stack)["services"][SERVICE]
         return found
 
@@ -198,7 +198,7 @@ class Scene:
         wait(f"{task} at work", is_running, seconds)
 
     def wait_for_progress(self, run: Run, percentage: int, seconds: float = 600) -> str:
-        """Wait until the refresh of a run has come so far; return its id.
+        """Wait until the refresh of a run has progressed so far; return its id.
 
         Raises:
             StackError: the run ends before it has.
@@ -219,7 +219,7 @@ class Scene:
         wait(f"{size} healthy instances", lambda: self.is_settled(size), 180)
 
     def settle(self) -> None:
-        """End what a case that died has left: its faults, its size of the fleet, its runs."""
+        """Clean up after a case that crashed: its faults, the fleet's size, its runs."""
         self.clear_faults()
         autoscaling = self.stack.cloud.client("autoscaling")
         (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
@@ -233,7 +233,7 @@ class Scene:
         healths = [one["health"] for one in service["instances"]]
         return not service["lease"] and healths == ["healthy"] * size and len(service["versions"]) == 1
 
-    # Levers
+    # Actions
 
     def fault(self, **settings: str) -> None:
         """Make the embedded cloud fail, as `make fault` does; the faults of a case end with it."""

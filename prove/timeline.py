@@ -1,4 +1,4 @@
-"""A case as a picture: what was answered, how fast, what each instance and each stage did, and when what happened."""
+"""Draws a case: responses, latency, instances, stages and events over time."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read(path: Path) -> list[Second]:
 
 
 def merge(moments: Sequence[Moment], gap: float) -> list[Moment]:
-    """Return the moments, the quiet ones put together that come within `gap` seconds of another."""
+    """Return the moments, merging quiet ones within `gap` seconds of another."""
     merged: list[Moment] = []
     for moment in moments:
         if merged and moment.at - merged[-1].at <= gap and moment.kind in QUIET and merged[-1].kind in QUIET:

@@ -1,4 +1,4 @@
-"""Looks at the fleet every second, from outside, and turns what was seen into moments and spans of a timeline."""
+"""Observes the fleet every second from outside, and turns that into moments and spans of a timeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rebake import tags
 from stack.cloud import Cloud
 
 WATCHER_KEY = "AKIAWATCHESONLYXXXXX"
-"""The watcher's access key id: its requests are told from the pipeline's by it."""
+"""The watcher's access key id, which separates its requests from the pipeline's."""
 PAUSE = 1.0
 TURNING = frozenset({"RollbackInProgress", "Cancelling"})
 FORWARD = frozenset({"Pending", "InProgress", "Baking"})
@@ -32,8 +32,8 @@ class Refresh:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen at one moment: each instance's state, and the newest refreshes."""
+class Observation:
+    """The fleet at one moment: each instance's state, and the newest refreshes."""
 
     at: float
     instances: Mapping[str, str]
@@ -41,7 +41,7 @@ class Look:
 
 
 class Watcher:
-    """Watches one group in a thread of its own, until `stop`; a look that fails, as by a fault, is left out.
+    """Watches one group in a thread of its own, until `stop`; skips observations that fail.
 
     Args:
         cloud: Where the group is.
@@ -55,24 +55,24 @@ class Watcher:
         self._group_name = group_name
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self.looks: list[Look] = []
+        self.observations: list[Observation] = []
         self.versions: dict[str, str] = {}
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the thread."""
         self._stopping.set()
         self._thread.join(30)
 
     def _run(self) -> None:
         while not self._stopping.wait(PAUSE):
             with contextlib.suppress(BotoCoreError, ClientError, LookupError):
-                self.looks.append(self._look())
+                self.observations.append(self._observe())
 
-    def _look(self) -> Look:
+    def _observe(self) -> Observation:
         named = {"AutoScalingGroupName": self._group_name}
         group = self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group_name])
         group = group["AutoScalingGroups"][0]
@@ -80,7 +80,7 @@ class Watcher:
         targets = {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in told["TargetHealthDescriptions"]}
         refreshes = self._autoscaling.describe_instance_refreshes(**named, MaxRecords=5)["InstanceRefreshes"]
         self._name([one["InstanceId"] for one in group["Instances"] if one["InstanceId"] not in self.versions])
-        return Look(
+        return Observation(
             time.time(),
             {one["InstanceId"]: state_of(one, targets) for one in group["Instances"]},
             [Refresh(one["InstanceRefreshId"], one["Status"], one.get("PercentageComplete", 0)) for one in refreshes],
@@ -104,13 +104,13 @@ def state_of(instance: Mapping[str, Any], targets: Mapping[str, str]) -> str:
     return {"healthy": "healthy", "unhealthy": "unhealthy", "draining": "leaving"}.get(target, "booting")
 
 
-def moments_of(looks: Sequence[Look], began: float) -> list[Moment]:
-    """Return what happened to refreshes between the looks: each started, stepped forward, and changed its status."""
+def moments_of(observations: Sequence[Observation], began: float) -> list[Moment]:
+    """Return how refreshes changed between the observations: started, progressed, changed status."""
     found: list[Moment] = []
-    known = {refresh.id: refresh for refresh in looks[0].refreshes} if looks else {}
-    for look in looks[1:]:
-        at = round(look.at - began, 1)
-        for refresh in reversed(look.refreshes):
+    known = {refresh.id: refresh for refresh in observations[0].refreshes} if observations else {}
+    for observation in observations[1:]:
+        at = round(observation.at - began, 1)
+        for refresh in reversed(observation.refreshes):
             before = known.get(refresh.id)
             known[refresh.id] = refresh
             if before is None:
@@ -125,7 +125,7 @@ def moments_of(looks: Sequence[Look], began: float) -> list[Moment]:
 
 
 def lives_of(spans: Sequence[Span]) -> list[Moment]:
-    """Return when instances began to serve, fell ill, and left; not what they were like at the first look."""
+    """Return when instances began to serve, fell ill, and left; not their states at the first observation."""
     words = {"healthy": "healthy", "unhealthy": "unhealthy", "leaving": "leaves"}
     first = min((span.start for span in spans), default=0.0)
     return [
@@ -135,19 +135,19 @@ def lives_of(spans: Sequence[Span]) -> list[Moment]:
     ]
 
 
-def spans_of(looks: Sequence[Look], versions: Mapping[str, str], began: float) -> list[Span]:
+def spans_of(observations: Sequence[Observation], versions: Mapping[str, str], began: float) -> list[Span]:
     """Return for each instance the times in which it was in one state; its lane is its version and its id."""
     found: list[Span] = []
     now: dict[str, tuple[str, float]] = {}
-    for look in looks:
-        at = round(look.at - began, 1)
+    for observation in observations:
+        at = round(observation.at - began, 1)
         for instance, (state, since) in list(now.items()):
-            if look.instances.get(instance) != state:
+            if observation.instances.get(instance) != state:
                 found.append(Span(_lane(instance, versions), state, since, at))
                 del now[instance]
-        for instance, state in look.instances.items():
+        for instance, state in observation.instances.items():
             now.setdefault(instance, (state, at))
-    end = round(looks[-1].at - began, 1) if looks else 0.0
+    end = round(observations[-1].at - began, 1) if observations else 0.0
     found += [Span(_lane(instance, versions), state, since, end) for instance, (state, since) in now.items()]
     return sorted(found, key=lambda span: (span.start, span.lane))
 

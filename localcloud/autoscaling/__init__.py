@@ -10,7 +10,7 @@ from localcloud.faults.fleet import stalls
 from .compute import Compute, MotoCompute, MotoTraffic, Traffic
 from .models import LocalAutoScalingBackend
 from .reconciler import Reconciler
-from .responses import graft
+from .responses import patch_responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,10 +45,10 @@ class AutoScaling:
             stalls=partial(stalls, cloud.faults),
         )
         LocalAutoScalingBackend.adopt(self._backend, self.reconciler, cloud.clock)
-        self._grafts = graft()
+        self._patches = patch_responses()
 
     def _groups(self) -> Iterable[ManagedGroup]:
-        # Asked anew each time: a reset gives the backend another dictionary.
+        # Read each time: a reset replaces the backend's dictionary.
         groups: Iterable[ManagedGroup] = self._backend.autoscaling_groups.values()
         return groups
 
@@ -60,17 +60,17 @@ class AutoScaling:
         return alarm.state_value if alarm else None
 
     def start(self) -> None:
-        """Start to look after groups."""
+        """Start the reconciler."""
         self.reconciler.start()
 
     def stop(self) -> None:
-        """Stop looking after groups, whose instances stay, and give moto its backend back."""
+        """Stop the reconciler and restore moto's backend; instances stay."""
         self.reconciler.stop()
-        self._grafts.close()
+        self._patches.close()
         self._backend.release()
 
     def tick(self) -> None:
-        """Look after every group once, as the thread does twice a second."""
+        """Reconcile every group once, as the thread does twice a second."""
         self.reconciler.tick()
 
 

@@ -25,11 +25,11 @@ class ScalingActivity:
     activity_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def advance(self, status_code: str, progress: int) -> None:
-        """Note a step on the way."""
+        """Record progress."""
         self.status_code, self.progress = status_code, progress
 
     def finish(self, status_code: str = "Successful", message: str | None = None) -> None:
-        """Note the end."""
+        """Record the end."""
         self.status_code, self.status_message, self.progress = status_code, message, 100
         self.end_time = datetime.now(UTC)
 
@@ -51,5 +51,5 @@ class ScalingActivity:
 
 
 def timestamp() -> str:
-    """Return now as the causes of activities write it."""
+    """Return the current time in the format of activities' causes."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -40,7 +40,7 @@ class Traffic(Protocol):
         """Begin to drain an instance."""
 
     def state(self, target_group: str, instance_id: str) -> str:
-        """Return the state that DescribeTargetHealth tells."""
+        """Return the state in DescribeTargetHealth."""
 
 
 class MotoCompute:
@@ -127,7 +127,7 @@ class MotoTraffic:
         try:
             self._cloud.elbv2.register_targets(target_group, [{"Id": instance_id}])
         except ServiceException:
-            return False  # the group is gone, or the instance is not running any more: the next round sees which
+            return False  # the group is gone, or the instance is not running any more: the next round finds out
         return True
 
     def deregister(self, target_group: str, instance_id: str) -> None:

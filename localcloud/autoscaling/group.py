@@ -74,12 +74,12 @@ class ManagedInstance:
 
 
 class ManagedGroup(FakeAutoScalingGroup):
-    """A group whose instances the reconciler launches and terminates; calls only change what is wanted."""
+    """A group whose instances the reconciler launches and terminates; calls only change the desired state."""
 
     instance_states: list[ManagedInstance]  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Before moto's own: it ends by setting the capacity.
+        # Set before moto's constructor, which ends by setting the capacity.
         self.scaling_activities: list[ScalingActivity] = []
         self.refreshes: RefreshLog | None = None
         self.default_instance_warmup: int | None = None
@@ -95,7 +95,7 @@ class ManagedGroup(FakeAutoScalingGroup):
         return "Delete in progress" if self.deleting else None
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
-        """Note how many instances are wanted."""
+        """Set the number of desired instances."""
         self.desired_capacity = (self.min_size or 0) if new_capacity is None else new_capacity
 
     @property
@@ -115,7 +115,7 @@ class ManagedGroup(FakeAutoScalingGroup):
         return next((each for each in self.instance_states if each.instance_id == instance_id), None)
 
     def is_suspended(self, process: str) -> bool:
-        """Say whether one of the group's processes is suspended."""
+        """Return whether one of the group's processes is suspended."""
         return process in self._suspended_processes
 
     def record(self, description: str, why: str) -> ScalingActivity:

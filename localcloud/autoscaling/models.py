@@ -1,4 +1,4 @@
-"""moto's Auto Scaling backend, where calls say what is wanted and the reconciler brings it about."""
+"""moto's Auto Scaling backend, where calls set the desired state and the reconciler acts on it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         return urls
 
     def reset(self) -> None:
-        """Forget everything, as moto's reset endpoint asks."""
+        """Reset all state, for moto's reset endpoint."""
         reconciler, clock = self._reconciler, self._clock
         super().reset()
         self._reconciler, self._clock = reconciler, clock
@@ -99,7 +99,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
 
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
-        """Change what is wanted of a group.
+        """Change a group's desired state.
 
         Raises:
             ConfigurationLockedError: The template is to change while a refresh to a desired configuration is active.
@@ -159,7 +159,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
     # Instances
 
     def attach_instances(self, group_name: str, instance_ids: list[str]) -> None:
-        """Take running instances into a group, which wants so many more then."""
+        """Attach running instances to a group, which raises its desired capacity."""
         group = self.group(group_name)
         wanted = (group.desired_capacity or 0) + len(instance_ids)
         if wanted > (group.max_size or 0):
@@ -171,7 +171,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         group.set_desired_capacity(wanted)
 
     def detach_instances(self, group_name: str, instance_ids: list[str], should_decrement: bool) -> list[Any]:
-        """Let instances go without terminating them."""
+        """Detach instances without terminating them."""
         group = self.group(group_name)
         done: list[ScalingActivity] = []
         for instance_id in instance_ids:
@@ -203,7 +203,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         self.managed(instance_id).health_status = health_status
 
     def in_grace(self, instance: ManagedInstance) -> bool:
-        """Say whether an instance's health check grace period is still running."""
+        """Return whether an instance's health check grace period is still running."""
         return not self._reconciler.grace_is_over(instance.auto_scaling_group, instance)
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Keeps every group as wanted: launches, registers, watches, drains, terminates, and moves refreshes on."""
+"""Reconciles groups: launches, registers, watches, drains and terminates instances, and steps refreshes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PERIOD = 0.5  # seconds between two rounds
 FIRST_RETRY = 5.0  # seconds after a launch that failed; doubled each time
 LONGEST_RETRY = 60.0
-TAKES_TRAFFIC = frozenset({"healthy", "unused", "unavailable"})  # unused: no load balancer asks, so none objects
+TAKES_TRAFFIC = frozenset({"healthy", "unused", "unavailable"})  # unused: no load balancer checks it
 
 GONE_BY_ITSELF = (
     "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or "
@@ -38,7 +38,7 @@ SET_UNHEALTHY = "an instance was taken out of service in response to a user heal
 
 
 class Reconciler:
-    """One thread that compares each group with what is wanted and does the next thing.
+    """One thread that compares each group with its desired state and takes the next step.
 
     Args:
         groups: Returns the groups to look after.
@@ -91,10 +91,10 @@ class Reconciler:
             try:
                 self.tick()
             except Exception:
-                log.exception("Auto Scaling goes on after an error")
+                log.exception("reconciling a group failed; continuing")
 
     def tick(self) -> None:
-        """Look at every group once."""
+        """Reconcile every group once."""
         with self._lock:
             for group in list(self._groups()):
                 self._tend(group)
@@ -223,7 +223,7 @@ class Reconciler:
             self.retire(instance, why)
 
     def grace_is_over(self, group: ManagedGroup, instance: ManagedInstance) -> bool:
-        """Say whether the health check grace period of an instance has passed."""
+        """Return whether the health check grace period of an instance has passed."""
         since = instance.in_service_at
         return since is not None and self._clock() - since >= (group.health_check_grace_period or 0)
 
@@ -235,7 +235,7 @@ class Reconciler:
         return [self.traffic.state(arn, instance.instance_id) for arn in sorted(instance.registered)]
 
     def is_available(self, instance: ManagedInstance) -> bool:
-        """Say whether an instance serves: in service, healthy and, with ELB health checks, taking traffic."""
+        """Return whether an instance serves: in service, healthy and, with ELB health checks, taking traffic."""
         if instance.lifecycle_state != IN_SERVICE or instance.health_status != "Healthy":
             return False
         if self._compute.state(instance.instance_id) != "running":
@@ -244,7 +244,7 @@ class Reconciler:
         return not self._checks_targets(group) or TAKES_TRAFFIC.issuperset(self._target_states(instance))
 
     def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
-        """Say whether an instance is of a template version, and of its instance type."""
+        """Return whether an instance is of a template version, and of its instance type."""
         if template is None:
             return False
         ec2 = instance.auto_scaling_group.ec2_backend

@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 - moto's response class gives its parameters by private methods
-"""The wire: actions that moto lacks, and parameters that it drops, grafted onto moto's response class."""
+"""Actions that moto lacks, and parameters that it drops, patched into moto's response class."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def rollback_instance_refresh(self: Any) -> ActionResult:
 
 
 def describe_scaling_activities(self: Any) -> ActionResult:
-    """DescribeScalingActivities, which moto answers with nothing."""
+    """DescribeScalingActivities, which moto leaves empty."""
     activities = _backend(self).describe_scaling_activities(
         self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
     )
@@ -145,8 +145,8 @@ ACTIONS = (
 )
 
 
-def graft() -> ExitStack:
-    """Put the actions in place; closing what is returned takes them out again."""
+def patch_responses() -> ExitStack:
+    """Patch the actions in; closing the result restores moto's."""
     stack = ExitStack()
     for action in ACTIONS:
         _replace(stack, AutoScalingResponse, action.__name__, action)

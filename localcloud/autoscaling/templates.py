@@ -35,7 +35,7 @@ class TemplateRef:
         return {"LaunchTemplateId": self.template_id, "LaunchTemplateName": self.name, "Version": self.version}
 
     def same_as(self, other: Mapping[str, Any] | None, ec2: Any) -> bool:
-        """Say whether an instance's template is this one, `$Latest` and `$Default` looked up now."""
+        """Return whether an instance's template is this one, `$Latest` and `$Default` looked up now."""
         if not other:
             return False
         number = str(self.resolve(ec2).number)

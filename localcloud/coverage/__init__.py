@@ -1,4 +1,4 @@
-"""What the embedded cloud emulates, declared beside the code that does it, and written down as a document.
+"""What the embedded cloud emulates: declared beside the code, and rendered as a document.
 
 Each part has a module `behaviours` of such declarations; `python -m localcloud.coverage` writes
 `docs/localcloud-coverage.md` from them.

@@ -1,4 +1,4 @@
-"""Write docs/localcloud-coverage.md anew."""
+"""Regenerate docs/localcloud-coverage.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a service's actions are this package's, which are moto's own, and which there are none of."""
+"""Which of a service's actions this package answers, which moto answers, and which nobody does."""
 
 from __future__ import annotations
 

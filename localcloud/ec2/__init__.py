@@ -1,4 +1,4 @@
-"""EC2: moto's, with instances that really run."""
+"""moto's EC2 with real instances."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def install(cloud: Cloud, os_image: str) -> Watch:
-    """Put machines behind moto's instances, and register the OS image as the AMI to begin with.
+    """Back moto's instances with containers, and register the OS image as the seed AMI.
 
     Args:
         cloud: Where the instances run.
@@ -32,7 +32,7 @@ def install(cloud: Cloud, os_image: str) -> Watch:
 
     LocalInstance.cloud = cloud
     ImageRules.cloud = cloud
-    # moto's backend makes both by these names; and makes backends of the class that its dictionary holds.
+    # moto creates both by these names, and its backends from the class in this dictionary.
     moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
     moto.ec2.models.launch_templates.LaunchTemplate = LocalTemplate  # type: ignore[misc]
     ec2_backends.clear()

@@ -1,4 +1,4 @@
-"""What becomes of an image after it was made: deprecated, disabled, shared, and who sees it then."""
+"""The states of an image after CreateImage: deprecated, disabled, shared; and who sees it then."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ImageStates:
             when: UTC, without a time zone, as moto has its times.
 
         Raises:
-            InvalidParameterValue: the moment is past, or more than ten years ahead.
+            InvalidParameterValue: the moment is in the past, or more than ten years ahead.
         """
         image = self.registered_image(ami_id)
         now = utcnow()
@@ -44,11 +44,11 @@ class ImageStates:
         image.deprecated_at = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
 
     def disable_image_deprecation(self, ami_id: str) -> None:
-        """Take a deprecation back (DisableImageDeprecation)."""
+        """Cancel a deprecation (DisableImageDeprecation)."""
         self.registered_image(ami_id).deprecated_at = None
 
     def disable_image(self, ami_id: str) -> None:
-        """Keep an image from being launched, and end its sharing (DisableImage).
+        """Forbid launches of an image, and end its sharing (DisableImage).
 
         Raises:
             ImageUnavailableError: it is pending, or failed.
@@ -60,7 +60,7 @@ class ImageStates:
         image.launch_permissions.clear()
 
     def enable_image(self, ami_id: str) -> None:
-        """Let a disabled image be launched again; those it was shared with stay without it (EnableImage)."""
+        """Allow launches of a disabled image again; sharing is not restored (EnableImage)."""
         image = self.registered_image(ami_id)
         if image.state == "disabled":
             image.state = "available"

@@ -41,7 +41,7 @@ class LocalAmi(Ami):
         return self.deprecated_at.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.deprecated_at else None
 
     def derive_from(self, source_id: str, region: str) -> None:
-        """Note which image this one was made from."""
+        """Record the image that this one was made from."""
         self.source_image_id, self.source_image_region = source_id, region
 
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
@@ -117,7 +117,7 @@ class ImageRules:
             image.engine_image = instance.machine.commit(image.id, reboot=reboot)
         except EngineError as error:
             problem = str(error)
-            log.warning("image %s was not made: %s", image.id, problem)
+            log.warning("cannot create image %s: %s", image.id, problem)
         finally:
             instance.expect_down(False)
         with self.cloud.lock:
@@ -190,6 +190,6 @@ class ImageRules:
             except ImageInUseError:
                 continue
             except EngineError:
-                log.exception("image %s was not removed", reference)
-            with contextlib.suppress(ValueError):  # another thread was quicker
+                log.exception("cannot remove image %s", reference)
+            with contextlib.suppress(ValueError):  # another thread removed it first
                 self._condemned.remove(reference)

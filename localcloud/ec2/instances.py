@@ -1,4 +1,4 @@
-"""Instances: moto's, each with a machine behind it, and states that follow what the machine does."""
+"""moto's instances, each backed by a container whose state they follow."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class LocalInstance(Instance):
         self._in_background("reboot", self._reboot)
 
     def went_down(self) -> None:
-        """Take note that the machine exited by itself: it rebooted, powered off or broke."""
+        """Handle a machine that exited by itself: it rebooted, powered off or broke."""
         with self.cloud.lock:
             if self.state != "running" or self._expected_down:
                 return
@@ -115,7 +115,7 @@ class LocalInstance(Instance):
                 self._enter("stopped", reason)
 
     def expect_down(self, expected: bool) -> None:
-        """Say that the machine is about to exit on purpose, or that this is over."""
+        """Mark that the machine is about to exit on purpose, or that this is over."""
         with self.cloud.lock:
             self._expected_down = expected
 
@@ -157,7 +157,7 @@ class LocalInstance(Instance):
         try:
             self.machine.halt()
         except EngineError:
-            log.exception("instance %s did not go down to reboot", self.id)
+            log.exception("instance %s did not shut down for its reboot", self.id)
         self._boot()
 
     def _shut_down(self, reason: StateReason) -> None:

@@ -115,7 +115,7 @@ class Machine:
             return
 
     def means_to_reboot(self) -> bool:
-        """Say whether the container that just exited was told to reboot rather than to power off."""
+        """Return whether the container that just exited was told to reboot rather than to power off."""
         with suppress(EngineError):
             return self.engine.has_file(self.instance_id, REBOOT_MARK)
         return False

@@ -1,4 +1,4 @@
-"""EC2 as moto has it, with machines behind the instances, and the thread that notices when one exits."""
+"""moto's EC2 backend with containers behind the instances, and the thread that notices when one exits."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
         super().delete_security_group(name=name, group_id=group_id)
 
     def seed_image(self, engine_image: str) -> LocalAmi:
-        """Register the OS image as the AMI that everything starts from."""
+        """Register the OS image as the seed AMI."""
         image = LocalAmi(
             self,
             random_ami_id(),
@@ -173,7 +173,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
 
 
 class Watch:
-    """Follows the engine's events, so that an instance which powers itself off is seen to."""
+    """Follows the engine's events, to handle instances that power themselves off."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -184,7 +184,7 @@ class Watch:
         threading.Thread(target=self._follow, name="watch", daemon=True).start()
 
     def stop(self) -> None:
-        """End, and see to it that no container is made or committed any more."""
+        """End, and wait until no container is being made or committed."""
         self._stopped.set()
         for instance in self.cloud.ec2.all_instances():
             instance.machine.abandon()
@@ -196,11 +196,11 @@ class Watch:
                 for instance_id in self.cloud.engine.deaths():
                     self._tell(instance_id)
             except EngineError as error:
-                log.warning("lost sight of the engine's events, trying again: %s", error)
+                log.warning("lost the engine's event stream, reconnecting: %s", error)
             self._stopped.wait(RECONNECT_SECONDS)
 
     def _catch_up(self) -> None:
-        """See to instances that went down while nobody watched."""
+        """Handle instances that exited while the event stream was down."""
         with self.cloud.lock:
             running = [instance.id for instance in self.cloud.ec2.all_running_instances()]
         if running:
@@ -212,5 +212,5 @@ class Watch:
     def _tell(self, instance_id: str) -> None:
         instance = self.cloud.instance(instance_id)
         if isinstance(instance, LocalInstance):
-            # Not in this thread: finding out what happened asks the engine, and may boot the machine again.
+            # In another thread: the handler queries the engine, and may boot the machine again.
             threading.Thread(target=instance.went_down, name=f"exit-{instance_id}", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Answers in pages of AWS's sizes, which moto gives whole or cuts off."""
+"""Pagination with AWS's page sizes, which moto lacks or gets wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localcloud.ec2.exceptions import InvalidNextTokenError
 def paged(
     action: str, whole: Callable[[Any], ActionResult], key: str, smallest: int, largest: int
 ) -> Callable[[Any], ActionResult]:
-    """Return an action that answers one page of what another one answers whole.
+    """Return an action that returns one page of another action's whole result.
 
     A request that names no size gets the largest page: AWS promises such a request no more than that.
 

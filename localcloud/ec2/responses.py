@@ -1,4 +1,4 @@
-"""What the requests of EC2 say that moto does not read."""
+"""EC2 actions that moto lacks, and parameters that it ignores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localcloud.ec2.pages import paged
 
 IMDS_V2 = "v2.0"
 
-# moto's own, in whose place those below are put.
+# moto's own actions, which those below replace.
 _moto_block_device_mapping = EC2Response._parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
 _moto_describe_image_attribute = EC2Response.describe_image_attribute
 _moto_describe_images = EC2Response.describe_images
@@ -118,7 +118,7 @@ def seen_images(self: Any) -> ActionResult:
     answer: Any = _moto_describe_images(self).result
     images = self.ec2_backend.seen(
         answer["Images"],
-        # Who names an image by its id knows it already.
+        # Callers that name an image by id see deprecated ones too.
         deprecated=self._get_bool_param("IncludeDeprecated", False) or bool(self._get_param("ImageIds")),
         disabled=self._get_bool_param("IncludeDisabled", False),
     )
@@ -150,7 +150,7 @@ def modify_instance_metadata_options(self: Any) -> ActionResult:
 
 
 def delete_launch_template_versions(self: Any) -> ActionResult:
-    """DeleteLaunchTemplateVersions: what cannot go is told beside what went."""
+    """DeleteLaunchTemplateVersions: reports the failed beside the deleted versions."""
     self.error_on_dryrun()
     template_id, name = self._get_param("LaunchTemplateId"), self._get_param("LaunchTemplateName")
     backend = self.ec2_backend

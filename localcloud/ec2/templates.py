@@ -1,4 +1,4 @@
-"""Launch templates as AWS keeps them, where moto differs: Terraform takes each difference for a change to make."""
+"""Launch templates where moto differs from AWS: Terraform would plan a change for each difference."""
 
 from __future__ import annotations
 

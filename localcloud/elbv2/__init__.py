@@ -1,4 +1,4 @@
-"""The embedded cloud's load balancers: what moto records, made to listen, check, forward and drain."""
+"""The embedded cloud's load balancers: moto's records with real listeners, health checks and draining."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LoadBalancing:
         self._balancer.start()
 
     def stop(self) -> None:
-        """Stop listening, free every address, and give moto its backend back."""
+        """Stop listening, free every address, and restore moto's backend."""
         self._balancer.stop()
         self._backend.release()
 

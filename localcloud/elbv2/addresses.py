@@ -53,13 +53,13 @@ class AddressBook:
         raise NoAddressError(f"{self._prefix}.1", f"{self._prefix}.254")
 
     def release(self, address: str) -> None:
-        """Give an address back; one that was never allocated is ignored."""
+        """Free an address; one that was never allocated is ignored."""
         holder = self._held.pop(address, None)
         if holder:
             holder.close()
 
     def release_all(self) -> None:
-        """Give every address back."""
+        """Free every address."""
         for address in list(self._held):
             self.release(address)
 

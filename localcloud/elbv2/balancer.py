@@ -28,7 +28,7 @@ CLOSE_TIMEOUT = 5.0  # seconds that requests in flight have when a listener is c
 
 @dataclass
 class Listener:
-    """A listener as wanted, and its socket once it is open."""
+    """A listener's desired state, and its socket once it is open."""
 
     address: str
     port: int
@@ -61,7 +61,7 @@ class Balancer:
         self._session: aiohttp.ClientSession | None = None
 
     def start(self) -> None:
-        """Start the thread and open every listener that is wanted already."""
+        """Start the thread and open the listeners that exist already."""
         if self._thread:
             return
         ready = threading.Event()
@@ -106,12 +106,12 @@ class Balancer:
             self._call(self._close(listener))
 
     def route(self, arn: str, routes: Routes) -> None:
-        """Give a listener other rules."""
+        """Replace a listener's rules."""
         if arn in self._listeners:
             self._listeners[arn].routes = routes
 
     def mark_pools_in_use(self) -> None:
-        """Note, in each pool, whether a listener forwards to it."""
+        """Record in each pool whether a listener forwards to it."""
         used: set[int] = set().union(*(listener.routes.pools() for listener in self._listeners.values()))
         for pool in list(self.pools.values()):
             pool.use(id(pool) in used)
@@ -120,7 +120,7 @@ class Balancer:
         """Start to drain a target; without requests in flight that is over at once."""
         pool.deregister(target_id, self._clock())
         if self._loop:
-            # Looked at in the loop, where no request can be between picking a target and being counted.
+            # In the loop no request can be between picking a target and being counted.
             self._loop.call_soon_threadsafe(lambda: pool.finish_draining(self._clock()))
         else:
             pool.finish_draining(self._clock())

@@ -58,7 +58,7 @@ class HealthChecker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, period: float = 0.1) -> None:
-        """Look at every pool each period (seconds), until cancelled."""
+        """Check every pool once per period (seconds), until cancelled."""
         # A health check has a connection of its own, which is closed after it, as AWS does.
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -66,7 +66,7 @@ class HealthChecker:
                 try:
                     self.tick(session)
                 except Exception:
-                    log.exception("the load balancer's health checker goes on after an error")
+                    log.exception("a round of health checks failed; continuing")
                 await asyncio.sleep(period)
 
     def tick(self, session: aiohttp.ClientSession) -> None:
@@ -110,7 +110,7 @@ class HealthChecker:
     async def _ask(
         self, session: aiohttp.ClientSession, check: HealthCheck, target: Target, endpoint: Endpoint
     ) -> Health | None:
-        """Return None when the check passed, else why it did not."""
+        """Return None when the check passed, else the failure."""
         if endpoint.address is None or endpoint.state != "running":
             # Until an instance has booted its target is still in its first checks, not broken.
             return CHECKING if endpoint.state == "pending" else invalid_state(endpoint.state)

@@ -1,4 +1,4 @@
-"""moto's Elastic Load Balancing backend, with listeners that listen and a target health that is true."""
+"""moto's Elastic Load Balancing backend, with real listeners and real target health."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class LocalELBv2Backend(ELBv2Backend):
     def describe_target_health(
         self, target_group_arn: str, targets: Sequence[dict[str, Any]]
     ) -> list[FakeHealthStatus]:
-        """Tell the health that the checks found."""
+        """Return the health that the checks found."""
         group = self.target_groups.get(target_group_arn)
         if group is None:
             raise TargetGroupNotFoundError

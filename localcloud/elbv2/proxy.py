@@ -127,7 +127,7 @@ class Proxy:
             await response.write_eof()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             # Part of the answer is out: a cut connection is the only honest way to say that the rest is missing.
-            log.info("an answer to %s %s broke off: %r", request.method, request.raw_path, error)
+            log.info("the response to %s %s was cut off: %r", request.method, request.raw_path, error)
             if request.transport is not None:
                 request.transport.abort()
         return response
@@ -174,7 +174,7 @@ def error_page(status: int) -> web.Response:
 
 
 def client_session() -> aiohttp.ClientSession:
-    """Return the session for connections to targets: kept alive, and touching nothing on the way."""
+    """Return the session for connections to targets: keep-alive, and no changes to headers, cookies or bodies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_TIMEOUT),
         cookie_jar=aiohttp.DummyCookieJar(),

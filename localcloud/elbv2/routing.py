@@ -58,7 +58,7 @@ class Rule:
     action: Forward | Fixed | Redirect
 
     def matches(self, method: str, host: str, path: str) -> bool:
-        """Say whether the rule is the one for such a request."""
+        """Return whether the rule is the one for such a request."""
         return (
             (self.paths is None or self.paths.match(path) is not None)
             and (self.hosts is None or self.hosts.match(host.lower()) is not None)
@@ -85,7 +85,7 @@ class Routes:
 
 
 def require_emulated(conditions: list[dict[str, Any]], actions: list[dict[str, Any]]) -> None:
-    """Refuse what would be stored and then not honoured.
+    """Refuse settings that would be stored but not honoured.
 
     Raises:
         NotEmulatedError: A condition or an action of another kind.

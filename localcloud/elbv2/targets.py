@@ -1,4 +1,4 @@
-"""Targets: their health as Elastic Load Balancing tells it, draining, and which one gets the next request.
+"""Targets: their health as Elastic Load Balancing reports it, draining, and which one gets the next request.
 
 States, reasons and thresholds:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
@@ -110,7 +110,7 @@ class Target:
             self.health = CHECKING
 
     def set_aside(self, verdict: Health) -> None:
-        """Note that the target cannot be checked now; once it can be, it starts anew."""
+        """Mark the target as not checkable for now; its counters restart afterwards."""
         self.health = verdict
         self._passes = self._failures = 0
 
@@ -160,7 +160,7 @@ class TargetPool:
                     del self.targets[target.id]
 
     def use(self, in_use: bool) -> None:
-        """Note whether a listener forwards to this group; its targets are checked only then."""
+        """Record whether a listener forwards to this group; its targets are checked only then."""
         if in_use and not self.in_use:
             for target in list(self.targets.values()):
                 if target.drained_by is None:
@@ -170,7 +170,7 @@ class TargetPool:
         self.reroute()
 
     def health(self, target_id: str) -> Health:
-        """Return a target's health as DescribeTargetHealth tells it."""
+        """Return a target's health as DescribeTargetHealth reports it."""
         target = self.targets.get(target_id)
         if target is None:
             return NOT_REGISTERED
@@ -183,7 +183,7 @@ class TargetPool:
         return target.health
 
     def reroute(self) -> None:
-        """Work out anew which targets get requests: the healthy ones, or, when there is none, all (fail open)."""
+        """Recompute which targets get requests: the healthy ones, or, when there is none, all (fail open)."""
         with self._lock:
             reachable = [
                 target

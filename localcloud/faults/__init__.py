@@ -1,7 +1,7 @@
-"""Faults on demand: what goes wrong in AWS now and then, made to go wrong when a test wants it.
+"""Fault injection: makes the embedded cloud fail on demand the way AWS fails now and then.
 
-A fault has a kind, says whom it is meant for, how often of all times it hits, how many times at most, and when it
-ends. `Cloud.faults` holds them; the admin endpoint makes, lists and removes them.
+A fault has a kind, a target, a rate, a limit and an expiry. `Cloud.faults` holds them; the admin endpoint makes, lists
+and removes them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from .fleet import disguise
+from .fleet import patch_statuses
 from .instances import ServiceKiller
 from .models import Faults
 
@@ -20,7 +20,7 @@ __all__ = ["FaultPart", "Faults", "install"]
 
 
 class FaultPart:
-    """What of the faults runs by itself.
+    """The threads and patches of fault injection.
 
     Args:
         cloud: Whose faults they are.
@@ -29,17 +29,17 @@ class FaultPart:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._killer = ServiceKiller(cloud)
-        self._disguise = ExitStack()
+        self._patches = ExitStack()
 
     def start(self) -> None:
         """Begin."""
-        self._disguise = disguise(self._cloud.faults)
+        self._patches = patch_statuses(self._cloud.faults)
         self._killer.start()
 
     def stop(self) -> None:
-        """End, and give moto its answers back."""
+        """End, and restore moto's responses."""
         self._killer.stop()
-        self._disguise.close()
+        self._patches.close()
 
 
 def install(cloud: Cloud) -> FaultPart:

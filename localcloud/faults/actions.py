@@ -1,4 +1,4 @@
-"""Patterns of AWS actions, such as `ec2:Describe*`: what they may be, and which they match."""
+"""Patterns of AWS actions, such as `ec2:Describe*`: parsing and matching."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def parse(text: str) -> list[str]:
 
 
 def matches(patterns: list[str], service: str, action: str) -> bool:
-    """Say whether one of the patterns is for that action."""
+    """Return whether one of the patterns is for that action."""
     return any(fnmatchcase(f"{service}:{action}", pattern) for pattern in patterns)
 
 

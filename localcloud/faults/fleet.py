@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from .models import Fault, Faults
 
 FORWARD = frozenset({"Pending", "InProgress", "Baking"})
-"""The states that a refresh stalls in: asked to, it still cancels and rolls back."""
+"""The states that a refresh stalls in. It can still be cancelled or rolled back."""
 UNDER_WAY = FORWARD | {"Cancelling", "RollbackInProgress"}
 
 
 def flaps(faults: Faults, target_group: str, target_id: str, check: HealthCheck) -> bool:
-    """Say whether this health check of a target answers that it is ill, whatever it is.
+    """Return whether a fault makes this health check of a target fail.
 
     Args:
         faults: The cloud's.
         target_group: The ARN.
         target_id: The target.
-        check: Whose thresholds say how long it takes to be told ill, and well again.
+        check: Its thresholds are the default number of failing, then passing, checks.
     """
     names = {target_group, *target_group.split("/")[1:2]}
 
@@ -45,17 +45,17 @@ def flaps(faults: Faults, target_group: str, target_id: str, check: HealthCheck)
 
 
 def stalls(faults: Faults, refresh: InstanceRefresh) -> bool:
-    """Say whether a refresh is not to be moved on now."""
+    """Return whether a fault stalls the refresh now."""
     return refresh.status.value in FORWARD and bool(
         faults.fire("refresh-stalls", refresh.id, partial(_is_for, refresh.group_name), once=True)
     )
 
 
-def disguise(faults: Faults) -> ExitStack:
-    """Have DescribeInstanceRefreshes tell unknown statuses where a fault says so.
+def patch_statuses(faults: Faults) -> ExitStack:
+    """Patch DescribeInstanceRefreshes to return unknown statuses while a fault requires it.
 
     Returns:
-        What gives the answer back its own form when closed.
+        Restores the original response when closed.
     """
     from moto.autoscaling.responses import AutoScalingResponse
 

@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 SERVICE_TAG = "rebake:service"
 PERIOD = 0.2
-"""Seconds between two looks at whether a service is to die."""
+"""Seconds between two checks of which services are due."""
 UNIT_NAME = re.compile(r"[A-Za-z0-9@_.\\-]+")
 DROP_IN = b"[Unit]\nConditionPathExists=/broken-by-a-fault-of-the-embedded-cloud\n"
-"""Keeps systemd from starting a unit, for good and without an error: no such file exists."""
+"""Prevents systemd from starting a unit, without an error: that file never exists."""
 
 
 def suits(fault: Fault, instance: Any) -> bool:
-    """Say whether an instance of moto's is one that the fault is meant for."""
+    """Return whether the fault applies to an instance of moto's."""
     settings = fault.settings
     tags = _tags(instance)
     return (
@@ -50,9 +50,9 @@ def files(faults: Faults, instance: Any) -> dict[str, bytes]:
 
 
 class ServiceKiller:
-    """Kills services when their time has come.
+    """Kills services a set time after their instance runs.
 
-    The time runs from when an instance is seen to run, or from when the fault was made if that is later.
+    The time starts when the instance is first seen running, or when the fault is made if that is later.
 
     Args:
         cloud: Where the instances run.
@@ -63,11 +63,11 @@ class ServiceKiller:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         threading.Thread(target=self._run, name="service-killer", daemon=True).start()
 
     def stop(self) -> None:
-        """Kill nothing any more."""
+        """Stop the thread."""
         self._ended.set()
 
     def _run(self) -> None:
@@ -75,10 +75,10 @@ class ServiceKiller:
             try:
                 self.tick()
             except Exception:
-                log.exception("the faults of services go on after an error")
+                log.exception("killing services failed; continuing")
 
     def tick(self) -> None:
-        """Look at every instance once, and begin to kill the services that are to die now."""
+        """Check every instance once, and start to kill the services that are due."""
         faults = self._cloud.faults.active("service-dies")
         if not faults:
             return
@@ -98,21 +98,21 @@ class ServiceKiller:
                     thread.start()
 
     def kill(self, instance_id: str, unit: str) -> None:
-        """Kill a unit's processes in an instance, in such a way that nothing can start it again."""
+        """Kill a unit's processes in an instance and prevent any restart."""
         folder = f"/run/systemd/system/{unit}.d"
         script = (
             f"mkdir -p '{folder}' && printf '%s' '{DROP_IN.decode()}' >'{folder}/fault.conf' && "
             f"systemctl daemon-reload; systemctl kill --signal=KILL '{unit}'; systemctl stop '{unit}'; "
-            # Systemd is as often quicker to call it failed as the stop is to end it: it is inactive either way.
+            # Kill and stop race, so the unit may end as failed or inactive: reset it to inactive.
             f"systemctl reset-failed '{unit}'"
         )
         try:
             done = self._cloud.engine.run(instance_id, ["/bin/sh", "-c", script])
         except EngineError as error:
-            log.warning("%s of %s was to die and did not: %s", unit, instance_id, error)
+            log.warning("cannot kill %s of %s: %s", unit, instance_id, error)
             return
         if done.exit_code:
-            log.warning("%s of %s may not have died: %s", unit, instance_id, done.stderr.decode(errors="replace"))
+            log.warning("killing %s of %s failed: %s", unit, instance_id, done.stderr.decode(errors="replace"))
 
     def _running(self) -> list[Any]:
         with self._cloud.lock:
@@ -124,9 +124,14 @@ def _tags(instance: Any) -> dict[str, str]:
 
 
 def _unit(fault: Fault, instance: Any) -> str:
-    """Return the unit that the fault is about, or "" when neither it nor the instance's tag names one."""
+    """Return the unit that the fault names, else the instance's tag, else ""."""
     service = fault.settings.get("service") or _tags(instance).get(SERVICE_TAG, "")
     if not UNIT_NAME.fullmatch(service):
-        log.warning("%s does not hit %s: name its unit by SERVICE, or tag it %s", fault.id, instance.id, SERVICE_TAG)
+        log.warning(
+            "%s does not hit %s: set SERVICE to its unit, or tag it %s",
+            fault.id,
+            instance.id,
+            SERVICE_TAG,
+        )
         return ""
     return f"{service}.service"

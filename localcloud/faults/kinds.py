@@ -1,6 +1,6 @@
-"""The kinds of faults, what each may be told, and the reading of a fault that is asked for.
+"""The kinds of faults, their settings, and the parser of a requested fault.
 
-Values arrive from a terminal as text or from a program as JSON, so each is read from either.
+Values arrive from a terminal as text or from a program as JSON, so each parser takes either.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class FaultKind:
 
     Args:
         does: What happens when it fires.
-        takes: Its own settings, besides those that every kind takes.
-        one_of: Settings of which at least one is needed.
-        defaults: What is meant by leaving a setting out.
+        takes: Its settings, besides those of every kind.
+        one_of: Settings of which at least one is required.
+        defaults: The values of omitted settings.
         counts: What one firing is.
     """
 
@@ -84,7 +84,7 @@ KINDS: dict[str, FaultKind] = {
 def _number(least: float, most: float, *, whole: bool = False, above: bool = False) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         number = int(str(value)) if whole else float(str(value))
-        # Written so that NaN is refused too.
+        # In this form it refuses NaN too.
         if not (least < number <= most if above else least <= number <= most):
             raise ValueError
         return number
@@ -140,13 +140,13 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "checks": ("a whole number of health checks from 1", _number(1, 10**6, whole=True)),
     "shows": ("a word", _text(r"[A-Za-z]+")),
 }  # fmt: skip
-"""What is right for each setting, in words, and what reads it; the reader raises ValueError on anything else."""
+"""For each setting, a description of valid values and its parser, which raises ValueError on others."""
 
 HOW = {"unavailable": ("reset", "503"), "state-lock": ("held", "503")}
 
 
 def read(request: Any) -> tuple[str, dict[str, Any]]:
-    """Return the kind and the settings, defaults included, of a fault that is asked for.
+    """Return the kind and the settings, defaults included, of a requested fault.
 
     Args:
         request: A mapping with `kind` and the settings of that kind.
@@ -183,6 +183,6 @@ def _read(kind: str, setting: str, value: Any) -> Any:
     try:
         return reader(value)
     except ValueError as error:
-        # The readers of actions say more than that it is wrong.
+        # Only the parser of actions raises a detailed message.
         why = f": {error}" if setting == "action" else ""
         raise FaultError(f"{setting}={value!r} is wrong{why}; it is {right}") from error

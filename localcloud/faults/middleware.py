@@ -1,4 +1,4 @@
-"""Faults of the AWS API, put before the application that answers it."""
+"""WSGI middleware that injects faults into the AWS API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for."""
+    """An API request."""
 
     service: str
     action: str
@@ -33,20 +33,20 @@ class Request:
     path: str
 
     def suits(self, fault: Fault) -> bool:
-        """Say whether a fault is meant for it."""
+        """Return whether a fault applies to it."""
         return actions.matches(fault.settings["action"], self.service, self.action)
 
     def locks(self, fault: Fault) -> bool:
-        """Say whether it is about an object whose key the fault is meant for."""
+        """Return whether it is for an S3 object whose key the fault names."""
         bucket_and_key = self.path.lstrip("/").partition("/")
         return self.service == "s3" and fnmatchcase(bucket_and_key[2], fault.settings["key"])
 
 
 class FaultyApi:
-    """Answers some requests with faults, and has the others answered.
+    """Answers requests that a fault hits, and passes the others on.
 
     Args:
-        api: Answers in earnest.
+        api: The real application.
         faults: The cloud's.
         sleep: Waits; seconds.
     """
@@ -127,7 +127,7 @@ class FaultyApi:
 
 
 def reset(connection: socket.socket | None) -> None:
-    """Reset a TCP connection under the server that holds it, which then finds it closed by its client."""
+    """Reset a TCP connection; the server that holds it sees its client close it."""
     if connection is None:
         return
     # Closing with unsent data forbidden makes the kernel send a reset. The server still has the socket's number, so

@@ -1,4 +1,4 @@
-"""The faults of one cloud: which there are, which of them fire, and how often each has."""
+"""The faults of one cloud: which exist, which fire, and how often."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Fault:
     last_fired: float | None = None  # seconds since the epoch
     on: Counter[str] = field(default_factory=Counter)
     drawn: dict[str, bool] = field(default_factory=dict)
-    """For what is drawn once only: whether it is hit."""
+    """For subjects that are drawn once only: whether each is hit."""
     memory: dict[str, float] = field(default_factory=dict)
-    """What its kind has to remember of each subject."""
+    """State that its kind keeps per subject."""
 
     def state(self, now: float) -> str:
-        """Say whether it is active, expired or used up."""
+        """Return whether it is active, expired or used up."""
         if self.fired >= self.settings.get("limit", float("inf")):
             return "used up"
         if now - self.made_at >= self.settings.get("expires", float("inf")):
@@ -57,7 +57,7 @@ class Fault:
         return rate >= 1 or self.chance() < rate
 
     def describe(self, now: float) -> dict[str, Any]:
-        """Return it as the admin endpoint tells it."""
+        """Return it as the admin endpoint shows it."""
         return {
             "id": self.id,
             "kind": self.kind,
@@ -73,7 +73,7 @@ class Faults:
     """The faults of one cloud, in the order in which they were made.
 
     Args:
-        clock: Seconds that only grow.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -86,13 +86,13 @@ class Faults:
         """Make a fault, and return it as `describe` does.
 
         Raises:
-            FaultError: it is not one that there is.
+            FaultError: the request is not a valid fault.
         """
         kind, settings = kinds.read(request)
         with self._lock:
             self._made += 1
             name = f"{kind}-{self._made}"
-            # Two faults of one seed are not hit by the same luck; the same faults made anew are.
+            # Two faults with one seed draw differently; the same faults made again draw the same.
             luck = Random(f"{settings.get('seed', 0)} {name}")  # noqa: S311 # repeatable on purpose
             fault = Fault(name, kind, settings, self._clock(), luck.random)
             self._faults.append(fault)
@@ -104,7 +104,7 @@ class Faults:
         return not self._faults
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return every fault, those that fire no more too, until they are removed."""
+        """Return every fault that was not removed, expired ones included."""
         with self._lock:
             return [fault.describe(self._clock()) for fault in self._faults]
 
@@ -124,7 +124,7 @@ class Faults:
                 self._made = 0
 
     def active(self, kind: str, suits: Callable[[Fault], bool] = lambda _: True) -> list[Fault]:
-        """Return the faults of a kind that may fire now and suit."""
+        """Return the active faults of a kind for which `suits` holds."""
         if not self._faults:
             return []
         now = self._clock()
@@ -137,8 +137,8 @@ class Faults:
 
         Args:
             kind: One of `kinds.KINDS`.
-            subject: What it would hit, under which it is counted.
-            suits: Says whether a fault is meant for the subject; or the one fault that is.
+            subject: The target, under which the hit is counted.
+            suits: Whether a fault applies to the subject; or the one fault that does.
             once: The subject is hit or spared for good: the draw is made, and a hit counted, the first time only.
         """
         if not self._faults:
@@ -168,7 +168,7 @@ class Faults:
 
     @contextmanager
     def watched(self) -> Iterator[list[str]]:
-        """Give the ids of the faults that this thread fires in the block."""
+        """Collect the ids of the faults that this thread fires within the block."""
         fired: list[str] = []
         token = _fired_here.set(fired)
         try:

@@ -1,4 +1,4 @@
-"""The wire: errors as AWS words them in each protocol, and the admin endpoint.
+"""Error responses in each of AWS's protocols, and the admin endpoint.
 
 Codes and statuses: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html,
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the Common Errors of each other service.
@@ -21,7 +21,7 @@ from .models import Faults
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as AWS answers it."""
+    """An error response of AWS."""
 
     code: str
     status: int
@@ -37,7 +37,7 @@ LOCK_HELD = Problem(
 
 
 def throttled(service: str, protocol: str) -> Problem:
-    """Return what the service answers to a client that asks too often."""
+    """Return the service's throttling error."""
     if service == "ec2":
         return Problem("RequestLimitExceeded", 503, "Request limit exceeded.")
     if service == "s3":
@@ -46,7 +46,7 @@ def throttled(service: str, protocol: str) -> Problem:
 
 
 def failed(service: str, protocol: str, status: int, code: str | None = None) -> Problem:
-    """Return what the service answers when something breaks inside it."""
+    """Return the service's internal error."""
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Problem(code or ("Unavailable" if service == "ec2" else "ServiceUnavailable"), status, UNAVAILABLE)
     if code is None:

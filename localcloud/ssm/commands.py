@@ -53,7 +53,7 @@ class Invocation:
     ended: datetime | None = None
 
     def run(self, engine: Engine) -> None:
-        """Run the script to its end and keep what came of it."""
+        """Run the script to its end and keep its result."""
         self.started = utcnow()
         self.status = self.status_details = "InProgress"
         begin = time.monotonic()
@@ -75,7 +75,7 @@ class Invocation:
             else:
                 outcome = ("Failed", "Failed")
         self.ended = utcnow()
-        # Last, for whoever sees a final status reads the rest.
+        # Last: pollers read the rest once the status is final.
         self.status_details, self.status = outcome[1], outcome[0]
 
     def details(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Invocation:
 
 @dataclass
 class Command:
-    """What SendCommand was told."""
+    """A command as SendCommand received it."""
 
     document_name: str
     instance_ids: Sequence[str]

@@ -88,7 +88,7 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
         raise InvalidCommandIdError
 
     def get_command_invocation(self, command_id: str, instance_id: str, plugin_name: str | None) -> dict[str, Any]:
-        """Return what came of the command on that instance so far.
+        """Return the command's result so far on that instance.
 
         Raises:
             InvalidCommandIdError: there is no such command.

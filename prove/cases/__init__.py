@@ -1,4 +1,4 @@
-"""Every case, in the order in which they run: what one bakes, those after it use."""
+"""Every case, in the order in which they run: later cases reuse the images of earlier ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Airflow dies whole while a bad image rolls out: AWS goes back alone, and Airflow tells the truth when it is back."""
+"""All of Airflow is killed while a bad image rolls out: AWS rolls back alone, and the restarted run reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An alarm that goes off while a rollout is half done."""
+"""An alarm fires while a rollout is half done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HALF_WAY: Final = 33
 
 @contextlib.contextmanager
 def alarm(scene: Scene) -> Iterator[Callable[[str, str], None]]:
-    """Give the service's rollouts an alarm that is quiet; yield what sets its state, with a reason."""
+    """Add an alarm in state OK to the service's rollouts; yield a function that sets its state and reason."""
     cloudwatch = scene.stack.cloud.client("cloudwatch")
 
     def set_state(state: str, reason: str) -> None:

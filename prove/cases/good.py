@@ -49,7 +49,7 @@ def check_lineage(scene: Scene, run: Run) -> Check:
 def calls_of(scene: Scene, run: Run) -> list[dict[str, Any]]:
     """Return the API requests that the pipeline made from the trigger of a run to the end of its last task."""
     ends = [task.end.timestamp() for task in scene.stack.api.tasks(run.dag_id, run.run_id) if task.end]
-    return scene.calls(run.asked, max(ends))
+    return scene.calls(run.requested_at, max(ends))
 
 
 def ids(record: ReleaseRecord) -> dict[str, str]:

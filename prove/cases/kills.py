@@ -88,7 +88,7 @@ def _check_traces(scene: Scene, run: Run) -> list[Check]:
     same = Counter(tags.read(one).get(tags.FINGERPRINT) for one in images)[scene.record(run).fingerprint]
     client = scene.stack.cloud.client("autoscaling")
     found = client.describe_instance_refreshes(AutoScalingGroupName=GROUP)["InstanceRefreshes"]
-    ends = [one["Status"] for one in reversed(found) if one["StartTime"].timestamp() >= run.asked]
+    ends = [one["Status"] for one in reversed(found) if one["StartTime"].timestamp() >= run.requested_at]
     left = leaks(scene.stack)
     return [
         Check("one image of the fingerprint", f"{same}", same == 1),

@@ -1,4 +1,4 @@
-"""Two who want the same service at once."""
+"""Two runs that change the same service at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment while AWS refuses a third of what it is asked."""
+"""A deployment while AWS refuses a third of the calls."""
 
 from __future__ import annotations
 

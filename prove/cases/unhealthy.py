@@ -1,4 +1,4 @@
-"""Applications that are bad: before they are promoted, where they never serve, and where they serve for a while."""
+"""Bad applications: caught before promotion, never healthy, or healthy only for a while."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from stack.settings import ENVIRONMENT
 
 PROBE_FAILED: Final = "probe_failed"
 WITHOUT_PROBE: Final = {"http": [{"path": "/version"}], "commands": []}
-"""Checks that a broken application passes: its page of the version answers whatever its health is."""
+"""Checks that a broken application passes: `/version` answers whatever its health is."""
 ILL: Final = (Reason.UNHEALTHY, Reason.ROLLED_BACK)
-"""Whoever sees first that a new instance has fallen ill: the pipeline, or AWS while the new fleet must last."""
+"""The reasons of an unhealthy instance: found by the pipeline, or by AWS during the bake time."""
 
 
 def check_rolled_back(
@@ -52,7 +52,7 @@ def check_rolled_back(
 
 
 def check_in_time(scene: Scene, run: Run) -> list[Check]:
-    """Return whether the refresh was turned round in time, and was back as fast as it had gone forward."""
+    """Return whether the refresh was rolled back in time, and as fast as it had gone forward."""
     refresh = scene.refresh(scene.refresh_id(run))
     rollback = refresh.get("RollbackDetails") or {}
     if refresh["Status"] != "RollbackSuccessful":

@@ -361,9 +361,9 @@ def test_moto_is_released_at(small: World) -> None:
     from moto.autoscaling import models
     from moto.autoscaling.responses import AutoScalingResponse
 
-    grafted = hasattr(AutoScalingResponse, "start_instance_refresh")
-    small.scaling._grafts.close()
+    patched = hasattr(AutoScalingResponse, "start_instance_refresh")
+    small.scaling._patches.close()
 
-    assert grafted
+    assert patched
     assert not hasattr(AutoScalingResponse, "start_instance_refresh")
     assert models.FakeAutoScalingGroup.__module__ == "moto.autoscaling.models"

@@ -24,7 +24,7 @@ from tests.localcloud.load_balancer_fakes import Site, wait_until
 def small() -> Iterator[World]:
     with world() as small:
         part = faults.install(small.cloud)
-        part._disguise = faults.disguise(small.cloud.faults)  # its thread is not needed
+        part._patches = faults.patch_statuses(small.cloud.faults)  # its thread is not needed
         try:
             yield small
         finally:
@@ -257,7 +257,7 @@ class TestServiceDies:
 
         instances.ServiceKiller(small.cloud).kill("i-1", "a.service")
 
-        assert "a.service of i-1 was to die and did not: the instance is gone" in caplog.text
+        assert "cannot kill a.service of i-1: the instance is gone" in caplog.text
 
 
 def test_a_machine_that_hangs_is_given_up_after_its_time_or_at_once_when_it_is_abandoned() -> None:

@@ -116,18 +116,18 @@ def cancel(group: ManagedGroup, now: float, *, wait: bool) -> InstanceRefresh:
     refresh = group.refreshes.active if group.refreshes else None
     if refresh is None:
         raise RefreshNotFoundError("in progress, baking, pending, or cancelling", group.name)
-    if refresh.status in CAN_CANCEL:  # one that is being cancelled already is left to it
+    if refresh.status in CAN_CANCEL:  # one that is already cancelling continues
         refresh.cancel_waits = wait
         refresh.enter(Status.CANCELLING, now, "Cancelling due to user request.")
     return refresh
 
 
 def roll_back(group: ManagedGroup, engine: RefreshEngine, now: float) -> InstanceRefresh:
-    """Turn the active refresh round.
+    """Roll the active refresh back.
 
     Raises:
         RefreshNotFoundError: None is in progress.
-        IrreversibleRefreshError: There is nothing that it could return to.
+        IrreversibleRefreshError: There is no template to return to.
     """
     refresh = group.refreshes.active if group.refreshes else None
     if refresh is None or refresh.status not in CAN_ROLL_BACK:
@@ -160,14 +160,14 @@ def _check_strategy(strategy: str) -> None:
 
 
 def _check_alarms(names: Sequence[str], engine: RefreshEngine) -> None:
-    # What AWS does with an unknown name is not documented; a refresh that nothing guards would pass unnoticed here.
+    # What AWS does with an unknown name is not documented; accepting it would leave the refresh unguarded.
     unknown = [name for name in names if engine.alarm_state(name) is None]
     if unknown:
         raise ValidationError(f"There is no CloudWatch alarm {', '.join(unknown)} to guard the instance refresh.")
 
 
 def _obstacle_to_rollback(group: ManagedGroup) -> str | None:
-    """Say why the group's saved template could not be returned to, or None when it could."""
+    """Return why the group's saved template could not be returned to, or None when it could."""
     saved = template_of_group(group)
     if saved is None:
         return "the Auto Scaling group uses a launch configuration."

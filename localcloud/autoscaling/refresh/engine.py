@@ -1,4 +1,4 @@
-"""Moves a refresh on: one step a tick, from what the group looks like then."""
+"""Steps a refresh: one step a tick, from the group's state at that moment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localcloud.autoscaling.group import IN_SERVICE, PENDING, STANDBY, TERMINATI
 
 from .arithmetic import next_step, percentage_complete
 from .models import InstanceRefresh, Status
-from .roster import Hands, Roster
+from .roster import Actuator, Roster
 
 if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
@@ -23,17 +23,17 @@ class RefreshEngine:
     """The rules of a refresh.
 
     Args:
-        hands: Launches and retires.
+        actuator: Launches and retires instances.
         alarm_state: Returns a CloudWatch alarm's state, or None when there is no such alarm.
     """
 
-    def __init__(self, hands: Hands, alarm_state: Callable[[str], str | None]) -> None:
-        self._hands = hands
+    def __init__(self, actuator: Actuator, alarm_state: Callable[[str], str | None]) -> None:
+        self._actuator = actuator
         self.alarm_state = alarm_state
         self._baking: WeakKeyDictionary[InstanceRefresh, list[ManagedInstance]] = WeakKeyDictionary()
 
     def step(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
-        """Do what can be done now."""
+        """Take the next step of the refresh, if there is one now."""
         if refresh.status is Status.PENDING:
             self._begin(refresh, group, now)
         elif refresh.status is Status.CANCELLING:
@@ -42,12 +42,12 @@ class RefreshEngine:
             self._roll(refresh, group, now)
 
     def roll_back(self, refresh: InstanceRefresh, now: float, reason: str) -> None:
-        """Turn round: from here on instances return to the group's own template."""
+        """Begin to roll back: from now on instances return to the group's own template."""
         refresh.enter(Status.ROLLBACK_IN_PROGRESS, now, reason)
 
     def count(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> Roster:
-        """Bring the two counters up to date, which move at different moments; returns what they were counted from."""
-        roster = Roster(refresh, group, self._hands, now)
+        """Update the two counters, which change at different moments; return the roster that they come from."""
+        roster = Roster(refresh, group, self._actuator, now)
         if refresh.rolling_back:
             # InstancesToUpdate stays: instances that were never updated need no replacing in a rollback.
             left = percentage_complete(len(roster.returned), roster.desired)
@@ -61,8 +61,8 @@ class RefreshEngine:
         refresh.enter(Status.IN_PROGRESS, now)
         refresh.capacity = group.desired_capacity or 0
         if refresh.preferences.skip_matching:
-            refresh.skipped = {each.instance_id for each in group.alive if self._hands.matches(each, refresh.target)}
-            # Nothing was replaced to get there, so there is nothing to look at: these are passed without a pause.
+            refresh.skipped = {each.instance_id for each in group.alive if self._actuator.matches(each, refresh.target)}
+            # Nothing was replaced to reach these checkpoints, so there is nothing to observe: pass without a pause.
             refresh.checkpoints_passed = refresh.preferences.checkpoints.reached(len(refresh.skipped), refresh.capacity)
         self._roll(refresh, group, now)
 
@@ -99,18 +99,18 @@ class RefreshEngine:
         if not step.terminate:
             return
         for instance in roster.leaving_next[: step.terminate]:
-            self._hands.retire(instance, "an instance was taken out of service in response to an instance refresh.")
-        after = Roster(refresh, group, self._hands, now)
+            self._actuator.retire(instance, "an instance was taken out of service in response to an instance refresh.")
+        after = Roster(refresh, group, self._actuator, now)
         self._launch(refresh, group, next_step(after.fleet(), bounds).launch)
 
     def _launch(self, refresh: InstanceRefresh, group: ManagedGroup, count: int) -> None:
         why = "an instance was launched in response to an instance refresh."
-        self._hands.launch(group, count, refresh.source, why, refresh.mark)
+        self._actuator.launch(group, count, refresh.source, why, refresh.mark)
 
     # Checkpoints
 
     def _falls_back(self, refresh: InstanceRefresh, roster: Roster, now: float) -> bool:
-        """Say whether a checkpoint must be reached again: of a larger group, the same instances are a smaller part."""
+        """Return whether the group grew so much that a checkpoint must be reached again."""
         grown, refresh.capacity = roster.desired > refresh.capacity, roster.desired
         reached = refresh.preferences.checkpoints.reached(len(roster.ready), roster.desired)
         if not grown or reached >= refresh.checkpoints_passed:
@@ -120,7 +120,7 @@ class RefreshEngine:
         return True
 
     def _is_pausing(self, refresh: InstanceRefresh, now: float) -> bool:
-        """Say whether the refresh waits at a checkpoint; the group's capacity is kept by the reconciler meanwhile."""
+        """Return whether the refresh waits at a checkpoint; the reconciler keeps the capacity meanwhile."""
         if refresh.paused_until is None:
             return False
         if now >= refresh.paused_until:
@@ -166,11 +166,11 @@ class RefreshEngine:
             )
 
     def _is_broken(self, group: ManagedGroup, instance: ManagedInstance) -> bool:
-        # One that scaling in or a person took away is not.
+        # An instance removed by a scale-in or a person is not broken.
         if instance.health_status == "Unhealthy":
             return True
         serves = instance in group.instance_states and instance.lifecycle_state == IN_SERVICE
-        return serves and not self._hands.is_available(instance)
+        return serves and not self._actuator.is_available(instance)
 
     def _succeed(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
         if not refresh.preferences.checkpoints.stop_early:
@@ -216,7 +216,7 @@ class RefreshEngine:
             return refresh.status_reason
         unready = [each for each in roster.new if each not in roster.ready]
         for each in unready:
-            if each.lifecycle_state == IN_SERVICE and self._hands.is_available(each):
+            if each.lifecycle_state == IN_SERVICE and self._actuator.is_available(each):
                 return (
                     "Waiting for instances to warm up before continuing. "
                     f"For example: {each.instance_id} is warming up."

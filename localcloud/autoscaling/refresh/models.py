@@ -1,4 +1,4 @@
-"""One instance refresh: its states, its counters, and what DescribeInstanceRefreshes tells of it."""
+"""One instance refresh: its states, its counters, and its form in DescribeInstanceRefreshes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NEXT: dict[Status, frozenset[Status]] = {
         )
     },
 }  # fmt: skip
-"""What may follow what; a state that nothing follows is an end."""
+"""The legal transitions; a state without successors is final."""
 
 ACTIVE = frozenset(status for status, following in NEXT.items() if following)
 CAN_ROLL_BACK = frozenset({Status.IN_PROGRESS, Status.BAKING})
@@ -64,7 +64,7 @@ CAN_CANCEL = frozenset({Status.PENDING, Status.IN_PROGRESS, Status.BAKING, Statu
 
 
 class IllegalTransitionError(RuntimeError):
-    """A state was to follow one that it cannot follow: a fault in this emulation."""
+    """Raised on an illegal state transition: a bug in this emulation."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class InstanceRefresh:
     paused_until: float | None = None  # None: not waiting at a checkpoint
     bake_until: float = 0.0
     # For the engine
-    skipped: set[str] = field(default_factory=set)  # instances that matched already
+    skipped: set[str] = field(default_factory=set)  # instances that already matched
     checkpoints_passed: int = 0
     capacity: int = 0  # the group's, as last seen
     most_ready: int = 0
@@ -176,7 +176,7 @@ class InstanceRefresh:
         log.info("instance refresh %s of %s waits at checkpoint %d", self.id, self.group_name, self.checkpoints_passed)
 
     def resume(self, now: float) -> None:
-        """Go on from a checkpoint; the wait counts towards no limit."""
+        """Continue after a checkpoint; the wait does not count towards any limit."""
         if self.paused_until is None:
             return
         begun = self.paused_until - self.preferences.checkpoints.delay
@@ -209,7 +209,7 @@ class RefreshLog:
         self._records: list[InstanceRefresh] = []
 
     def add(self, refresh: InstanceRefresh) -> None:
-        """Keep one more."""
+        """Add a refresh."""
         self._records.insert(0, refresh)
 
     @property

@@ -1,4 +1,4 @@
-"""Preferences of a refresh: what may be requested, and what then holds."""
+"""Preferences of a refresh: checks, and defaults."""
 
 from __future__ import annotations
 

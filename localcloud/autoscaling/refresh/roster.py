@@ -1,4 +1,4 @@
-"""A group's instances, by what a refresh makes of them at one moment."""
+"""A group's instances, sorted by their role in a refresh at one moment."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from .models import InstanceRefresh, Mark
 
 
-class Hands(Protocol):
-    """What the engine can have done, and ask: the reconciler."""
+class Actuator(Protocol):
+    """Actions and queries that the reconciler provides to the engine."""
 
     def is_available(self, instance: ManagedInstance) -> bool:
-        """Say whether an instance is in service and healthy, at its target groups too if those count."""
+        """Return whether an instance is in service and healthy, at its target groups too if those count."""
 
     def launch(
         self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
@@ -30,21 +30,21 @@ class Hands(Protocol):
         """Drain and terminate an instance."""
 
     def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
-        """Say whether an instance is of a template version, and of its instance type."""
+        """Return whether an instance is of a template version, and of its instance type."""
 
 
 class Roster:
-    """Every instance of a group in its part.
+    """Every instance of a group by its role.
 
     Args:
-        refresh: The refresh that looks.
+        refresh: The refresh.
         group: Its group.
-        hands: Knows which instances serve.
+        actuator: Knows which instances serve.
         now: The clock.
     """
 
-    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, hands: Hands, now: float) -> None:
-        self._hands = hands
+    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, actuator: Actuator, now: float) -> None:
+        self._actuator = actuator
         self.desired = group.desired_capacity or 0
         old, self.new, kept = _split(refresh, group)
         self.ready = [each for each in self.new if self._is_ready(refresh, each, now)]
@@ -59,7 +59,7 @@ class Roster:
             goal = refresh.preferences.checkpoints.goal(refresh.checkpoints_passed, self.desired)
         # Those that do not serve leave first, then the oldest; the last ones stay until the next checkpoint is passed.
         leavers = [each for each in old if each not in blocked]
-        leavers.sort(key=lambda each: (hands.is_available(each), each.launched_at))
+        leavers.sort(key=lambda each: (actuator.is_available(each), each.launched_at))
         hold = max(0, self.desired - goal - len(self.standing))
         leave = max(0, len(leavers) - hold)
         self.leaving_next, self.held = leavers[:leave], leavers[leave:]
@@ -67,7 +67,7 @@ class Roster:
 
     @property
     def is_settled(self) -> bool:
-        """Whether all is replaced that is to be replaced before the next checkpoint, or the end, and has warmed up."""
+        """Whether every replacement up to the next checkpoint, or the end, is done and warm."""
         if self.leaving_next or self.waited_for or self.terminating or len(self.ready) < len(self.new):
             return False
         return len(self.ready) + len(self.standing) + len(self.held) >= self.desired
@@ -78,18 +78,18 @@ class Roster:
         return FleetSize(
             desired=self.desired,
             old=len(self.leaving_next),
-            old_available=len([each for each in self.leaving_next if self._hands.is_available(each)]),
+            old_available=len([each for each in self.leaving_next if self._actuator.is_available(each)]),
             new=len(self.new),
             new_ready=len(self.ready),
             kept=len(kept),
-            kept_available=len([each for each in kept if self._hands.is_available(each)]),
+            kept_available=len([each for each in kept if self._actuator.is_available(each)]),
         )
 
     def _is_ready(self, refresh: InstanceRefresh, instance: ManagedInstance, now: float) -> bool:
-        if not self._hands.is_available(instance):
+        if not self._actuator.is_available(instance):
             return False
         if instance.mark is None or instance.mark.refresh_id != refresh.id:
-            return True  # it was there before; it warmed up long ago
+            return True  # not launched by this refresh: warm long ago
         since = instance.in_service_at
         return since is not None and now - since >= refresh.preferences.instance_warmup
 

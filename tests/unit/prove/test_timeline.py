@@ -13,15 +13,15 @@ from prove.measure import checks_of, figures_of, stages_of
 from prove.result import CaseResult, Findings, Moment, Span
 from prove.scene import Run
 from prove.timeline import draw, lanes_of, merge, read
-from prove.watch import Look, Refresh, lives_of, moments_of, spans_of, state_of
+from prove.watch import Observation, Refresh, lives_of, moments_of, spans_of, state_of
 from stack.api import Task
 from stack.load import COLUMNS, LoadResult
 
 OLD, NEW = "i-0000000000000000a", "i-0000000000000000b"
 
 
-def _look(at: float, instances: dict[str, str], *refreshes: Refresh) -> Look:
-    return Look(at, instances, refreshes)
+def _observe(at: float, instances: dict[str, str], *refreshes: Refresh) -> Observation:
+    return Observation(at, instances, refreshes)
 
 
 def _rolled(status: str, percentage: int) -> Refresh:
@@ -32,16 +32,16 @@ EARLIER = Refresh("ffffffff-0000", "Successful", 100)
 
 
 def test_a_refresh_is_told_when_it_starts_steps_forward_and_changes_its_status() -> None:
-    looks = [
-        _look(100, {}, EARLIER),
-        _look(101, {}, _rolled("Pending", 0), EARLIER),
-        _look(102, {}, _rolled("InProgress", 0), EARLIER),
-        _look(103, {}, _rolled("InProgress", 33), EARLIER),
-        _look(104, {}, _rolled("InProgress", 33), EARLIER),
-        _look(105, {}, _rolled("RollbackInProgress", 33), EARLIER),
+    observations = [
+        _observe(100, {}, EARLIER),
+        _observe(101, {}, _rolled("Pending", 0), EARLIER),
+        _observe(102, {}, _rolled("InProgress", 0), EARLIER),
+        _observe(103, {}, _rolled("InProgress", 33), EARLIER),
+        _observe(104, {}, _rolled("InProgress", 33), EARLIER),
+        _observe(105, {}, _rolled("RollbackInProgress", 33), EARLIER),
     ]
 
-    assert moments_of(looks, 100) == [
+    assert moments_of(observations, 100) == [
         Moment(1, "refresh", "refresh 01234567 Pending"),
         Moment(2, "refresh", "refresh InProgress"),
         Moment(3, "step", "33 %"),
@@ -50,14 +50,14 @@ def test_a_refresh_is_told_when_it_starts_steps_forward_and_changes_its_status()
 
 
 def test_an_instance_is_in_one_state_after_the_other_until_it_is_gone() -> None:
-    looks = [
-        _look(100, {OLD: "healthy"}),
-        _look(101, {OLD: "healthy", NEW: "booting"}),
-        _look(102, {OLD: "leaving", NEW: "healthy"}),
-        _look(103, {NEW: "healthy"}),
+    observations = [
+        _observe(100, {OLD: "healthy"}),
+        _observe(101, {OLD: "healthy", NEW: "booting"}),
+        _observe(102, {OLD: "leaving", NEW: "healthy"}),
+        _observe(103, {NEW: "healthy"}),
     ]
 
-    assert spans_of(looks, {OLD: "1.0.0", NEW: "1.1.0"}, 100) == [
+    assert spans_of(observations, {OLD: "1.0.0", NEW: "1.1.0"}, 100) == [
         Span("1.0.0 i-00000000", "healthy", 0, 2),
         Span("1.1.0 i-00000000", "booting", 1, 2),
         Span("1.0.0 i-00000000", "leaving", 2, 3),
