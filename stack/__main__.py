@@ -12,6 +12,7 @@ import sys
 from rebake import config
 from rebake.release.record import ReleaseOutcome
 from rebake.release.stage import Stage
+from rebake.estate.report import KINDS
 from stack import demo, demo_estate, fault, follow, lineage, osimage, report, revoke, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("status", _status, "print what runs")
     made.add_argument("--format", choices=("text", "json"), default="text")
     made = verb("report", _report, "print the newest report on the estate")
-    made.add_argument("kind", help=", ".join(report.KINDS))
+    made.add_argument("kind", help=", ".join(KINDS))
     made.add_argument("--format", choices=report.FORMATS, default="text")
     made = verb("fault", _fault, "make the embedded cloud fail on demand")
     made.add_argument("settings", nargs="*", help="KIND=… and its settings, LIST=1, or CLEAR=1", metavar="NAME=value")
