@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from rebake.estate.report import RETIRE_IMAGES, Report, Table
 from rebake.release import record as release
-from tests.support.aws import REGION
+from tests.support.aws import BUCKET, REGION
 
 COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 
@@ -43,6 +44,11 @@ def record(number: int = 1, **other: Any) -> dict[str, Any]:
         "dag_run": f"deploy_webapp/manual__{number}",
         **other,
     }
+
+
+def put(s3: Any, one: dict[str, Any]) -> None:
+    """Write a record to the environment's bucket."""
+    s3.put_object(Bucket=BUCKET, Key=release.key(one["service"], one["release_id"]), Body=json.dumps(one).encode())
 
 
 REPORT = Report(
