@@ -1,4 +1,4 @@
-# Every task a person does. `make` alone says what there is.
+# Every command for people. `make` alone lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 export PYTHON ?=
-# Progress tells the seconds since make began, whichever script or program it comes from.
+# Progress lines of all scripts and programs count the seconds from here.
 export REBAKE_BEGAN := $(shell date +%s)
 PY := PYTHONPATH=plugins:. .venv/bin/python
 STACK := $(PY) -m stack
@@ -33,7 +33,7 @@ CASES ?=
 KEEP ?=
 
 .PHONY: help
-help: ## say what there is
+help: ## list the targets
 	@echo "make TARGET [NAME=value...]"; echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
 	  printf '  %-12s %s\n' "$${target// /}" "$$text"; done
@@ -60,11 +60,11 @@ up: tools ## start the embedded cloud and Airflow
 	@$(STACK) up
 
 .PHONY: down
-down: ## stop everything and see that nothing is left running
+down: ## stop everything and check that nothing is left running
 	@if [ -x .venv/bin/python ]; then $(STACK) down; else echo "nothing was ever set up here"; fi
 
 .PHONY: clean
-clean: ## down, and remove everything that was made in this folder
+clean: ## down, and remove everything that make has put into this folder
 	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .rebake .venv build; fi
 
 .PHONY: artifact
@@ -83,17 +83,17 @@ rollback: ## roll back and watch; to the release before, or TO=<release id | ver
 	@$(STACK) rollback $(if $(TO),--to "$(TO)") $(if $(SERVICE),--service "$(SERVICE)")
 
 .PHONY: revoke
-revoke: ## keep AMI=ami-... and all baked on it from being released, REASON='...' (UNDO=1 takes it back)
+revoke: ## forbid releases of AMI=ami-... and of all baked on it, REASON='...' (UNDO=1 allows them again)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) revoke '$(subst ','\'',$(AMI))' $(if $(REASON),--reason='$(subst ','\'',$(REASON))') $(if $(UNDO),--undo)
 
 .PHONY: lineage
-lineage: ## all of a release, OF=<commit | version | release id | ami-... | refresh id | i-...> (FORMAT=json SERVICE=)
+lineage: ## print a release's whole record, OF=<commit | version | release id | ami-... | refresh id | i-...> (FORMAT=json SERVICE=)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) lineage "$(OF)" --format "$(FORMAT)" $(if $(SERVICE),--service "$(SERVICE)")
 
 .PHONY: status
-status: ## say what runs, per service (FORMAT=json)
+status: ## print what runs: Airflow, the embedded cloud, each service (FORMAT=json)
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) status --format "$(FORMAT)"
 
@@ -102,7 +102,7 @@ report: ## print the newest report on the estate, KIND=<retire-images | orphans 
 	@test -x .venv/bin/python || { echo "error: nothing runs here: make up starts it" >&2; exit 1; }
 	@$(STACK) report "$(KIND)" --format "$(FORMAT)"
 
-# All that was given on make's command line, so that a misspelt name is told and not ignored.
+# All that was given on make's command line, so that a misspelt name is refused and not ignored.
 given = $(foreach name,$(sort $(.VARIABLES)),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 
 .PHONY: fault
@@ -125,7 +125,7 @@ lint: ## check the code: ruff, mypy, terraform, packer, shellcheck
 	@.ci/lint
 
 .PHONY: prove
-prove: tools ## bring every promise about rollouts about under load, and write docs/proof.md (CASES="alarm good-3", KEEP=1)
+prove: tools ## put every promise about rollouts to the test under load, and write docs/proof.md (CASES="alarm good-3", KEEP=1)
 	@$(PY) -m prove $(CASES) $(if $(KEEP),--keep)
 
 .PHONY: bench
@@ -133,6 +133,6 @@ bench: tools ## measure, and write benchmarks/results.md (ONLY=<demo | estate | 
 	@$(PY) -m benchmarks.run $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: lock
-lock: tools ## compile requirements.lock anew
+lock: tools ## recompile requirements.lock
 	@UV_CACHE_DIR=.rebake/cache/uv .rebake/uv/bin/uv pip compile --quiet requirements.txt requirements-dev.txt \
 	  --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock

@@ -1,1 +1,1 @@
-"""What is measured, and how: `make bench`."""
+"""The measurements of `make bench`."""

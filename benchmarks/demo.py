@@ -1,4 +1,4 @@
-"""Measure a clean clone: `make demo` cold, what it takes of memory, and `make demo` again, warm.
+"""Measure a clean clone: `make demo` cold, its memory, and `make demo` again, warm.
 
 The clone is of the last commit, has no caches, and is removed afterwards; Debian packages that are installed already
 stay, so that a bare machine takes longer by their installation.

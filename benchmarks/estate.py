@@ -37,7 +37,7 @@ SERVICE = "webapp"
 
 @dataclass(frozen=True)
 class Measured:
-    """What one piece of work took."""
+    """The cost of one DAG's work."""
 
     name: str
     size: Size
@@ -51,7 +51,7 @@ class Measured:
 
     @property
     def reads(self) -> int:
-        """Calls that only look."""
+        """The number of calls that change nothing."""
         return sum(count for action, count in self.calls.items() if not action.startswith(CHANGES))
 
 
@@ -119,7 +119,7 @@ def _wait_for_instances(size: Size, url: str) -> None:
 
 
 def _environment(project: Path, folder: Path, size: Size, url: str) -> Mapping[str, str]:
-    """Write what the services, bases and environment are declared by, and return what points a process at it."""
+    """Write the configuration, and return the environment variables that point a process at it."""
     for kind in ("services", "bases", "environments"):
         (folder / kind).mkdir()
     service = (project / "config" / "services" / f"{SERVICE}.yaml").read_text()

@@ -1,4 +1,4 @@
-"""How large the estates are that are measured."""
+"""The sizes of the measured estates."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Size:
 
     @property
     def images_of_a_service(self) -> int:
-        """What is left when the bases have theirs, shared out."""
+        """The number of images for each service, after those of the bases."""
         return (self.images - len(self.families) * self.images_of_a_base) // len(self.services)
 
     @property
     def instances(self) -> int:
-        """All of them."""
+        """The number of instances."""
         return len(self.services) * self.instances_of_a_service

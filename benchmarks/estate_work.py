@@ -14,11 +14,11 @@ import time
 from typing import Any
 
 NAMES = ("nothing", "retire_images, dry run", "retire_images", "reap_orphans", "detect_drift")
-"""`nothing` loads what all of them load: what the others hold beyond that is the estate's."""
+"""`nothing` only does the imports: memory beyond that is the estate's."""
 
 
 class TaskInstance:
-    """Takes what a task hands on."""
+    """Accepts what a task pushes to XCom."""
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Keep nothing."""
@@ -34,7 +34,7 @@ def operators() -> dict[str, Any]:
         "retire_images, dry run": RetireImagesOperator(task_id="retire_images", dry="true"),
         "retire_images": RetireImagesOperator(task_id="retire_images", dry="false"),
         "reap_orphans": ReapOrphansOperator(task_id="reap_orphans"),
-        "detect_drift": ScanEstateOperator(task_id="look"),
+        "detect_drift": ScanEstateOperator(task_id="scan_estate"),
     }
 
 

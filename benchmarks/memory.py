@@ -1,4 +1,4 @@
-"""How much memory the services of a clone take, each page that is shared counted in parts (PSS)."""
+"""The memory of a clone's services, with shared pages counted in parts (PSS)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def by_service(layout: Layout) -> Counter[str]:
     """Return bytes by service; the processes inside the instances are one of them."""
     parents = {pid: parent for pid in _pids() if (parent := _parent(pid)) is not None}
     ours = set(marked(layout.clone_id))
-    # The keepers of containers, and what runs in these, have environments of their own.
+    # Containers and their keepers (conmon) do not inherit the mark.
     containers = set(keepers(str(layout.podman)))
     found: Counter[str] = Counter()
     for pid in parents:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import requests
 
 from examples.webapp.build import NAME, build
-from prove.levers import changed, wait
+from prove.helpers import changed, wait
 from prove.result import CaseResult
 from rebake import config, tags
 from rebake.image.channels import parameter_name, service_name

@@ -19,11 +19,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 
 export REBAKE_BEGAN=${REBAKE_BEGAN:-$EPOCHSECONDS}
 
-step() { # step MESSAGE: what happens next, with the seconds since it all began
+step() { # step MESSAGE: print what happens next, with the seconds since the start
   printf '==> [%3d s] %s\n' "$((EPOCHSECONDS - REBAKE_BEGAN))" "$*"
 }
 
-die() { # die MESSAGE...: the error, a line each, and the end
+die() { # die MESSAGE...: print the error, a line each, and exit
   printf 'error: %s\n' "$1" >&2
   shift
   local line
@@ -64,7 +64,7 @@ find_python() { # the first Python that is new enough; PYTHON names one by hand
   return 1
 }
 
-find_packer() { # a Packer on PATH that is new enough; the folder of our own is not looked at
+find_packer() { # a Packer on PATH that is new enough; our own folder is not searched
   local version
   have packer || return 1
   version=$(CHECKPOINT_DISABLE=1 timeout 20 packer version 2>/dev/null | sed -n 's/^Packer v\([0-9.]*\).*/\1/p' | head -n 1)
@@ -85,7 +85,7 @@ find_terraform() { # a Terraform or OpenTofu on PATH that is new enough
   return 1
 }
 
-docker_answers() { # whether a Docker engine (not Podman's imitation of one) listens on the default socket
+docker_answers() { # whether a Docker engine (not Podman posing as one) listens on the default socket
   [ -S /var/run/docker.sock ] && [ -w /var/run/docker.sock ] && have python3 && python3 - <<'PY' 2>/dev/null
 import json, socket, sys
 with socket.socket(socket.AF_UNIX) as client:

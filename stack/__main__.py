@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output, such as `head`, has seen enough; Python would complain once more at its end.
+        # The reader of our output, such as `head`, has closed it. Python would print an error at its end otherwise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -47,10 +47,10 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     verb("up", _up, "start the container engine, the embedded cloud and Airflow")
-    verb("down", _down, "stop everything and see that nothing is left")
+    verb("down", _down, "stop everything and check that nothing is left")
     verb("clean", _clean, "down, and remove everything that was made in this folder")
     verb("image", _image, "build the instances' operating system image, if it is not there")
-    verb("engine", _engine, "start the container engine alone and print what tests need to know of it")
+    verb("engine", _engine, "start the container engine alone and print its settings for tests")
     made = verb("demo", _demo, "deploy twice, the second time under load")
     made.add_argument("--rate", type=float, default=50, help="requests a second (default: %(default)s)")
     verb("demo-estate", _demo_estate, "rebuild a base, retire images, repair drift and revoke an image")
@@ -64,18 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     made = verb("rollback", _rollback, "roll a service back to an earlier release and watch")
     made.add_argument("--to", default="", help="id, version or image of the release; the one before if left out")
     made.add_argument("--service", default="", help=f"{demo.SERVICE} if left out, or the only one there is")
-    made = verb("revoke", _revoke, "keep an image, and all that was baked on it, from being released")
+    made = verb("revoke", _revoke, "forbid releases of an image and of all that was baked on it")
     made.add_argument("ami", help="id of the image")
-    made.add_argument("--reason", default="", help="why; not needed with --undo")
-    made.add_argument("--undo", action="store_true", help="take the revocation back")
-    made = verb("lineage", _lineage, "tell all that is known of a release, from any end of it")
+    made.add_argument("--reason", default="", help="required without --undo")
+    made.add_argument("--undo", action="store_true", help="allow releases again")
+    made = verb("lineage", _lineage, "print a release's whole record, found by any of its ids")
     made.add_argument("of", help="commit, version, release id, image, refresh or instance")
-    made.add_argument("--service", default="", help="look at this one only")
+    made.add_argument("--service", default="", help="search this one only")
     made.add_argument("--format", choices=("text", "json"), default="text")
-    made = verb("status", _status, "say what runs")
+    made = verb("status", _status, "print what runs")
     made.add_argument("--format", choices=("text", "json"), default="text")
     made = verb("report", _report, "print the newest report on the estate")
-    made.add_argument("kind", help="what about")
+    made.add_argument("kind", help=", ".join(report.KINDS))
     made.add_argument("--format", choices=report.FORMATS, default="text")
     made = verb("fault", _fault, "make the embedded cloud fail on demand")
     made.add_argument("settings", nargs="*", help="KIND=… and its settings, LIST=1, or CLEAR=1", metavar="NAME=value")
@@ -116,7 +116,7 @@ def _engine(layout: Layout, _: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         engine.start()
         image = osimage.ensure(layout, engine)
-    # For a shell to take in: what tests need to know, and whether it is for them to stop the engine.
+    # Read by .ci/test, which stops the engine only if this has started it.
     print(f"REBAKE_ENGINE={engine.url}\nREBAKE_OS_IMAGE={image}\nREBAKE_ENGINE_STARTED={'yes' if started else 'no'}")
     return 0
 
@@ -159,10 +159,10 @@ def _revoke(layout: Layout, options: argparse.Namespace) -> int:
     return 0 if revoke.run(up.connect(layout), ami, reason, undo=options.undo) else 1
 
 
-def _service(asked: str) -> str:
+def _service(requested: str) -> str:
     services = config.service_names()
-    # The sample service is what short commands are about, as long as there is one; and so is the only one.
-    service = asked or next((name for name in services if name == demo.SERVICE or len(services) == 1), "")
+    # The default is the sample service, or the only one there is.
+    service = requested or next((name for name in services if name == demo.SERVICE or len(services) == 1), "")
     if not service:
         raise InputError(f"name a service: SERVICE={'|'.join(services)}")
     if service not in services:
@@ -172,10 +172,10 @@ def _service(asked: str) -> str:
 
 def _end(stack: up.Stack, outcome: follow.RunOutcome, what: str) -> int:
     """Print how a run ended; return 0 if it did what it was to do, 3 if a later run took over."""
-    told = stack.api.xcom(outcome.dag_id, outcome.run_id, "finalize")
-    is_superseded = outcome.state == "success" and told == "superseded"
-    how = "superseded by a later run" if is_superseded else outcome.state
-    print(f"{what}: {how} after {outcome.seconds:.0f} s")
+    result = stack.api.xcom(outcome.dag_id, outcome.run_id, "finalize")
+    is_superseded = outcome.state == "success" and result == "superseded"
+    end = "superseded by a later run" if is_superseded else outcome.state
+    print(f"{what}: {end} after {outcome.seconds:.0f} s")
     return 3 if is_superseded else int(outcome.state != "success")
 
 
@@ -196,7 +196,7 @@ def _report(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _fault(layout: Layout, options: argparse.Namespace) -> int:
-    given = fault.parse(options.settings)  # before anything is asked, so that help needs nothing that runs
+    given = fault.parse(options.settings)  # first, so that the help works while nothing runs
     print(fault.run(up.connect(layout).cloud, given))
     return 0
 

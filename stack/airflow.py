@@ -68,11 +68,11 @@ class Airflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": self.settings.api_secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": self.settings.api_secret,
-            # Seconds between two looks for work, and until the end of a task is noticed.
+            # Seconds between two scans for work, and until the end of a task is noticed.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             # How soon a killed worker, scheduler or triggerer is noticed, in seconds. Airflow's own values are for
-            # many machines: 300 until a task without a heartbeat is tried again, 300 between two looks for the tasks
+            # many machines: 300 until a task without a heartbeat is tried again, 300 between two scans for the tasks
             # of a scheduler that is gone. Each of these is several times the heartbeat that it waits for (1 and 5).
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
@@ -124,7 +124,7 @@ class Airflow:
         return True
 
     def start(self) -> None:
-        """Migrate the database and start those components that do not run; `wait` waits for them.
+        """Migrate the database and start the components that do not run; `wait` waits for them.
 
         Raises:
             StackError: the database cannot be migrated.
@@ -154,7 +154,7 @@ class Airflow:
             process.start([airflow, name, *quiet], {**environment, "PYTHONPATH": path})
 
     def wait(self, seconds: float = 180) -> None:
-        """Wait until every component says it is healthy.
+        """Wait until every component reports that it is healthy.
 
         Raises:
             StackError: a component ends, or the time is up; with the end of its log.

@@ -18,7 +18,7 @@ RUN_ENDS = frozenset({"success", "failed"})
 
 @dataclass(frozen=True)
 class Task:
-    """What Airflow says of one task of a run."""
+    """One task of a run, as Airflow reports it."""
 
     task_id: str
     state: str
@@ -26,15 +26,15 @@ class Task:
     start: dt.datetime | None
     end: dt.datetime | None
     id: str = ""
-    """Of the last try; its processes have it in their titles."""
+    """The id of the last try, which the titles of its processes contain."""
     map_index: int = -1
-    """Which part of a mapped task it is; -1 if it is not mapped."""
+    """The index within a mapped task; -1 if it is not mapped."""
     part: str = ""
-    """What Airflow calls that part."""
+    """Airflow's name for that index."""
 
     @property
     def name(self) -> str:
-        """The task's id, and the part of a mapped one in brackets, as in Airflow's UI."""
+        """The task's id, with the index of a mapped one in brackets, as in Airflow's UI."""
         return f"{self.task_id} [{self.part or self.map_index}]" if self.map_index >= 0 else self.task_id
 
 
@@ -67,18 +67,18 @@ class Api:
         return run_id
 
     def unpause(self, dag_id: str) -> None:
-        """Let a DAG's runs start: those of a paused one only queue."""
+        """Unpause a DAG: the runs of a paused one stay queued."""
         _check(self._call("PATCH", f"/dags/{dag_id}?update_mask=is_paused", {"is_paused": False}))
 
     def has_dag(self, dag_id: str) -> bool:
-        """Say whether Airflow has read the DAG."""
+        """Return whether Airflow has read the DAG."""
         return self._call("GET", f"/dags/{dag_id}").ok
 
     def wait_for_dag(self, dag_id: str, seconds: float = 60) -> None:
         """Wait until Airflow has read the DAG.
 
         Raises:
-            InputError: it has not within the time; with the errors of the DAG files.
+            InputError: it has not within that time; with the errors of the DAG files.
         """
         deadline = time.monotonic() + seconds
         while not self.has_dag(dag_id):
@@ -87,7 +87,7 @@ class Api:
             time.sleep(0.25)
 
     def import_errors(self) -> str:
-        """Return what Airflow could not read, in its words."""
+        """Return Airflow's import errors, by file."""
         found = _check(self._call("GET", "/importErrors"))["import_errors"]
         return "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in found)
 
@@ -120,12 +120,12 @@ class Api:
         return sorted(tasks, key=lambda task: task.start or never)
 
     def clear(self, dag_id: str, run_id: str, task: str) -> None:
-        """Let a task and all that follow it run again, as *Clear* in the UI does."""
+        """Clear a task and its downstream tasks, so that they run again."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task], "include_downstream": True}
         _check(self._call("POST", f"/dags/{dag_id}/clearTaskInstances", {**body, "only_failed": False}))
 
     def xcom(self, dag_id: str, run_id: str, task: str, key: str = "return_value") -> Any:
-        """Return what a task handed on, or None."""
+        """Return what a task pushed to XCom, or None."""
         answer = self._call(
             "GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}?deserialize=true"
         )
@@ -162,7 +162,7 @@ class Api:
 
 
 def error_of(entries: list[dict[str, Any]]) -> str:
-    """Return the message of the error that ended a task, out of its log."""
+    """Return the message of the error that ended a task, from its log."""
     for entry in reversed(entries):
         if details := entry.get("error_detail"):
             # The first is the error that surfaced; its causes follow.

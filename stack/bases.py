@@ -1,4 +1,4 @@
-"""On which base a release sits, and for how long there has been a newer one."""
+"""Which base a release is baked on, and for how long there has been a newer one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from stack.up import Stack
 
 
 class Bases:
-    """The base families, each asked for once, however many releases are looked at.
+    """The base families, each read once, however many releases refer to it.
 
     Args:
-        stack: whose cloud is asked.
+        stack: whose cloud is read.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -29,7 +29,7 @@ class Bases:
         self._promotions = cache(lambda family: promotions(ssm, family))
 
     def standing(self, record: Mapping[str, Any]) -> Standing | None:
-        """Return where a release's image stands; none if it has none yet, or its service's file is gone or wrong."""
+        """Return how old a release's base is; None without an image, or without a valid service file."""
         try:
             family = self._service(record["service"]).base
         except ConfigError:

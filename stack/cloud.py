@@ -34,7 +34,7 @@ class Cloud:
         self.process = Process(layout, "localcloud")
 
     def answers(self) -> bool:
-        """Say whether it is there, and is ours."""
+        """Return whether it answers, and is this clone's."""
         try:
             health = requests.get(f"{self.settings.cloud_url}/_localcloud/health", timeout=5)
         except requests.RequestException:
@@ -71,7 +71,7 @@ class Cloud:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
     def client(self, service: str, access_key: str = PERSONS_KEY) -> Any:
-        """Return a boto3 client of an AWS service, answered by the embedded cloud; its request log tells the key."""
+        """Return a boto3 client of the embedded cloud, whose request log names the access key."""
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.settings.cloud_url,
@@ -83,7 +83,7 @@ class Cloud:
 
 
 def python_environment(layout: Layout) -> dict[str, str]:
-    """Return this process's environment for a Python program of ours: its modules, and no stray settings of AWS's."""
+    """Return this process's environment for a Python program of ours, without settings of AWS, Airflow or Terraform."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""The demo: from nothing to a fleet that changes its version under load, with not one request lost."""
+"""The demo: deploy a service, then a new version of it under load, without losing a request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TAIL_SECONDS = 3
 
 
 def run(layout: Layout, rate: float) -> bool:
-    """Run it all, say how it went, and return whether every request was answered and the new version runs.
+    """Run the demo, print its results, and return whether every request was answered.
 
     Args:
         layout: The clone.
@@ -43,7 +43,7 @@ def run(layout: Layout, rate: float) -> bool:
     up_seconds = elapsed() - installed
     base = succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
     first = succeed(follow.run(stack.api, f"deploy_{SERVICE}", {"version": VERSIONS[0]}))
-    url = _handed_on(stack, first, "terraform_apply", "url").rstrip("/")
+    url = _pulled(stack, first, "terraform_apply", "url").rstrip("/")
     _expect(url, VERSIONS[0])
     step(f"{url}/version answers {VERSIONS[0]}; from now on {rate:g} requests a second")
     load = Load(f"{url}/version", rate, report=layout.state / "demo" / "load.csv", label=version_of).start()
@@ -59,12 +59,12 @@ def run(layout: Layout, rate: float) -> bool:
 
 
 def version_of(answer: str) -> str:
-    """Return the version that an answer of the sample service names."""
+    """Return the version in a response of the sample service."""
     return str(json.loads(answer)["version"])
 
 
 def succeed(outcome: RunOutcome) -> RunOutcome:
-    """Return the outcome of a run that a demo cannot go on without.
+    """Return the outcome of a run, which must have succeeded.
 
     Raises:
         StackError: it failed.
@@ -76,12 +76,12 @@ def succeed(outcome: RunOutcome) -> RunOutcome:
     return outcome
 
 
-def _handed_on(stack: Stack, outcome: RunOutcome, task: str, key: str = "return_value") -> str:
+def _pulled(stack: Stack, outcome: RunOutcome, task: str, key: str = "return_value") -> str:
     return str(stack.api.xcom(outcome.dag_id, outcome.run_id, task, key))
 
 
 def _expect(url: str, version: str) -> None:
-    """Ask often enough that every instance of the fleet is met."""
+    """Send enough requests to reach every instance of the fleet."""
     answers = Counter(str(requests.get(f"{url}/version", timeout=10).json()["version"]) for _ in range(30))
     if set(answers) != {version}:
         raise StackError(f"{url}/version answers {dict(answers)}: expected {version} alone")
@@ -96,10 +96,10 @@ def _report(stack: Stack, outcomes: tuple[RunOutcome, RunOutcome, RunOutcome], r
         for name in names
     ]
     rows.append(("whole run", *(f"{outcome.seconds:.1f}" for outcome in columns)))
-    rows.append(("AMI", *(_handed_on(stack, outcome, "bake") for outcome in columns)))
+    rows.append(("AMI", *(_pulled(stack, outcome, "bake") for outcome in columns)))
     header = ("stage (seconds)", f"base {BASE}", *(f"{SERVICE} {version}" for version in VERSIONS))
     print(f"\n{table(header, rows)}\n")
-    detail(f"instance refresh   {_handed_on(stack, second, 'start_refresh')}")
+    detail(f"instance refresh   {_pulled(stack, second, 'start_refresh')}")
     detail(
         f"requests sent      {result.sent} in {result.duration:.0f} s, answered by "
         + ", ".join(f"{version}: {count}" for version, count in sorted(result.answers.items()))
@@ -120,7 +120,7 @@ def _keep(
     outcomes: tuple[RunOutcome, RunOutcome, RunOutcome],
     result: LoadResult,
 ) -> None:
-    """Write the figures down for `make bench`."""
+    """Write the figures for `make bench`."""
     figures = {
         "install_seconds": installed,
         "up_seconds": up_seconds,

@@ -1,4 +1,4 @@
-"""The estate's demo: two services follow a new base, old images are retired, drift is repaired, a revocation holds."""
+"""The estate's demo: rebake two services on a new base, retire images, repair drift, revoke an image."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SERVICES = ("webapp", "pages")
 FIRST = ("1.0.0", "1.1.0")
 LATER = ("1.2.0", "1.3.0")
 """Versions of the sample service, before and after the new base."""
-FOLLOWING = "rebake_on_new_base"
+REBAKE_DAG = "rebake_on_new_base"
 
 
 def run(layout: Layout) -> bool:
-    """Show it all, and return whether everything came out as it should.
+    """Run the demo, and return whether all of its results are as expected.
 
     Args:
         layout: The clone.
@@ -53,11 +53,11 @@ def run(layout: Layout) -> bool:
 
 
 Row = tuple[str, str, bool]
-"""What was shown, what was seen, and whether it is what should be."""
+"""What was checked, what was found, and whether that is right."""
 
 
 def _found(stack: Stack) -> list[Row]:
-    """Bring two services of different shapes up, on one base."""
+    """Deploy two services of different shapes on one base."""
     if not _current_base(stack):
         succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE}))
     pages = _begin(stack, "deploy_pages", {"version": "1.0.0"})
@@ -68,29 +68,29 @@ def _found(stack: Stack) -> list[Row]:
 
 
 def _new_base(stack: Stack) -> list[Row]:
-    """Rebuild the base; both services are rebaked on it and rolled, started by its event alone."""
+    """Rebuild the base, whose event rebakes both services and rolls them out."""
     old = _current_base(stack)
-    stack.api.wait_for_dag(FOLLOWING)
-    stack.api.unpause(FOLLOWING)
-    earlier = stack.api.runs(FOLLOWING)
+    stack.api.wait_for_dag(REBAKE_DAG)
+    stack.api.unpause(REBAKE_DAG)
+    earlier = stack.api.runs(REBAKE_DAG)
     for service in SERVICES:
         stack.api.unpause(f"deploy_{service}")
     succeed(follow.run(stack.api, "rebuild_base_image", {"base": BASE, "force_bake": True}))
     new = _current_base(stack)
-    run_id = follow.started_since(stack.api, FOLLOWING, earlier)
-    step(f"{FOLLOWING}, started by the event of {BASE}")
-    succeed(Follower(stack.api, FOLLOWING, run_id).follow())
+    run_id = follow.started_since(stack.api, REBAKE_DAG, earlier)
+    step(f"{REBAKE_DAG}, started by the event of {BASE}")
+    succeed(Follower(stack.api, REBAKE_DAG, run_id).follow())
     services = status.collect(stack)["services"]
     rows: list[Row] = [("the base is rebuilt", f"{old} → {new}", old != new)]
     for name in SERVICES:
         base = services[name]["base"]
-        rows.append((f"{name} follows the new base", f"on {base['base_ami']}", base["base_ami"] == new))
+        rows.append((f"{name} is on the new base", f"on {base['base_ami']}", base["base_ami"] == new))
     rows.append(_reported(stack, REBAKE))
     return rows
 
 
 def _retire(stack: Stack) -> list[Row]:
-    """Release on, until there are more images than are kept; then retire in three runs what is too old.
+    """Deploy until there are more images than are kept, then retire the old ones in three runs.
 
     The first image stays in any case: Terraform leaves `$Default` at the template's first version.
     """
@@ -102,16 +102,16 @@ def _retire(stack: Stack) -> list[Row]:
     for _ in range(3):  # An image goes one step a run: deprecated, disabled, deregistered.
         succeed(follow.run(stack.api, "retire_images", {"dry_run": False}))
     gone = sorted(before.keys() - _images(stack).keys())
-    told = ", ".join(f"{ami_id} ({before[ami_id]})" for ami_id in gone) or "none"
+    retired = ", ".join(f"{ami_id} ({before[ami_id]})" for ami_id in gone) or "none"
     return [
         ("a dry run retires nothing", f"{len(dry)} of {len(before)} images are there", dry == before),
-        ("old images are retired", told, bool(gone)),
+        ("old images are retired", retired, bool(gone)),
         _reported(stack, RETIRE_IMAGES),
     ]
 
 
 def _drift(stack: Stack) -> list[Row]:
-    """Change by hand what Terraform declares, and open port 22; a look finds and repairs both, the next finds none."""
+    """Change an attribute by hand and open port 22: a scan finds and repairs both, and the next finds nothing."""
     elbv2, ec2 = stack.cloud.client("elbv2"), stack.cloud.client("ec2")
     (fleet,) = [
         group
@@ -126,8 +126,8 @@ def _drift(stack: Stack) -> list[Row]:
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[ssh])
     step("by hand: a deregistration delay of 77 s, and port 22 open to the world")
 
-    found, repaired = _look(stack)
-    left, _ = _look(stack)
+    found, repaired = _scan(stack)
+    left, _ = _scan(stack)
     made = [one for one in found if one.endswith(("/deregistration_delay", "/tcp 22 from 0.0.0.0/0"))]
     return [
         ("drift made by hand is found", ", ".join(made) or "none", len(made) == 2),
@@ -136,8 +136,8 @@ def _drift(stack: Stack) -> list[Row]:
     ]
 
 
-def _look(stack: Stack) -> tuple[set[str], list[str]]:
-    """Return the ids of what a look for drift found, and what was repaired."""
+def _scan(stack: Stack) -> tuple[set[str], list[str]]:
+    """Run a scan; return the ids of its findings, and of those that were repaired."""
     succeed(follow.run(stack.api, "detect_drift", {}))
     tables = _report(stack, DRIFT)["tables"]
     rows: list[list[Any]] = next((part["rows"] for part in tables if part["title"] == FINDINGS), [])
@@ -145,7 +145,7 @@ def _look(stack: Stack) -> tuple[set[str], list[str]]:
 
 
 def _revoke(stack: Stack) -> list[Row]:
-    """Revoke an image; deploying it is refused, with the reason."""
+    """Revoke an image, and check that its deployment is refused with the reason."""
     bad, version = next(
         (ami_id, version)
         for ami_id, version in sorted(_images(stack).items())
@@ -163,12 +163,12 @@ def _revoke(stack: Stack) -> list[Row]:
 
 
 def _needed(stack: Stack) -> set[str]:
-    """Return the image that the sample service runs: revoking it would be another story."""
+    """Return the image that the sample service runs, which must not be revoked here."""
     return {status.collect(stack)["services"]["webapp"]["current"]}
 
 
 def _begin(stack: Stack, dag_id: str, conf: dict[str, Any]) -> str:
-    """Start a run that goes on beside others, and return its id."""
+    """Start a run without waiting for it, and return its id."""
     stack.api.wait_for_dag(dag_id)
     stack.api.unpause(dag_id)
     step(f"{dag_id} {' '.join(f'{key}={value}' for key, value in conf.items())}, beside the next")
@@ -183,12 +183,12 @@ def _current_base(stack: Stack) -> str:
 def _runs(stack: Stack, service: str, version: str) -> Row:
     """Return a row on what a service runs, which should be a version alone."""
     found = status.collect(stack)["services"][service]
-    told = f"{found['url']}: " + ", ".join(f"{count} of {name}" for name, count in found["versions"].items())
-    return f"{service} runs", told, set(found["versions"]) == {version}
+    text = f"{found['url']}: " + ", ".join(f"{count} of {name}" for name, count in found["versions"].items())
+    return f"{service} runs", text, set(found["versions"]) == {version}
 
 
 def _images(stack: Stack) -> dict[str, str]:
-    """Return what each image of ours is of, such as `webapp 1.0.0`, by id."""
+    """Return each image's service and version, such as `webapp 1.0.0`, by id."""
     answer = stack.cloud.client("ec2").describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
     labels = {image["ImageId"]: tags.read(image) for image in answer}
     return {
@@ -199,7 +199,7 @@ def _images(stack: Stack) -> dict[str, str]:
 def _reported(stack: Stack, kind: str) -> Row:
     """Return a row on the newest report of a kind."""
     found = _report(stack, kind)
-    return f"a report of it: {kind}", found["title"] if found else "there is none", bool(found)
+    return f"a report is written: {kind}", found["title"] if found else "there is none", bool(found)
 
 
 def _report(stack: Stack, kind: str) -> dict[str, Any]:

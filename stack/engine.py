@@ -74,7 +74,7 @@ class Engine:
         return docker.APIClient(base_url=self.url, version="auto", timeout=300)
 
     def answers(self) -> bool:
-        """Say whether the engine is there."""
+        """Return whether the engine answers."""
         if not self.socket.exists():
             return False
         try:
@@ -130,7 +130,7 @@ class Engine:
                 *(f"image {tag}" for item in list_images(client, labelled) for tag in item["RepoTags"] or [item["Id"]]),
             ]
 
-    def remove_leftovers(self) -> None:
+    def remove_orphans(self) -> None:
         """Remove what a killed embedded cloud of this clone left in the engine."""
         labelled = {"label": [f"{LABEL}={self.layout.clone_id}"]}
         with contextlib.closing(self.client()) as client:
@@ -148,7 +148,7 @@ class Engine:
         if self.process.pid:
             step("stopping Podman")
         stop([self.process])
-        # Keepers of containers outlive the service, and in their end would make its folders anew.
+        # The containers' keepers (conmon) outlive the service, and would create its folders again when they end.
         deadline = time.monotonic() + 5
         while (left := processes.keepers(str(self.layout.podman))) and time.monotonic() < deadline:
             for keeper in left:
@@ -166,7 +166,7 @@ def as_root() -> list[str]:
 
 
 def _is_docker(socket: Path) -> bool:
-    """Say whether a Docker engine, not Podman's imitation of one, listens there and lets us in."""
+    """Return whether a Docker engine, and not Podman posing as one, listens there and lets us in."""
     if not os.access(socket, os.W_OK):
         return False
     try:
@@ -179,5 +179,5 @@ def _is_docker(socket: Path) -> bool:
 
 def _mounts_below(*folders: Path) -> list[str]:
     lines = Path("/proc/self/mounts").read_text().splitlines()
-    places = [line.split()[1].encode().decode("unicode_escape") for line in lines]
-    return [place for place in places if any(Path(place).is_relative_to(folder) for folder in folders)]
+    mounts = [line.split()[1].encode().decode("unicode_escape") for line in lines]
+    return [mount for mount in mounts if any(Path(mount).is_relative_to(folder) for folder in folders)]

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 USAGE = "make fault KIND=… [NAME=value…], make fault LIST=1, or make fault CLEAR=1 (or the id of one)"
 OWN = ("KIND", "LIST", "CLEAR")
-TOLD = frozenset({"id", "kind", "state", "fired", "last_fired", "on"})
-"""What the cloud tells of a fault besides its settings."""
+STATE_FIELDS = frozenset({"id", "kind", "state", "fired", "last_fired", "on"})
+"""The fields of a fault that are not its settings."""
 
 
 def parse(words: Sequence[str]) -> dict[str, str]:
     """Return what make was given, by name.
 
     Raises:
-        InputError: it is not one of the three things to do, or names what there is not.
+        InputError: it is none of the three commands, or names a kind or setting that does not exist.
     """
     given: dict[str, str] = {}
     for word in words:
@@ -35,14 +35,14 @@ def parse(words: Sequence[str]) -> dict[str, str]:
             raise InputError(f"{word!r} is not NAME=value: {USAGE}")
         if value:
             given[name] = value
-    asked = [name for name in OWN if name in given]
-    if len(asked) != 1:
-        raise InputError(f"give one of {', '.join(asked or OWN)}: {USAGE}; the kinds are {', '.join(kinds.KINDS)}")
+    named = [name for name in OWN if name in given]
+    if len(named) != 1:
+        raise InputError(f"give one of {', '.join(named or OWN)}: {USAGE}; the kinds are {', '.join(kinds.KINDS)}")
     others = [name for name in given if name not in OWN]
-    if asked != ["KIND"] and others:
-        raise InputError(f"{asked[0]} goes alone, without {', '.join(others)}: {USAGE}")
+    if named != ["KIND"] and others:
+        raise InputError(f"{named[0]} goes alone, without {', '.join(others)}: {USAGE}")
     try:
-        if asked == ["KIND"]:
+        if named == ["KIND"]:
             kinds.read(_request(given))
     except FaultError as error:
         raise InputError(str(error)) from error
@@ -50,7 +50,7 @@ def parse(words: Sequence[str]) -> dict[str, str]:
 
 
 def run(cloud: Cloud, given: dict[str, str]) -> str:
-    """Do what was asked for and return what to say.
+    """Carry out the command and return what to print.
 
     Args:
         cloud: The embedded cloud.
@@ -78,11 +78,11 @@ def render(faults: list[dict[str, Any]]) -> str:
         ("fault", "state", "fired"),
         [(fault["id"], fault["state"], f"{fault['fired']} {kinds.KINDS[fault['kind']].counts}s") for fault in faults],
     ).splitlines()
-    told = lines[:2]
+    text = lines[:2]
     for line, fault in zip(lines[2:], faults, strict=True):
-        told.append(f"{line}  {_settings(fault)}".rstrip())
-        told += [f"    {count} x {subject}" for subject, count in fault["on"].items()]
-    return "\n".join(told)
+        text.append(f"{line}  {_settings(fault)}".rstrip())
+        text += [f"    {count} x {subject}" for subject, count in fault["on"].items()]
+    return "\n".join(text)
 
 
 def _request(given: dict[str, str]) -> dict[str, str]:
@@ -90,7 +90,7 @@ def _request(given: dict[str, str]) -> dict[str, str]:
 
 
 def _settings(fault: dict[str, Any]) -> str:
-    return " ".join(f"{name.upper()}={_text(value)}" for name, value in fault.items() if name not in TOLD)
+    return " ".join(f"{name.upper()}={_text(value)}" for name, value in fault.items() if name not in STATE_FIELDS)
 
 
 def _text(value: Any) -> str:

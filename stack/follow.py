@@ -1,4 +1,4 @@
-"""Start a run of a DAG and watch it, a line per change of a task's state."""
+"""Start a run of a DAG and watch it: a line for each change of a task's state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stack.errors import InputError, StackError
 from stack.settings import ENVIRONMENT
 
 QUIET = frozenset({"none", "scheduled", "queued", "removed", "upstream_failed"})
-"""States that say nothing new: not begun, or not to begin because of a task that has been told of."""
+"""States that are not printed: not started, or never to start because of a failure that has been printed."""
 BAD = frozenset({"failed", "up_for_retry"})
 
 
@@ -38,45 +38,45 @@ class Follower:
         api: Airflow.
         dag_id: The run's DAG.
         run_id: The run.
-        aside: Called for each line; what it returns is added to the line, such as a load's figures.
+        note: Called for each line; what it returns is added to the line, such as a load's figures.
     """
 
-    def __init__(self, api: Api, dag_id: str, run_id: str, aside: Callable[[], str] = str) -> None:
+    def __init__(self, api: Api, dag_id: str, run_id: str, note: Callable[[], str] = str) -> None:
         self._api = api
         self._dag_id = dag_id
         self._run_id = run_id
-        self._aside = aside
+        self._note = note
         self._began = time.monotonic()
-        self._said: dict[str, tuple[str, int]] = {}
+        self._printed: dict[str, tuple[str, int]] = {}
         self._starts: dict[str, dt.datetime] = {}
 
     def follow(self, poll_seconds: float = 0.5) -> RunOutcome:
         """Watch until the run ends. An interrupt leaves the run as it is."""
         while True:
-            # In this order: tasks looked at after the run has ended are in their last states.
+            # The run's state first: once it has ended, the tasks are in their last states.
             state = self._api.run_state(self._dag_id, self._run_id)
             tasks = self._api.tasks(self._dag_id, self._run_id)
             for task in tasks:
-                self._tell(task)
+                self._print(task)
             if state in RUN_ENDS:
                 ran = [task for task in tasks if task.end and task.name in self._starts and task.state != "skipped"]
                 stages = {task.name: self._seconds(task) for task in ran}
                 return RunOutcome(self._dag_id, self._run_id, state, time.monotonic() - self._began, stages)
             time.sleep(poll_seconds)
 
-    def _tell(self, task: Task) -> None:
+    def _print(self, task: Task) -> None:
         if task.start:
             # A task that was deferred starts anew: what counts is when it started first.
             self._starts[task.name] = min(task.start, self._starts.get(task.name, task.start))
         now = (task.state, task.try_number)
-        if task.state in QUIET or self._said.get(task.name) == now:
+        if task.state in QUIET or self._printed.get(task.name) == now:
             return
-        self._said[task.name] = now
+        self._printed[task.name] = now
         took = f" after {self._seconds(task):.1f} s" if task.state in RUN_ENDS and task.name in self._starts else ""
         again = f" (try {task.try_number})" if task.try_number > 1 else ""
-        aside = self._aside()
+        note = self._note()
         seconds = time.monotonic() - self._began
-        detail(f"[{seconds:5.1f} s] {task.name:<22} {task.state}{again}{took}{'  | ' + aside if aside else ''}")
+        detail(f"[{seconds:5.1f} s] {task.name:<22} {task.state}{again}{took}{'  | ' + note if note else ''}")
         if task.state in BAD:
             for line in error_of(self._api.log(self._dag_id, self._run_id, task)).splitlines():
                 detail(f"          {line}")
@@ -106,10 +106,10 @@ def started_since(api: Api, dag_id: str, earlier: Sequence[str], seconds: float 
 
 
 def check(service: str, version: str) -> None:
-    """Refuse what no run could deploy.
+    """Check that a run could deploy the version.
 
     Raises:
-        InputError: the service is unknown, its file is wrong, or the version is none of its versions.
+        InputError: the service is unknown, its file is wrong, or the version does not match its pattern.
     """
     try:
         config.load_service(service, config.load_environment(ENVIRONMENT)).check_version(version)
@@ -117,7 +117,7 @@ def check(service: str, version: str) -> None:
         raise InputError(str(error)) from error
 
 
-def run(api: Api, dag_id: str, conf: dict[str, Any], aside: Callable[[], str] = str) -> RunOutcome:
+def run(api: Api, dag_id: str, conf: dict[str, Any], note: Callable[[], str] = str) -> RunOutcome:
     """Start a run of a DAG and watch it until it ends.
 
     Raises:
@@ -128,7 +128,7 @@ def run(api: Api, dag_id: str, conf: dict[str, Any], aside: Callable[[], str] = 
     run_id = api.trigger(dag_id, conf)
     step(f"{dag_id} {' '.join(f'{key}={value}' for key, value in conf.items())}".rstrip())
     try:
-        return Follower(api, dag_id, run_id, aside).follow()
+        return Follower(api, dag_id, run_id, note).follow()
     except KeyboardInterrupt:
         step(f"no longer watching; the run {run_id} of {dag_id} goes on: see Airflow's UI, or `make status`")
         raise

@@ -1,4 +1,4 @@
-"""Where this clone keeps its things, and by what name the machine knows it."""
+"""The folders of this clone, and its id on the machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def own(self) -> Layout:
-        """The layout of the clone's own stack, to which all that is shared belongs."""
+        """The layout of the clone's own stack, which owns what is shared."""
         return Layout(self.project)
 
     @property
@@ -54,12 +54,12 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """Where each process writes what it has to say."""
+        """The log of each process."""
         return self.state / "logs"
 
     @property
     def pids(self) -> Path:
-        """Which processes of ours run."""
+        """The pid file of each process."""
         return self.state / "pids"
 
     @property

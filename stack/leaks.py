@@ -1,4 +1,4 @@
-"""What a run should have removed and did not: in the cloud, and on this machine."""
+"""Temporary resources that a run did not remove, in the cloud and on this machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from stack.up import Stack
 
 TEMPORARY_GROUPS: Final = ("packer_", "rebake-probe")
-"""What the names of the security groups begin with that a bake or a probe makes for a while."""
+"""Prefixes of the names of temporary security groups."""
 _TOOLS: Final = re.compile(rb"guardian\.py|/(packer|terraform|tofu)[^/]*$")
 
 
 def leaks(stack: Stack) -> list[str]:
-    """Return what a bake, a probe or an apply made for a while and that is still there; call it when no run is."""
+    """Return the temporary resources of bakes, probes and applies that are still there; call it when nothing runs."""
     ec2 = stack.cloud.client("ec2")
     return [*_in_ec2(ec2), *_on_disks(ec2), *_locks(stack), *_workspaces(stack), *_programs(stack)]
 

@@ -2,7 +2,7 @@
 
 The load is open: request number n is due n/rate seconds after the start, whether or not earlier ones were answered,
 and its latency counts from when it was due. A service that stalls therefore shows in the figures in full. So does a
-machine too busy to send in time: how late requests were sent is told beside the latency.
+machine too busy to send in time: how late requests were sent is reported beside the latency.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Second:
 
 @dataclass
 class LoadResult:
-    """What came of a load: totals, latencies and delays of sending in seconds, and what the answers said."""
+    """A load's totals, its latencies and delays of sending in seconds, and its answers by label."""
 
     sent: int = 0
     failed: int = 0
@@ -98,13 +98,13 @@ class Load:
         self.result = LoadResult()
 
     def start(self) -> Self:
-        """Begin to send."""
+        """Start to send."""
         self.began = time.time()
         self._thread.start()
         return self
 
     def stop(self) -> LoadResult:
-        """Send no more, wait for what is under way, write the report, and return what came of it."""
+        """Stop sending, wait for the open requests, write the report, and return the result."""
         self._stopping.set()
         self._thread.join(self._timeout + 5)
         if self._failure:
@@ -125,7 +125,7 @@ class Load:
         return self._thread.is_alive()
 
     def line(self) -> str:
-        """Return the totals so far, in a few words."""
+        """Return the totals so far, for a progress line."""
         return f"{self.result.sent} requests, {self.result.failed} failed"
 
     async def _run(self) -> None:

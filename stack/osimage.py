@@ -16,7 +16,7 @@ from stack.layout import Layout
 
 
 def reference(layout: Layout) -> str:
-    """Return the image's name in the engine: it changes with everything that the image is made of."""
+    """Return the image's name in the engine, with a digest of all that it is built from."""
     digest = hashlib.sha256((layout.project / "setup" / "versions.env").read_bytes())
     for path in _sources(layout):
         digest.update(f"\0{path.name}\0{path.stat().st_mode:o}\0".encode() + path.read_bytes())
@@ -24,10 +24,10 @@ def reference(layout: Layout) -> str:
 
 
 def ensure(layout: Layout, engine: Engine) -> str:
-    """Return the name of the image in the engine, made first if it is not there.
+    """Return the name of the image in the engine; build it first if it is not there.
 
     Raises:
-        StackError: it cannot be made; with the end of the builder's output.
+        StackError: it cannot be built; with the end of the builder's output.
     """
     image = reference(layout)
     with contextlib.closing(engine.client()) as client:
@@ -70,7 +70,7 @@ def remove(layout: Layout, engine: Engine) -> None:
 
 
 def versions(layout: Layout) -> dict[str, str]:
-    """Return what `setup/versions.env` says."""
+    """Return the variables of `setup/versions.env`."""
     lines = (layout.project / "setup" / "versions.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
@@ -84,7 +84,7 @@ def _context(layout: Layout) -> io.BytesIO:
     folder = layout.project / "localcloud" / "os-image"
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path in _sources(layout):
-            # Engines look for the build file under this name.
+            # Engines expect the build file under this name.
             tar.add(path, "Dockerfile" if path.name == "Containerfile" else str(path.relative_to(folder)))
     packed.seek(0)
     return packed

@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, and are found again by the next one."""
+"""Long-running processes: each command finds those that earlier commands started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stack.errors import StackError
 from stack.layout import Layout
 
 MARK = "REBAKE_STACK"
-"""In the environment of each process of ours, with the clone's id: what a killed parent leaves is found by it."""
+"""In the environment of each process of ours, with the clone's id, so that orphans of a killed parent are found."""
 
 SHARED = b"aardvark-dns"
 """Podman's name server: one serves every network of the machine, other projects' too, whichever engine started it.
@@ -71,7 +71,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        # It outlives us on purpose: Popen need not warn of that.
+        # Keeps Popen from warning that the process, which outlives this one, still runs.
         child.returncode = 0
         self._file.write_text(json.dumps({"pid": child.pid, "started": _started(child.pid)}))
 
@@ -98,10 +98,10 @@ class Process:
             kill(pid, signal.SIGTERM)
 
     def kill(self, *, alone: bool = False) -> None:
-        """End it at once, by SIGKILL, and its whole session with it, as a machine does that dies.
+        """Kill it and its whole session at once, as when a machine dies.
 
         Args:
-            alone: Leave its children be, as the kernel does that runs out of memory.
+            alone: Spare its children, as the kernel does when memory runs out.
         """
         while left := [pid for pid in self.members() if not alone or pid == self.pid]:
             for member in left:
@@ -116,7 +116,7 @@ class Process:
         return record
 
     def finish(self, seconds: float) -> None:
-        """Wait for the end that was asked for; past `seconds`, kill it and its whole session."""
+        """Wait for it to end after `signal_stop`; after `seconds`, kill it and its whole session."""
         deadline = time.monotonic() + seconds
         while pid := self.pid:
             if time.monotonic() > deadline:
@@ -150,7 +150,7 @@ def marked(clone_id: str) -> list[int]:
 
 
 def kill_marked(clone_id: str, seconds: float = 10) -> list[int]:
-    """End every process that carries the clone's mark, and return those that would not go."""
+    """End every process that carries the clone's mark, and return those that are still there."""
     sent = signal.SIGTERM
     deadline = time.monotonic() + seconds
     while left := marked(clone_id):
@@ -176,7 +176,7 @@ def _read(path: str) -> bytes:
 
 
 def _stat(pid: int) -> list[str]:
-    # The second field, the name in brackets, may hold anything: count from its end.
+    # The second field, the name in brackets, may contain anything: count from its end.
     return _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(") ")[2].split()
 
 
@@ -187,7 +187,7 @@ def _started(pid: int) -> str | None:
 
 
 def _ended(pid: int) -> bool:
-    """Say whether a process has ended; a child of ours is taken off the table first."""
+    """Return whether a process has ended; reap it first if it is our child."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     fields = _stat(pid)
@@ -195,7 +195,7 @@ def _ended(pid: int) -> bool:
 
 
 def session(leader: int) -> list[int]:
-    """Return the processes of a session, whether or not the one that began it still runs."""
+    """Return the processes of a session, whether or not its leader still runs."""
     return [pid for pid in _pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
 
 
@@ -219,7 +219,7 @@ def keepers(text: str) -> list[int]:
 
 
 def kill(pid: int, number: signal.Signals) -> None:
-    """Send a signal, as root where it takes root; a process that is gone is fine."""
+    """Send a signal, as root where needed; ignore a process that is gone."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

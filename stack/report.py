@@ -20,7 +20,7 @@ def run(stack: Stack, kind: str, form: str) -> str:
     """Return the newest report of a kind as text, JSON or a page.
 
     Raises:
-        InputError: no kind is called so, or none of its DAG's runs has written a report yet.
+        InputError: there is no such kind, or no report of it yet.
         StackError: the embedded cloud does not answer.
     """
     if kind not in KINDS:

@@ -17,7 +17,7 @@ DAG_ID = "revoke_image"
 
 
 def check(ami: str, reason: str, *, undo: bool) -> tuple[str, str]:
-    """Return image and reason as they are used.
+    """Return image and reason, validated.
 
     Raises:
         InputError: the image's id or the reason cannot be right.
@@ -29,7 +29,7 @@ def check(ami: str, reason: str, *, undo: bool) -> tuple[str, str]:
 
 
 def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
-    """Run the DAG, print what came of it, and return whether it succeeded."""
+    """Run the DAG, print its summary, and return whether it succeeded."""
     outcome = follow.run(stack.api, DAG_ID, {"ami": ami, "reason": reason, "undo": undo})
     summary = stack.api.xcom(outcome.dag_id, outcome.run_id, "revoke_image")
     if summary:
@@ -38,12 +38,12 @@ def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
 
 
 def marks(stack: Stack) -> dict[str, revocation.Mark]:
-    """Return the mark of every image that may not be released, as AWS has them now."""
+    """Return the marks of all revoked images, as they are in AWS now."""
     return revocation.marks({ami_id: labels for ami_id, (_, labels) in _images(stack).items()})
 
 
 def notes(stack: Stack, service: str, images: Iterable[str]) -> list[str]:
-    """Return a line for each revoked image among those that a service runs, and one that says what is safe for it."""
+    """Return a line for each revoked image that a service runs, and one with the nearest safe release."""
     known = _images(stack)
     revoked = revocation.marks({ami_id: labels for ami_id, (_, labels) in known.items()})
     bad = revocation.services_on(revoked, {service: images}).get(service, [])
@@ -58,7 +58,7 @@ def notes(stack: Stack, service: str, images: Iterable[str]) -> list[str]:
 
 
 def _images(stack: Stack) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return state and tags of every image of ours, by id."""
+    """Return the state and tags of each of our images, by id."""
     pages = (
         stack.cloud.client("ec2")
         .get_paginator("describe_images")

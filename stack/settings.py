@@ -1,4 +1,4 @@
-"""What is chosen once for a clone and then stays: ports, the instances' network, passwords."""
+"""Settings that are chosen once for a clone: ports, the instances' network, passwords."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from stack.layout import Layout
 ENVIRONMENT = "local"
 REGION: Final = "eu-west-1"
 ACCESS_KEY: Final = "AKIAEMBEDDEDCLOUD"
-"""The pipeline's; any will do. Airflow masks a connection's password wherever a log has it: no name of ours has it."""
+"""The pipeline's. Any text works, but no name of ours may contain it: Airflow masks it in all logs."""
 PERSONS_KEY: Final = "AKIAAPERSON"
-"""Of whoever asks on the command line, so that the cloud's request log tells the pipeline's own requests."""
+"""Used by the commands, so that the cloud's request log distinguishes them from the pipeline."""
 
 
 @dataclass
@@ -36,23 +36,23 @@ class Settings:
 
     @property
     def cloud_url(self) -> str:
-        """Where the embedded cloud answers."""
+        """The address of the embedded cloud."""
         return f"http://127.0.0.1:{self.cloud_port}"
 
     @property
     def airflow_url(self) -> str:
-        """Where Airflow's UI and REST API answer."""
+        """The address of Airflow's UI and REST API."""
         return f"http://127.0.0.1:{self.airflow_port}"
 
 
 def load(layout: Layout) -> Settings | None:
-    """Return the choices made earlier, or None before the first start."""
+    """Return the settings, or None before the first start."""
     path = _file(layout)
     return Settings(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def choose(layout: Layout, *, cloud_runs: bool, airflow_runs: bool) -> Settings:
-    """Return the settings to start with: those of before, but for a port or network that was taken meanwhile.
+    """Return the settings to start with: the earlier ones, except a port or network that is taken by now.
 
     Args:
         layout: The clone.
@@ -60,7 +60,7 @@ def choose(layout: Layout, *, cloud_runs: bool, airflow_runs: bool) -> Settings:
         airflow_runs: Airflow is running: its port stays.
 
     Raises:
-        InputError: a port that the environment asks for is no port, or is taken.
+        InputError: the environment names a port that is invalid or taken.
     """
     before = load(layout)
     chosen = Settings(
@@ -80,7 +80,7 @@ def choose(layout: Layout, *, cloud_runs: bool, airflow_runs: bool) -> Settings:
 
 
 def as_json(chosen: Settings) -> str:
-    """Return settings as they are kept."""
+    """Return settings as JSON."""
     return json.dumps(asdict(chosen), indent=2) + "\n"
 
 
@@ -91,7 +91,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
+    """Return a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -99,7 +99,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Say whether nobody listens on the port of the loopback address."""
+    """Return whether a port of the loopback address is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -114,15 +114,15 @@ def _file(layout: Layout) -> Path:
 
 
 def _port(variable: str, before: int | None, *, runs: bool) -> int:
-    asked = os.environ.get(variable)
+    requested = os.environ.get(variable)
     if runs and before:
-        if asked and asked != str(before):
-            raise InputError(f"{variable}={asked}, but it runs on port {before}: `make down` first")
+        if requested and requested != str(before):
+            raise InputError(f"{variable}={requested}, but it runs on port {before}: `make down` first")
         return before
-    if asked:
-        if not asked.isdigit() or not 1 <= int(asked) <= 65535:
-            raise InputError(f"{variable}={asked} is not a port: give a number from 1 to 65535")
-        if not is_free(int(asked)):
-            raise InputError(f"{variable}={asked}: the port is taken on 127.0.0.1: name another, or leave it out")
-        return int(asked)
+    if requested:
+        if not requested.isdigit() or not 1 <= int(requested) <= 65535:
+            raise InputError(f"{variable}={requested} is not a port: give a number from 1 to 65535")
+        if not is_free(int(requested)):
+            raise InputError(f"{variable}={requested}: the port is taken on 127.0.0.1: name another, or leave it out")
+        return int(requested)
     return before if before and is_free(before) else free_port()

@@ -1,4 +1,4 @@
-"""What runs: per service the load balancer, the instances with their versions and images, the last release."""
+"""What runs: Airflow, the embedded cloud, and each service's instances and releases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWER_BYTES = 200
 
 
 def collect(stack: Stack) -> dict[str, Any]:
-    """Return the state of the stack and of every service, as plain data."""
+    """Return the state of the stack and of every service, JSON-serialisable."""
     cloud = stack.cloud.answers()
     components = {name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()}
     return {
@@ -52,10 +52,10 @@ def render(status: dict[str, Any]) -> str:
             continue
         lines.append(f"  answers          {service['answers']}")
         lines.append(f"  current image    {service['current'] or 'none'}")
-        lines.append(f"  base image       {_base_told(service['base'])}")
+        lines.append(f"  base image       {_base_line(service['base'])}")
         for title in ("current", "previous"):
             lines.append(f"  {title + ' release':<16} {service[f'{title}_release'] or 'none'}")
-        lines.append(f"  last run         {_told(service['last_release'])}")
+        lines.append(f"  last run         {_run_line(service['last_release'])}")
         lines += [f"  revoked          {note}" for note in service.get("revoked", ())]
         if service["lease"]:
             lines.append(f"  in progress      {service['lease']}")
@@ -100,7 +100,7 @@ def _address(stack: Stack, group: dict[str, Any]) -> str:
     target_groups = elbv2.describe_target_groups(TargetGroupArns=group["TargetGroupARNs"])["TargetGroups"]
     arns = target_groups[0]["LoadBalancerArns"]
     if not arns:
-        return ""  # it is just being provisioned; asked for none, AWS would tell of all
+        return ""  # It is being provisioned. For no ARNs, AWS would describe all load balancers.
     balancers = elbv2.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
     return str(balancers[0]["DNSName"])
 
@@ -147,7 +147,7 @@ def _parameter(stack: Stack, name: str) -> str | None:
 
 
 def _releases(stack: Stack, service: str) -> dict[str, Any]:
-    """Return the channels' images, their releases, the current one's base, the newest record, who is at it now."""
+    """Return the channels' images and releases, the current base, the newest record, the lease's holder."""
     s3, bucket = stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket
     images = {name: _parameter(stack, parameter_name(service_name(service), name)) for name in (CURRENT, PREVIOUS)}
     ids: dict[str, str | None] = dict.fromkeys(images)
@@ -172,11 +172,11 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     }
 
 
-def _base_told(base: dict[str, Any] | None) -> str:
+def _base_line(base: dict[str, Any] | None) -> str:
     return f"{base['base_ami']}  {base['told']}" if base else "not known"
 
 
-def _told(record: dict[str, Any] | None) -> str:
+def _run_line(record: dict[str, Any] | None) -> str:
     if record is None:
         return "none"
     why = f": {record['reason']} at {record['stage'] or 'no stage'}" if record["reason"] else ""

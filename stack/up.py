@@ -1,4 +1,4 @@
-"""Bring everything up, as much at the same time as can be; take everything down, and see that nothing is left."""
+"""Start everything, as much as possible at the same time; stop everything, and check that nothing is left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stack.settings import ENVIRONMENT, Settings
 
 @dataclass(frozen=True)
 class Stack:
-    """What runs, once it is up."""
+    """The stack, once it runs."""
 
     layout: Layout
     settings: Settings
@@ -34,7 +34,7 @@ class Stack:
 
 
 def up(layout: Layout) -> Stack:
-    """Start what does not run yet: the container engine, the embedded cloud, Airflow.
+    """Start what does not run: the container engine, the embedded cloud, Airflow. End what is broken first.
 
     Raises:
         StackError: a part of it does not start; with the end of its log.
@@ -64,7 +64,7 @@ def connect(layout: Layout, *, choose: bool = False) -> Stack:
 
     Args:
         layout: The clone.
-        choose: It is about to be started: choose what is not chosen yet.
+        choose: It is about to be started: choose ports, network and passwords where that is not done yet.
 
     Raises:
         StackError: it was never started, and `choose` is false.
@@ -79,7 +79,7 @@ def connect(layout: Layout, *, choose: bool = False) -> Stack:
         chosen = settings.load(layout)
     if chosen is None:
         raise StackError("nothing runs here: `make up` starts it")
-    # What reads the configuration in this process needs what the tasks' processes have.
+    # Code in this process that reads the configuration needs the variables that tasks have.
     os.environ["REBAKE_HOME"] = str(layout.project)
     os.environ["REBAKE_INSTANCE_CIDR"] = chosen.network_cidr
     return Stack(layout, chosen, Cloud(layout, chosen), Airflow(layout, chosen), Api(chosen))
@@ -88,7 +88,7 @@ def connect(layout: Layout, *, choose: bool = False) -> Stack:
 def down(layout: Layout) -> None:
     """Stop every process of this stack, remove what it has in the engine, and check that nothing is left.
 
-    A second stack leaves the container engine to the clone's own.
+    The container engine belongs to the clone's own stack: a second one leaves it running.
 
     Raises:
         StackError: naming what could not be removed.
@@ -105,7 +105,7 @@ def down(layout: Layout) -> None:
     engine = Engine(layout)
     left: list[str] = []
     if engine.answers():
-        engine.remove_leftovers()
+        engine.remove_orphans()
         left = engine.orphans()
         if not engine.own and not layout.name:
             osimage.remove(layout, engine)
@@ -120,7 +120,7 @@ def down(layout: Layout) -> None:
 
 
 def clean(layout: Layout) -> None:
-    """Take everything down, and remove everything that was ever made in this folder, the virtual environment too."""
+    """Stop everything, and remove all that was put into this folder, the virtual environment too."""
     down(layout)
     step("removing .rebake, .venv and build")
     for folder in (layout.shared, layout.project / "build", layout.project / ".venv"):

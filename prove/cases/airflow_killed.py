@@ -8,7 +8,7 @@ from typing import Final
 from prove.case import Case
 from prove.cases.alarm import ALARM, alarm
 from prove.cases.unhealthy import check_rolled_back
-from prove.levers import wait
+from prove.helpers import wait
 from prove.result import Check, Findings
 from prove.scene import SERVICE, Scene
 from rebake.rollout.refresh import ACTIVE_STATES, Reason

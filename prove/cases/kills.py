@@ -1,4 +1,4 @@
-"""Whatever is killed or cut in whichever stage: the deployment comes out as if nothing had been."""
+"""A deployment survives any process killed, or connection cut, in any stage."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from prove import strikes
-from prove.cable import Cable
+from prove import injection
 from prove.case import Case
 from prove.cases.good import check_success
+from prove.injection import POINTS, Fault, Injector
 from prove.result import Check, Findings, Table
 from prove.scene import GROUP, SERVICE, Run, Scene
-from prove.strikes import MOMENTS, Fault, Striker
+from prove.tcp_proxy import TcpProxy
 from rebake import tags
 from rebake.release import record as release
 from stack.airflow import Airflow
@@ -26,30 +26,30 @@ MUST_HOLD: Final = (
     "image, one refresh, nothing left behind, 0 failed requests"
 )
 CLEARED_STAGE: Final = "bake"
-"""Every try of it makes the call in which it is struck; those that adopt what the try before did make it once."""
+"""Every try of this stage makes the call of its injection point; stages that adopt an earlier try's work do not."""
 TRIES: Final = 3
-"""Of a stage, with its retries."""
+"""Tries of a stage, retries included."""
 
 
 def _every_stage(scene: Scene, fault_of: Callable[[Airflow], Fault]) -> Findings:
     run = scene.trigger(f"deploy_{SERVICE}", version=scene.new_version())
-    striker = Striker(scene.stack, fault_of(scene.stack.airflow))
-    striker.follow(run.dag_id, run.run_id, partial(scene.note, "fault"))
+    injector = Injector(scene.stack, fault_of(scene.stack.airflow))
+    injector.follow(run.dag_id, run.run_id, partial(scene.note, "fault"))
     checks, facts = check_success(scene, run)
-    struck = [stage for stage, times in striker.struck.items() if times]
-    hit = Check("every stage is hit", f"{len(struck)} of {len(MOMENTS)}", len(struck) == len(MOMENTS))
-    return Findings([hit, *checks, *_check_traces(scene, run)], facts, table=_table(scene, run, striker))
+    reached = [stage for stage, times in injector.hits.items() if times]
+    hit = Check("every stage is hit", f"{len(reached)} of {len(POINTS)}", len(reached) == len(POINTS))
+    return Findings([hit, *checks, *_check_traces(scene, run)], facts, table=_table(scene, run, injector))
 
 
 def _connection(scene: Scene) -> Findings:
-    with Cable(scene.stack.settings.cloud_port) as cable, _leads_through(scene.stack.airflow, cable):
-        return _every_stage(scene, lambda _: strikes.connection(cable))
+    with TcpProxy(scene.stack.settings.cloud_port) as proxy, _through(scene.stack.airflow, proxy):
+        return _every_stage(scene, lambda _: injection.connection(proxy))
 
 
 @contextlib.contextmanager
-def _leads_through(airflow: Airflow, cable: Cable) -> Iterator[None]:
-    """Let the pipeline reach the embedded cloud through the cable, and directly again afterwards."""
-    for one in (Airflow(airflow.layout, replace(airflow.settings, cloud_port=cable.port)), airflow):
+def _through(airflow: Airflow, proxy: TcpProxy) -> Iterator[None]:
+    """Route the pipeline to the embedded cloud through the proxy, and directly again afterwards."""
+    for one in (Airflow(airflow.layout, replace(airflow.settings, cloud_port=proxy.port)), airflow):
         for process in airflow.processes.values():
             process.kill()
         one.start()
@@ -60,15 +60,15 @@ def _leads_through(airflow: Airflow, cable: Cable) -> Iterator[None]:
 
 def _cleared(scene: Scene) -> Findings:
     run = scene.trigger(f"deploy_{SERVICE}", version=scene.new_version())
-    moments = [moment for moment in MOMENTS if moment.stage == CLEARED_STAGE]
-    striker = Striker(scene.stack, strikes.worker(), moments, times=TRIES)
-    given_up = striker.follow(run.dag_id, run.run_id, partial(scene.note, "fault"))
+    points = [point for point in POINTS if point.stage == CLEARED_STAGE]
+    injector = Injector(scene.stack, injection.worker(), points, times=TRIES)
+    given_up = injector.follow(run.dag_id, run.run_id, partial(scene.note, "fault"))
     first = scene.record(run)
     scene.note("run", f"{CLEARED_STAGE} cleared")
     scene.stack.api.clear(run.dag_id, run.run_id, CLEARED_STAGE)
     scene.follow(run)
     checks, facts = check_success(scene, run)
-    told = f"{given_up}, {first['outcome']} at {first['stage']} after {len(striker.struck[CLEARED_STAGE])} kills"
+    told = f"{given_up}, {first['outcome']} at {first['stage']} after {len(injector.hits[CLEARED_STAGE])} kills"
     failed = (given_up, first["outcome"], first["stage"]) == ("failed", release.FAILED, CLEARED_STAGE)
     return Findings(
         [
@@ -77,12 +77,12 @@ def _cleared(scene: Scene) -> Findings:
             *_check_traces(scene, run),
         ],
         facts,
-        table=_table(scene, run, striker),
+        table=_table(scene, run, injector),
     )
 
 
 def _check_traces(scene: Scene, run: Run) -> list[Check]:
-    """Return whether a run that has ended did everything once, and left nothing."""
+    """Return the checks that a finished run did everything once and left no orphans."""
     images = scene.stack.cloud.client("ec2").describe_images(Owners=["self"])["Images"]
     same = Counter(tags.read(one).get(tags.FINGERPRINT) for one in images)[scene.record(run)["fingerprint"]]
     client = scene.stack.cloud.client("autoscaling")
@@ -96,20 +96,20 @@ def _check_traces(scene: Scene, run: Run) -> list[Check]:
     ]
 
 
-def _table(scene: Scene, run: Run, striker: Striker) -> Table:
-    calls = {moment.stage: moment.action for moment in MOMENTS}
+def _table(scene: Scene, run: Run, injector: Injector) -> Table:
+    calls = {point.stage: point.action for point in POINTS}
     rows = [
         (
             task.name,
             calls[task.name],
-            ", ".join(f"{at:.0f} s" for at in striker.struck[task.name]) or "never",
+            ", ".join(f"{at:.0f} s" for at in injector.hits[task.name]) or "never",
             f"{task.try_number}",
             task.state,
         )
         for task in scene.stack.api.tasks(run.dag_id, run.run_id)
-        if task.name in striker.struck
+        if task.name in injector.hits
     ]
-    return Table(("stage", "call under way", "struck at", "tries", "final state"), rows)
+    return Table(("stage", "call under way", "hit at", "tries", "final state"), rows)
 
 
 def _case(name: str, title: str, run: Callable[[Scene], Findings]) -> Case:
@@ -117,9 +117,9 @@ def _case(name: str, title: str, run: Callable[[Scene], Findings]) -> Case:
 
 
 CASES: Final = (
-    _case("worker", "Worker killed", partial(_every_stage, fault_of=lambda _: strikes.worker())),
-    _case("triggerer", "Triggerer killed", partial(_every_stage, fault_of=strikes.triggerer)),
-    _case("scheduler", "Scheduler killed", partial(_every_stage, fault_of=strikes.scheduler)),
+    _case("worker", "Worker killed", partial(_every_stage, fault_of=lambda _: injection.worker())),
+    _case("triggerer", "Triggerer killed", partial(_every_stage, fault_of=injection.triggerer)),
+    _case("scheduler", "Scheduler killed", partial(_every_stage, fault_of=injection.scheduler)),
     _case("connection", "Connection to the cloud cut for 10 s", _connection),
     Case(
         "kills-cleared",

@@ -1,7 +1,7 @@
-"""Airflow's hook for local settings, found on the scheduler's path alone: it loads what every task needs.
+"""Airflow's hook for local settings, on the scheduler's path alone: it imports what every task needs.
 
-Tasks run in processes forked from the scheduler, so that what is loaded here once no task has to load: on two cores
-that is about a second a task. The project's own modules are left out: a change of them holds from the next task on.
+Tasks run in processes forked from the scheduler, which saves each of them about a second of imports on two cores. The
+project's own modules are not imported, so that a change to them takes effect with the next task.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from examples.webapp.build import build
-from prove import strikes
-from prove.strikes import MOMENTS, Striker
+from prove import injection
+from prove.injection import POINTS, Injector
 from rebake import config
 from rebake.image.channels import CURRENT, base_name, parameter_name
 from stack import follow, up
@@ -136,10 +136,10 @@ def second(stack: Stack, bases: Runs, first: RunOutcome, project: Path) -> tuple
     url = stack.api.xcom(first.dag_id, first.run_id, "terraform_apply", "url").rstrip("/")
     with Load(f"{url}/version", rate=30) as load:
         run_id = stack.api.trigger("deploy_webapp", {"version": "1.1.0"})
-        striker = Striker(stack, strikes.worker(), [moment for moment in MOMENTS if moment.stage == "bake"])
+        injector = Injector(stack, injection.worker(), [point for point in POINTS if point.stage == "bake"])
         with ThreadPoolExecutor(1) as pool:
-            striking = pool.submit(striker.follow, "deploy_webapp", run_id, print)
+            injecting = pool.submit(injector.follow, "deploy_webapp", run_id, print)
             outcome = Follower(stack.api, "deploy_webapp", run_id, load.line).follow()
-            striking.result()
+            injecting.result()
     assert outcome.state == "success"
     return outcome, load

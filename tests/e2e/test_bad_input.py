@@ -1,4 +1,4 @@
-"""What is wrong fails the run at its stage, says so in one message, and leaves the fleet and the cloud as they were."""
+"""Bad input fails the run at its stage with one clear message, and leaves the fleet and the cloud as they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A base image is promoted when it is as its family declares, and then only, with all that is known of it."""
+"""A base image is recorded and promoted only when it is as its family declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift that was made by hand is found and repaired: by Terraform, once a person has approved it, and at once."""
+"""Drift made by hand is found and repaired: by Terraform after approval, and at once where policy says so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
 DAG = "detect_drift"
 BY_HAND = {"/deregistration_delay", "/tcp 22 from 0.0.0.0/0"}
-"""What the ids of the findings end with that `_drift` makes."""
+"""The ends of the ids of the findings that `_drift` causes."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def _ports(stack: Stack) -> set[int]:
 
 
 def _drift(stack: Stack) -> None:
-    """Do what somebody does by hand in a hurry."""
+    """Change the estate by hand, as in a hurry."""
     stack.cloud.client("elbv2").modify_target_group_attributes(
         TargetGroupArn=_target_group(stack),
         Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}],
@@ -67,8 +67,8 @@ def _drift(stack: Stack) -> None:
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[ssh])
 
 
-def _look(stack: Stack, *, approve: bool) -> tuple[RunOutcome, set[str]]:
-    """Return a look and the findings at webapp in its report, after the answer where one is asked for."""
+def _scan(stack: Stack, *, approve: bool) -> tuple[RunOutcome, set[str]]:
+    """Run a scan, approve its repairs if wanted, and return it with its report's findings about webapp."""
     stack.api.unpause(DAG)
     run_id = stack.api.trigger(DAG, {})
     if approve:
@@ -82,9 +82,9 @@ def _look(stack: Stack, *, approve: bool) -> tuple[RunOutcome, set[str]]:
 
 
 def _approve(api: Api, run_id: str) -> None:
-    """Answer as the form in the UI does, some seconds after the question is there.
+    """Approve as the form in the UI does, some seconds after the question appears.
 
-    One that comes before the scheduler has heard of the pause makes it take the task for lost, and ask anew.
+    Before the scheduler knows that the task waits, an answer makes it take the task for lost and run it again.
     """
     deadline = time.monotonic() + 300
     while not any(task.name == "approve" and task.state == "awaiting_input" for task in api.tasks(DAG, run_id)):
@@ -96,16 +96,16 @@ def _approve(api: Api, run_id: str) -> None:
     assert answer.ok, answer.text
 
 
-def test_drift_made_by_hand_is_found_and_repaired_and_the_next_look_says_so(
+def test_drift_made_by_hand_is_found_and_repaired_and_the_next_scan_finds_nothing(
     stack: Stack, second: tuple[RunOutcome, Load], policy: None
 ) -> None:
     delay, ports = _delay(stack), _ports(stack)
     _drift(stack)
 
-    look, found = _look(stack, approve=True)
-    after, left = _look(stack, approve=False)
+    scan, found = _scan(stack, approve=True)
+    after, left = _scan(stack, approve=False)
 
-    assert look.state == after.state == "success"
+    assert scan.state == after.state == "success"
     assert {one for one in BY_HAND if any(found_id.endswith(one) for found_id in found)} == BY_HAND
     assert (_delay(stack), _ports(stack)) == (delay, ports)
     assert left == set()

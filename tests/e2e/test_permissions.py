@@ -1,4 +1,4 @@
-"""What the pipeline really asked the cloud for, Packer and Terraform included, its policies allow."""
+"""The pipeline's policies allow every request that it made, Packer's and Terraform's included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row of the proof, as `make prove` runs it, with a load that leaves room for the tests beside it."""
+"""A case of `make prove`, with a load that leaves the processor to the tests beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is bad goes back, by itself or by hand, and nobody notices: under load, on real instances."""
+"""Automatic and manual rollbacks lose no request, on real instances under load."""
 
 from __future__ import annotations
 

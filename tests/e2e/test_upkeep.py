@@ -1,4 +1,4 @@
-"""What keeps an estate fresh by itself: the services follow a new base image."""
+"""A new base image rebakes the services that depend on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 DAG = "rebake_on_new_base"
 
 
-def test_a_service_follows_a_new_base_by_its_event_alone_and_loses_no_request(stack: Stack, first: RunOutcome) -> None:
+def test_the_event_of_a_new_base_rebakes_a_service_without_losing_a_request(stack: Stack, first: RunOutcome) -> None:
     before = status.collect(stack)["services"]["webapp"]
     stack.api.wait_for_dag(DAG)
     stack.api.unpause(DAG)

@@ -12,7 +12,7 @@ from rebake.estate.report import RETIRE_IMAGES
 from rebake.hooks.reports import ReportsHook
 from rebake.operators import retire_images
 from rebake.operators.retire_images import RetireImagesOperator
-from tests.localcloud.conftest import Server, wait_until
+from tests.localcloud.server_support import Server, wait_until
 
 CONNECTION = {"aws_conn_id": "aws_default", "region_name": "eu-west-1"}
 BUCKET = "rebake-local"
@@ -116,7 +116,7 @@ class Cloud:
         # A group is there until its instances have ended, and holds its name that long.
         wait_until(lambda: not self.scaling.describe_auto_scaling_groups()["AutoScalingGroups"], "the groups are gone")
         for image in self.ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]:
-            self.ec2.deregister_image(ImageId=image["ImageId"])
+            self.ec2.deregister_image(ImageId=image["ImageId"], DeleteAssociatedSnapshots=True)
         for snapshot_id in self.snapshots():
             self.ec2.delete_snapshot(SnapshotId=snapshot_id)
         for template in self.ec2.describe_launch_templates()["LaunchTemplates"]:

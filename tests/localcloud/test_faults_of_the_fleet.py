@@ -79,7 +79,7 @@ class TestRefresh:
     def test_a_refresh_can_stall_halfway(self, small: World) -> None:
         small.create_group()
         small.refresh_to("2")
-        small.run_until(lambda: small.refresh["PercentageComplete"] > 0)
+        small.run_until(lambda: small.newest["PercentageComplete"] > 0)
         small.cloud.faults.add({"kind": "refresh-stalls"})
         before = small.refresh["PercentageComplete"]
         small.run(300)
@@ -100,7 +100,7 @@ class TestRefresh:
     def test_a_stalled_refresh_can_be_rolled_back(self, small: World) -> None:
         small.create_group()
         small.refresh_to("2", AutoRollback=True)
-        small.run_until(lambda: small.refresh["PercentageComplete"] > 0)
+        small.run_until(lambda: small.newest["PercentageComplete"] > 0)
         small.cloud.faults.add({"kind": "refresh-stalls"})
         small.run(10)
         small.asg.rollback_instance_refresh(AutoScalingGroupName="web")

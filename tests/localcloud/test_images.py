@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.engine import list_images
-from tests.localcloud.conftest import Server, wait_until
+from tests.localcloud.server_support import Server, wait_until
 
 pytestmark = pytest.mark.engine
 

@@ -34,7 +34,7 @@ def guarded(small: World, **preferences: object) -> str:
 def test_alarm_fails_a_refresh_or_rolls_it_back(small: World, auto_rollback: bool, status: str) -> None:
     """An alarm that goes off midway ends the refresh; with AutoRollback every instance returns."""
     guarded(small, AutoRollback=auto_rollback)
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     put("latency", "ALARM")
     refresh = small.run_refresh()
 
@@ -49,7 +49,7 @@ def test_alarm_fails_a_refresh_or_rolls_it_back(small: World, auto_rollback: boo
 def test_alarm_counts_while_baking(small: World, auto_rollback: bool, status: str) -> None:
     """The bake time is for alarms to go off in."""
     guarded(small, AutoRollback=auto_rollback, BakeTime=600)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
     put("errors", "ALARM")
 
     assert small.run_refresh()["Status"] == status
@@ -59,7 +59,7 @@ def test_alarm_counts_while_baking(small: World, auto_rollback: bool, status: st
 def test_alarm_counts_at_a_checkpoint(small: World) -> None:
     """A refresh that waits at a checkpoint is watched as well."""
     guarded(small, AutoRollback=True, CheckpointPercentages=[30, 100])
-    small.run_until(lambda: "checkpoint" in small.refresh.get("StatusReason", ""))
+    small.run_until(lambda: "checkpoint" in small.newest.get("StatusReason", ""))
     put("errors", "ALARM")
 
     assert small.run_refresh()["Status"] == "RollbackSuccessful"
@@ -103,7 +103,7 @@ def test_alarm_deleted_midway_fails_nothing(small: World) -> None:
 def test_alarm_does_not_stop_a_rollback(small: World) -> None:
     """The alarm that caused the rollback is still off while it goes on."""
     guarded(small)
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
     put("errors", "ALARM")
 

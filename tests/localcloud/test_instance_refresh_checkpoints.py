@@ -19,7 +19,7 @@ def small() -> Iterator[World]:
 
 
 def at_checkpoint(small: World, percentage: int) -> bool:
-    return f"checkpoint of {percentage} percent" in small.refresh.get("StatusReason", "")
+    return f"checkpoint of {percentage} percent" in small.newest.get("StatusReason", "")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_partial_refresh_bakes_what_is_new(small: World) -> None:
     """The bake time comes after the last checkpoint, and instances that were left alone do not fail it."""
     small.create_group(desired=4)
     small.refresh_to("2", CheckpointPercentages=[50], BakeTime=60)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
 
     assert small.run_refresh()["Status"] == "Successful"
     assert small.versions() == ["1", "1", "2", "2"]
@@ -126,7 +126,7 @@ def test_checkpoint_reached_with_a_higher_one_is_skipped(small: World) -> None:
     small.run_until(lambda: at_checkpoint(small, 40))
 
     assert small.versions() == ["1", "2"]
-    took = small.run_until(lambda: small.refresh["Status"] == "Successful")
+    took = small.run_until(lambda: small.newest["Status"] == "Successful")
 
     assert took < 150
 
@@ -216,7 +216,7 @@ def test_protected_instance_does_not_block_a_checkpoint_before_it(small: World) 
     small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
     small.refresh_to("2", CheckpointPercentages=[50, 100], CheckpointDelay=60)
     small.run_until(lambda: at_checkpoint(small, 50))
-    small.run_until(lambda: "is protected" in small.refresh.get("StatusReason", ""))
+    small.run_until(lambda: "is protected" in small.newest.get("StatusReason", ""))
     small.run(5)
 
     assert small.versions() == ["1", "2", "2", "2"]

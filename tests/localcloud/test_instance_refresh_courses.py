@@ -38,7 +38,7 @@ def test_rollback_by_request_replaces_what_was_updated(small: World) -> None:
     """RollbackInstanceRefresh returns the updated instances and leaves the others alone."""
     small.create_group()
     identity = small.refresh_to("2")
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     untouched = {
         each["InstanceId"] for each in small.instances("InService") if each["LaunchTemplate"]["Version"] == "1"
     }
@@ -64,7 +64,7 @@ def test_rollback_that_cannot_finish_has_failed(small: World) -> None:
     """A rollback to instances that do not get healthy either fails after its own hour."""
     small.create_group(HealthCheckGracePeriod=300)
     small.refresh_to("2", MinHealthyPercentage=66, MaxHealthyPercentage=100)
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
     small.sick_versions.add("1")
 
@@ -108,7 +108,7 @@ def test_rollback_can_be_cancelled(small: World) -> None:
     """Cancel ends a rollback too, and leaves a mixed fleet."""
     small.create_group()
     small.refresh_to("2")
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
     small.run(1)
     small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
@@ -121,7 +121,7 @@ def test_baking_refresh_can_be_cancelled_and_rolled_back(small: World, action: s
     """Until the bake time is over there is a way back, by the same id; cancelling leaves the new instances."""
     small.create_group()
     identity = small.refresh_to("2", BakeTime=600)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
     call = small.asg.cancel_instance_refresh if action == "cancel" else small.asg.rollback_instance_refresh
 
     assert call(AutoScalingGroupName="web")["InstanceRefreshId"] == identity
@@ -141,7 +141,7 @@ def test_second_rollback_and_cancel_find_their_refresh_or_none(small: World) -> 
     """A rollback under way cannot be rolled back; a refresh that is being cancelled may be cancelled again."""
     small.create_group()
     identity = small.refresh_to("2")
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
     with pytest.raises(small.asg.exceptions.ActiveInstanceRefreshNotFoundFault):
         small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
@@ -191,7 +191,7 @@ def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> N
     """After a cancelled refresh only the instances that still differ are replaced."""
     small.create_group()
     small.refresh_to("2")
-    small.run_until(lambda: small.refresh["PercentageComplete"] >= 33)
+    small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     small.asg.cancel_instance_refresh(AutoScalingGroupName="web")
     small.run_refresh()
     small.run_until(lambda: len(small.instances("InService")) == 3 and len(small.instances()) == 3)
@@ -217,11 +217,11 @@ def test_bake_time_delays_success(small: World) -> None:
     """With a bake time the refresh is Baking for so long before it is Successful."""
     small.create_group()
     small.refresh_to("2", BakeTime=120)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
     small.tick()
     reason = small.refresh["StatusReason"]
 
-    took = small.run_until(lambda: small.refresh["Status"] == "Successful")
+    took = small.run_until(lambda: small.newest["Status"] == "Successful")
 
     assert "bake time" in reason
     assert 115 <= took <= 125
@@ -231,7 +231,7 @@ def test_instance_dying_while_baking_fails_the_refresh(small: World) -> None:
     """An instance that gets unhealthy in the bake time means failure, or with AutoRollback the way back."""
     small.create_group()
     small.refresh_to("2", BakeTime=600, AutoRollback=True)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
     small.sick_versions.add("2")
 
     assert small.run_refresh()["Status"] == "RollbackSuccessful"
@@ -242,7 +242,7 @@ def test_scaling_while_baking_fails_nothing(small: World) -> None:
     """Instances that come or go by a change of capacity are no sign of ill health."""
     small.create_group()
     small.refresh_to("2", BakeTime=120, InstanceWarmup=60)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
     small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5)
     small.run(20)
     small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)

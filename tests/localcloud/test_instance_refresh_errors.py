@@ -259,7 +259,7 @@ def test_template_is_locked_while_a_desired_configuration_is_on_its_way(small: W
 def test_template_is_locked_in_every_active_state(small: World, state: str) -> None:
     """A refresh that bakes or returns has its desired configuration still, whatever the change names."""
     small.refresh_to("2", BakeTime=600)
-    small.run_until(lambda: small.refresh["Status"] == "Baking")
+    small.run_until(lambda: small.newest["Status"] == "Baking")
     if state == "RollbackInProgress":
         small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
     template = {"LaunchTemplateId": small.template, "Version": "1"}

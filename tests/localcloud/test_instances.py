@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.conftest import Server, wait_until
+from tests.localcloud.server_support import Server, wait_until
 
 pytestmark = pytest.mark.engine
 

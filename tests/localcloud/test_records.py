@@ -7,7 +7,7 @@ import subprocess
 import sys
 from urllib.request import urlopen
 
-from tests.localcloud.conftest import ROOT, Server, wait_until
+from tests.localcloud.server_support import ROOT, Server, wait_until
 
 
 def test_an_instance_runs_at_once(records: Server) -> None:

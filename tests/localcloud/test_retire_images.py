@@ -20,8 +20,8 @@ from rebake import config, tags
 from rebake.exceptions import ConfigError, EstateError
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.retirement import RetirementHook
-from tests.localcloud.conftest import Server
 from tests.localcloud.retirement_support import BUCKET, Cloud
+from tests.localcloud.server_support import Server
 
 
 @pytest.fixture
@@ -269,8 +269,8 @@ def test_what_aws_refuses_is_told_of_at_the_end_and_the_rest_is_done(
     assert cloud.state(other) == "available, deprecated"
 
 
-def test_a_thousand_images_are_all_seen(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rebake.hooks.image.PAGE", 50)
+def test_every_image_of_many_pages_is_seen(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rebake.hooks.image.PAGE", 20)
     instance_id = cloud.server.launch()
     labels = {
         tags.KIND: tags.KIND_APP_IMAGE,
@@ -279,11 +279,11 @@ def test_a_thousand_images_are_all_seen(cloud: Cloud, monkeypatch: pytest.Monkey
         tags.FINGERPRINT: "f" * 64,
     }
     specification = [{"ResourceType": "image", "Tags": [{"Key": key, "Value": value} for key, value in labels.items()]}]
-    for number in range(1000):
+    for number in range(130):
         cloud.ec2.create_image(InstanceId=instance_id, Name=f"old-{number}", TagSpecifications=specification)
     cloud.after(31)
 
     report = cloud.run()
 
-    assert report["summary"]["images of this environment"] == 1001
-    assert (report["summary"]["deprecate"], report["summary"]["waiting for the next run"]) == (100, 900)
+    assert report["summary"]["images of this environment"] == 131
+    assert (report["summary"]["deprecate"], report["summary"]["waiting for the next run"]) == (100, 30)

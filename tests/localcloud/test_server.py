@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 import docker
 import pytest
 
-from tests.localcloud.conftest import ENGINE, OS_IMAGE, ROOT, Server, ready_url, started
+from tests.localcloud.server_support import ENGINE, OS_IMAGE, ROOT, Server, ready_url, started
 
 pytestmark = pytest.mark.engine
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.conftest import Server
+from tests.localcloud.server_support import Server
 
 
 @pytest.fixture

@@ -169,14 +169,14 @@ def test_a_dry_run_removes_nothing_and_says_what_it_would_remove(cloud: Cloud, r
 def test_what_was_taken_into_use_since_it_was_found_stays(
     cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = OrphansHook.look
+    find_again = OrphansHook.find_again
 
     def tagged_meanwhile(hook: OrphansHook, thing: Any) -> Any:
         if thing.id == cloud.volume:
             cloud.tag(cloud.volume, FLEET)
-        return look(hook, thing)
+        return find_again(hook, thing)
 
-    monkeypatch.setattr(OrphansHook, "look", tagged_meanwhile)
+    monkeypatch.setattr(OrphansHook, "find_again", tagged_meanwhile)
 
     reap()
 
@@ -188,10 +188,10 @@ def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
 ) -> None:
     remove = OrphansHook.remove
 
-    def refuse_the_group(hook: OrphansHook, thing: Any) -> None:
+    def refuse_the_group(hook: OrphansHook, thing: Any) -> str:
         if thing.id == cloud.group:
             raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "a rule names it"}}, "Delete")
-        remove(hook, thing)
+        return remove(hook, thing)
 
     monkeypatch.setattr(OrphansHook, "remove", refuse_the_group)
 

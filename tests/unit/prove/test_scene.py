@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from prove.levers import wait
+from prove.helpers import wait
 from prove.scene import Scene
 from stack.errors import StackError
 

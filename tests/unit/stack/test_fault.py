@@ -38,7 +38,7 @@ def run(api: Api, *words: str) -> str:
     return fault.run(cloud_at(api.url), fault.parse(words))
 
 
-def test_a_fault_is_made_told_and_cleared(api: Api) -> None:
+def test_a_fault_is_made_listed_and_cleared(api: Api) -> None:
     made = run(api, "KIND=throttle", "ACTION=ec2:Describe*,elbv2:*", "RATE=1", "LIMIT=1")
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         api.client("ec2").describe_instances()
@@ -94,7 +94,7 @@ def test_one_fault_can_be_cleared_by_its_id(api: Api) -> None:
 def test_wrong_input_is_one_message_and_exit_status_2(
     words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Found before anything that runs is asked."""
+    """Found before any running process is asked."""
     status = command.main(["fault", *words])
     error = capsys.readouterr().err
 

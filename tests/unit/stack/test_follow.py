@@ -1,4 +1,4 @@
-"""A run is told task by task, and its errors in the words of the stage that failed."""
+"""A run is printed task by task, with the error message of a stage that fails."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class _Airflow(Api):
         return self._log
 
 
-def _follow(airflow: _Airflow, aside: str = "") -> follow.RunOutcome:
-    return follow.Follower(airflow, "deploy_webapp", "run", lambda: aside).follow(poll_seconds=0)
+def _follow(airflow: _Airflow, note: str = "") -> follow.RunOutcome:
+    return follow.Follower(airflow, "deploy_webapp", "run", lambda: note).follow(poll_seconds=0)
 
 
-def test_each_change_of_a_task_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_change_of_a_task_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     running = ("running", [_task("bake", "running", 0), _task("promote_ami", "none")])
     outcome = _follow(_Airflow(("queued", []), running, running, ("success", [_task("bake", "success", 0, 7.5)])))
     lines = capsys.readouterr().out.splitlines()
@@ -69,7 +69,7 @@ def test_a_task_that_was_deferred_counts_from_its_first_start() -> None:
     assert outcome.stages == {"wait": 42.0}
 
 
-def test_a_failure_is_told_with_the_message_of_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_printed_with_the_message_of_its_error(capsys: pytest.CaptureFixture[str]) -> None:
     log = [{"level": "error", "error_detail": [{"exc_type": "ImageError", "exc_value": "ami-1 is gone\nbake anew"}]}]
     outcome = _follow(_Airflow(("failed", [_task("bake", "failed", 0, 1)]), log=log))
     told = capsys.readouterr().out
@@ -79,20 +79,20 @@ def test_a_failure_is_told_with_the_message_of_its_error(capsys: pytest.CaptureF
     assert "bake anew" in told
 
 
-def test_tasks_that_a_failure_kept_from_running_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tasks_that_a_failure_kept_from_running_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     _follow(_Airflow(("failed", [_task("promote_ami", "upstream_failed")])))
 
     assert capsys.readouterr().out == ""
 
 
-def test_a_second_try_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_try_is_printed_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     _follow(_Airflow(("success", [_task("bake", "success", 0, 1, try_number=2)])))
 
     assert "success (try 2)" in capsys.readouterr().out
 
 
 def test_figures_of_a_load_stand_beside_each_line(capsys: pytest.CaptureFixture[str]) -> None:
-    _follow(_Airflow(("success", [_task("bake", "success", 0, 1)])), aside="7 requests, 0 failed")
+    _follow(_Airflow(("success", [_task("bake", "success", 0, 1)])), note="7 requests, 0 failed")
 
     assert capsys.readouterr().out.rstrip().endswith("| 7 requests, 0 failed")
 

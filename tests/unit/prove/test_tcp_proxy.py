@@ -1,4 +1,4 @@
-"""The cable that can be pulled: it forwards, it breaks what is open, and it comes back at the same port."""
+"""The TCP proxy forwards, resets open connections when it is cut, and comes back on the same port."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from prove.cable import Cable
+from prove.tcp_proxy import TcpProxy
 
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """Return the port of a server that sends back what it gets."""
+    """Return the port of an echo server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -42,27 +42,27 @@ def _ask(connection: socket.socket, data: bytes) -> bytes:
 
 
 def test_what_is_sent_arrives_and_is_answered(echo: int) -> None:
-    with Cable(echo) as cable, socket.create_connection(("127.0.0.1", cable.port), 5) as connection:
+    with TcpProxy(echo) as proxy, socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
         assert _ask(connection, b"hello") == b"hello"
 
 
-def test_a_pulled_cable_resets_what_is_open_and_refuses_what_is_new(echo: int) -> None:
-    with Cable(echo) as cable, socket.create_connection(("127.0.0.1", cable.port), 5) as connection:
+def test_a_cut_proxy_resets_open_connections_and_refuses_new_ones(echo: int) -> None:
+    with TcpProxy(echo) as proxy, socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
         _ask(connection, b"hello")
 
-        cable.pull()
+        proxy.cut()
 
         with pytest.raises(ConnectionResetError):
             connection.recv(100)
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", cable.port), 5)
+            socket.create_connection(("127.0.0.1", proxy.port), 5)
 
 
-def test_a_cable_that_is_plugged_in_again_has_the_same_port(echo: int) -> None:
-    with Cable(echo) as cable:
-        port = cable.port
-        cable.pull()
-        cable.plug()
+def test_a_restored_proxy_listens_on_the_same_port(echo: int) -> None:
+    with TcpProxy(echo) as proxy:
+        port = proxy.port
+        proxy.cut()
+        proxy.restore()
 
         with socket.create_connection(("127.0.0.1", port), 5) as connection:
             assert _ask(connection, b"again") == b"again"

@@ -1,4 +1,4 @@
-"""A cable between Airflow and the embedded cloud that can be pulled: nothing listens then, and what was open breaks."""
+"""A TCP proxy between Airflow and the embedded cloud, which a case can cut."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from collections.abc import Coroutine
 from typing import Any, Final, Self
 
 _RESET: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time to linger: closing sends RST, as a host does that has lost its state."""
+"""SO_LINGER of zero seconds: closing sends RST, like a host that lost its state."""
 _CHUNK: Final = 65536
 
 
-class Cable:
-    """Forwards TCP connections from a port of its own on the loopback address; a context manager.
+class TcpProxy:
+    """A context manager that forwards TCP connections from its own port on the loopback address.
 
     Args:
-        target: The port on the loopback address that it leads to.
+        target: The port on the loopback address to forward to.
     """
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="cable", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.plug()
+        self.restore()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pull()
+        self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    def plug(self) -> None:
-        """Listen, on the same port each time."""
+    def restore(self) -> None:
+        """Listen, on the same port as before."""
         self._do(self._listen())
 
-    def pull(self) -> None:
-        """Stop listening, and reset what is open."""
+    def cut(self) -> None:
+        """Stop listening, and reset the open connections."""
         self._do(self._close())
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
@@ -60,7 +60,7 @@ class Cable:
         if self._server:
             self._server.close()
         for writer in self._open:
-            with contextlib.suppress(OSError):  # its other end was faster
+            with contextlib.suppress(OSError):  # the peer closed it first
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
 

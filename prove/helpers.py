@@ -1,4 +1,4 @@
-"""Small things that cases do, on no stack in particular: wait for something, change a file for a while."""
+"""Helpers of the cases that need no stack: wait for a condition, change a file for a while."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Answer = TypeVar("Answer")
 
 
 def wait(what: str, ask: Callable[[], Answer], seconds: float) -> Answer:
-    """Ask every half second until the answer is true; return it. An answer that AWS refuses is asked for again.
+    """Call `ask` every half second until its result is true, and return that. Retries AWS errors.
 
     Raises:
-        StackError: it is not within `seconds`.
+        StackError: it is not true within `seconds`.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -34,7 +34,7 @@ def wait(what: str, ask: Callable[[], Answer], seconds: float) -> Answer:
 
 @contextlib.contextmanager
 def changed(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
-    """Change sections of a YAML file; it is as before afterwards."""
+    """Change sections of a YAML file, and restore the file afterwards."""
     before = path.read_text()
     content = yaml.safe_load(before)
     for name, section in sections.items():

@@ -1,0 +1,155 @@
+"""A running embedded cloud as a test sees it, and how to start one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import docker
+import pytest
+from botocore.config import Config
+
+from localcloud.engine import list_images
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = os.environ.get("REBAKE_ENGINE", "")
+OS_IMAGE = os.environ.get("REBAKE_OS_IMAGE", "")
+REGION = "eu-west-1"
+SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
+
+
+@cache  # making one takes longer than most of the requests that it sends
+def _client(service: str, url: str, principal: str) -> Any:
+    client: Any = boto3.client  # the stubs know each service by its literal name
+    return client(
+        service,
+        region_name=REGION,
+        endpoint_url=url,
+        aws_access_key_id=principal,
+        aws_secret_access_key="any",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running embedded cloud, as a test sees it."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[str]
+    engine: docker.APIClient | None = None
+    """None where instances are records only."""
+
+    def client(self, service: str, principal: str = "AKIATEST") -> Any:
+        """Return a boto3 client of the service, signing with that access key id."""
+        return _client(service, self.url, principal)
+
+    def seed_image(self) -> str:
+        """Return the id of the AMI to begin with, looked up where Debian publishes it."""
+        return str(self.client("ssm").get_parameter(Name=SEED_PARAMETER)["Parameter"]["Value"])
+
+    def launch(self, **arguments: Any) -> str:
+        """Launch one instance of the seed image, unless told otherwise, and return its id at once."""
+        request = {"ImageId": self.seed_image(), "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **arguments}
+        return str(self.client("ec2").run_instances(**request)["Instances"][0]["InstanceId"])
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        """Describe one instance."""
+        reservations = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"]
+        return dict(reservations[0]["Instances"][0])
+
+    def wait_for_state(self, instance_id: str, state: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for the instance to be in that state, and describe it."""
+        wait_until(lambda: self.instance(instance_id)["State"]["Name"] == state, f"{instance_id} {state}", seconds)
+        return self.instance(instance_id)
+
+    def launch_running(self, **arguments: Any) -> dict[str, Any]:
+        """Launch one instance, wait until it runs, and describe it."""
+        return self.wait_for_state(self.launch(**arguments), "running")
+
+    def command(self, instance_id: str, *lines: str, **parameters: list[str]) -> dict[str, Any]:
+        """Run a script on the instance through Systems Manager, wait for its end, and return the invocation."""
+        ssm = self.client("ssm")
+        command_id = ssm.send_command(
+            DocumentName="AWS-RunShellScript",
+            InstanceIds=[instance_id],
+            Parameters={"commands": list(lines), **parameters},
+        )["Command"]["CommandId"]
+
+        def invocation() -> dict[str, Any]:
+            return dict(ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id))
+
+        wait_until(lambda: invocation()["Status"] not in ("Pending", "InProgress"), f"command {command_id} over", 60)
+        return invocation()
+
+    def containers(self) -> list[str]:
+        """Return the names of the engine's containers that belong to this cloud, running or not."""
+        assert self.engine is not None
+        found = self.engine.containers(all=True, filters={"label": [f"rebake.localcloud={self.name}"]})
+        return sorted(container["Names"][0].lstrip("/") for container in found)
+
+    def images(self) -> list[str]:
+        """Return the references of the engine's images that this cloud made."""
+        assert self.engine is not None
+        found = list_images(self.engine, {"label": [f"rebake.localcloud={self.name}"]})
+        return sorted(tag for image in found for tag in image["RepoTags"] or [] if f"rebake-{self.name}:" in tag)
+
+    def empty(self) -> None:
+        """Delete the groups, terminate the instances and deregister the images that tests left."""
+        scaling, ec2 = self.client("autoscaling"), self.client("ec2")
+        for group in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
+            scaling.delete_auto_scaling_group(AutoScalingGroupName=group["AutoScalingGroupName"], ForceDelete=True)
+        reservations = ec2.describe_instances()["Reservations"]
+        left = [
+            instance["InstanceId"]
+            for reservation in reservations
+            for instance in reservation["Instances"]
+            if instance["State"]["Name"] != "terminated"
+        ]
+        if left:
+            ec2.terminate_instances(InstanceIds=left)
+        for instance_id in left:
+            self.wait_for_state(instance_id, "terminated")
+        for image in ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]:
+            ec2.deregister_image(ImageId=image["ImageId"])
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Return as soon as the condition holds; fail the test when it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def started(name: str, *options: str, containers: bool = True) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m localcloud` under that name, on a free port; it is told to end afterwards, and waited for."""
+    machines = ["--engine", ENGINE, "--os-image", OS_IMAGE] if containers else ["--metadata-only"]
+    command = [sys.executable, "-m", "localcloud", *machines, "--port", "0"]
+    with subprocess.Popen([*command, "--name", name, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def ready_url(process: subprocess.Popen[str]) -> str:
+    """Return the API's address from the line that says the server is ready."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("localcloud ready on http://"):
+        pytest.fail(f"the embedded cloud did not start (exit status {process.wait(60)}): see its standard error above")
+    return line.split()[-1]
