@@ -111,7 +111,7 @@ def test_a_bake_that_fails_names_what_was_baked_and_leaves_nothing(packer: Prete
 def test_an_image_that_lacks_the_tags_of_its_bake_is_not_used(packer: PretendedPacker, cloud: Cloud) -> None:
     packer.behaviour = lambda variables: cloud.image(variables["ami_name"], {"Name": "x"})
 
-    with pytest.raises(ImageError, match="has just been baked, but has not the tags of its bake"):
+    with pytest.raises(ImageError, match="has just been baked, but lacks the tags of its bake"):
         Run().execute(app())
 
 

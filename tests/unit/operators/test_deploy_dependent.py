@@ -1,4 +1,4 @@
-"""The tasks of a rebake: what they find, what they wait for, what they start, and what they report."""
+"""The stage deploy_dependent: it starts the deployment of a dependent, once, and reports its result."""
 
 from __future__ import annotations
 
