@@ -10,9 +10,9 @@ import re
 import sys
 
 from rebake import config
+from rebake.estate.report import KINDS
 from rebake.release.record import ReleaseOutcome
 from rebake.release.stage import Stage
-from rebake.estate.report import KINDS
 from stack import demo, demo_estate, fault, follow, lineage, osimage, report, revoke, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
