@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from rebake.base.inspection import decode
 from rebake.base.verdict import IMDS_V2, Verdict, explain, verdicts
-from rebake.config.assertions import Assertions
-from tests.unit.base.base_facts import ASSERTIONS, DECLARED, LINES, instead, told
+from tests.unit.base.base_facts import ASSERTIONS, LINES, instead, told
 
 
 def _failed(*lines: str, imds_support: str = IMDS_V2) -> list[Verdict]:
@@ -196,20 +194,3 @@ def test_every_assertion_that_failed_is_named_not_only_the_first() -> None:
         "users.with_shell: expected only root, admin, found also toor",
         "users.with_password: expected none, found also toor",
     ]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"packges": {}}, "packges"),
-        ({"packages": {"installed": ["sudo; reboot"]}}, "packages.installed"),
-        ({"ports": {"open": ["ssh"]}}, "ports.open"),
-        ({"files": {"/etc/shadow": {}}}, "absent: true"),
-        ({"files": {"/etc/shadow": {"absent": True, "mode": "0640"}}}, "absent: true"),
-        ({"files": {"shadow": {"absent": True}}}, "shadow"),
-        ({"hardening": ["disk"]}, "hardening"),
-    ],
-)
-def test_a_declaration_that_makes_no_sense_is_refused_by_field(change: dict[str, object], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        Assertions.model_validate(DECLARED | change)

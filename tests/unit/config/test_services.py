@@ -1,21 +1,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from rebake import config
 from rebake.exceptions import ConfigError
-
-
-@pytest.fixture
-def files(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the project's configuration that a test may break."""
-    shutil.copytree(project / "config", tmp_path / "config")
-    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
-    return tmp_path / "config"
 
 
 def _change(path: Path, pattern: str, replacement: str) -> None:
@@ -29,16 +20,6 @@ def test_every_service_file_of_the_project_is_valid(name: str) -> None:
     assert config.load_service(name).name == name
 
 
-@pytest.mark.parametrize("name", config.base_names())
-def test_every_base_file_of_the_project_is_valid(name: str) -> None:
-    assert config.load_base(name).name == name
-
-
-@pytest.mark.parametrize("name", ["local", "production"])
-def test_every_environment_file_of_the_project_is_valid(name: str) -> None:
-    assert config.load_environment(name).name == name
-
-
 def test_an_environments_overrides_are_merged_into_a_service_and_leave_the_rest() -> None:
     service = config.load_service("webapp", config.load_environment("local"))
 
@@ -46,27 +27,6 @@ def test_an_environments_overrides_are_merged_into_a_service_and_leave_the_rest(
     assert service.fleet.health_check.interval == 5
     assert service.fleet.health_check.path == "/healthz"
     assert service.fleet.min_size == 3
-
-
-def test_an_environment_takes_values_from_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REBAKE_INSTANCE_CIDR", "10.99.0.0/24")
-
-    assert config.load_environment("local").pipeline_cidrs == ("10.99.0.0/24",)
-
-
-def test_a_value_that_the_process_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REBAKE_INSTANCE_CIDR")
-
-    with pytest.raises(ConfigError, match=r"local\.yaml: \$\{REBAKE_INSTANCE_CIDR\} is not set"):
-        config.load_environment("local")
-
-
-def test_the_environment_is_the_one_that_the_process_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REBAKE_ENVIRONMENT", "production")
-    assert config.load_environment().name == "production"
-
-    monkeypatch.delenv("REBAKE_ENVIRONMENT")
-    assert config.load_environment().name == "local"
 
 
 @pytest.mark.parametrize(
@@ -142,13 +102,6 @@ def test_an_unknown_name_lists_those_that_there_are(files: Path) -> None:
         config.load_service("shop")
     with pytest.raises(ConfigError, match=r"bases/beos\.yaml: no such file; known bases: amazon-linux-2023, debian-12"):
         config.load_base("beos")
-
-
-def test_a_network_is_given_whole_or_not_at_all(files: Path) -> None:
-    _change(files / "environments/production.yaml", "  subnet_ids: .*\n", "")
-
-    with pytest.raises(ConfigError, match="network: vpc_id and subnet_ids go together"):
-        config.load_environment("production")
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "10.0.0"])

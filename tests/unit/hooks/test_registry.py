@@ -10,9 +10,7 @@ import pytest
 from rebake.exceptions import ImageError
 from rebake.hooks.registry import DATA_TYPE, RegistryHook
 from rebake.image.channels import CANDIDATE, CHANNELS, CURRENT, PREVIOUS, service_name
-from rebake.operators.promote_ami import PromoteAmiOperator
 from tests.support.aws import CONNECTION, REGION, stubbed
-from tests.support.task import context
 
 NAME = service_name("webapp")
 
@@ -108,22 +106,3 @@ def test_a_value_that_aws_drops_after_it_has_answered_is_an_error() -> None:
 
         with pytest.raises(ImageError, match=f"did not accept {_image(1)} for /rebake/webapp/candidate"):
             hook.point(NAME, CANDIDATE, _image(1), poll_seconds=0)
-
-
-def test_promotion_returns_the_version_and_leaves_current_alone(registry: RegistryHook) -> None:
-    registry.release(NAME, _image(1), poll_seconds=0)
-
-    version = PromoteAmiOperator(task_id="promote_ami", ami_id=_image(2), name=NAME).execute(context())
-
-    assert version == 1
-    assert _read(registry) == {CANDIDATE: _image(2), CURRENT: _image(1)}
-
-
-def test_promotion_can_point_another_channel(registry: RegistryHook) -> None:
-    PromoteAmiOperator(
-        task_id="promote_ami", ami_id=_image(2), name="/rebake/bases/debian-12", channel=CURRENT
-    ).execute(context())
-
-    pointer = registry.read("/rebake/bases/debian-12", CURRENT)
-    assert pointer is not None
-    assert pointer.ami_id == _image(2)

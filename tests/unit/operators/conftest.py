@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from examples.webapp.build import build as build_artifact
 from rebake import tags
 from rebake.tools import packer as packer_tool
+from tests.support.releases import put_record, record
 from tests.unit.operators.bake_support import Cloud, PretendedPacker
 
 
@@ -22,6 +25,14 @@ def cloud(account: None) -> Cloud:
     base = made.image("rebake-debian-12", {tags.KIND: tags.KIND_BASE_IMAGE, tags.SERVICE: "debian-12"})
     made.point("/rebake/bases/debian-12/current", base)
     return made
+
+
+@pytest.fixture
+def aws(s3: Any, ssm: Any) -> SimpleNamespace:
+    """Return clients of an account with a release on an old base, and a newer base."""
+    put_record(s3, record(1))
+    ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value="ami-0new", Type="String")
+    return SimpleNamespace(s3=s3, ssm=ssm)
 
 
 @pytest.fixture(autouse=True)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from rebake.exceptions import ConfigError
-from rebake.hooks.lease import LeaseHook
 from rebake.operators.acquire_lease import AcquireLeaseOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.release.stage import Stage
 from rebake.triggers.lease import LeaseTrigger
-from tests.support.aws import BUCKET, CONNECTION, AsyncScript, Body
+from tests.support.aws import BUCKET
 from tests.support.releases import RESULTS, put_record, record, run_context
-from tests.support.task import REQUESTED_AT, RUN_TAG, run_trigger
+from tests.support.task import REQUESTED_AT, RUN_TAG
 
 SPAN = timedelta(hours=2)
 
@@ -110,6 +107,11 @@ def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -
     assert task["ti"].pushed["failure"]["superseded_by"] == "deploy_webapp/manual__2"
 
 
+def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:
+    with pytest.raises(ConfigError, match="kind 'redeploy' of a lease is none of deploy, rollback"):
+        _take("redeploy")
+
+
 def test_a_run_that_was_to_replace_a_release_that_is_gone_is_superseded_by_nobody_known(s3: Any) -> None:
     task = _context()
 
@@ -117,71 +119,3 @@ def test_a_run_that_was_to_replace_a_release_that_is_gone_is_superseded_by_nobod
         AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces="webapp-1").execute(task)
 
     assert task["ti"].pushed["failure"]["superseded_by"] == "unknown"
-
-
-def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:
-    with pytest.raises(ConfigError, match="kind 'redeploy' of a lease is none of deploy, rollback"):
-        _take("redeploy")
-
-
-def _trigger(deadline: float) -> LeaseTrigger:
-    return LeaseTrigger(bucket=BUCKET, service="webapp", token=1, deadline=deadline, poll_seconds=0.001, **CONNECTION)
-
-
-def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
-    now = datetime.now(UTC)
-    times = {"requested_at": now, "since": now, "until": now + SPAN, "released_at": now if released_at else None}
-    one = lease.Lease(holder="deploy_webapp/a", kind=RunKind.DEPLOY, token=token, **times)
-    return "get_object", {"Body": Body(one.model_dump_json().encode()), "ETag": '"1"'}
-
-
-FAR = datetime.now(UTC).timestamp() + 3600
-
-
-def test_the_wait_ends_when_the_lease_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(released_at=False), ("get_object", "SlowDown"), _object(released_at=True))
-    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
-
-    assert run_trigger(_trigger(FAR)) == {"token": 1}
-    assert len(script.asked) == 3
-
-
-def test_the_wait_ends_when_the_turn_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(released_at=False, token=2))
-    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
-
-    assert run_trigger(_trigger(FAR)) == {"token": 1}
-
-
-def test_the_wait_ends_when_the_turn_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(released_at=False))
-    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
-
-    assert run_trigger(_trigger(0)) == {"token": 1}
-
-
-def test_the_wait_goes_on_in_another_triggerer() -> None:
-    path, arguments = _trigger(FAR).serialize()
-
-    again = LeaseTrigger(**arguments)
-    assert path == "rebake.triggers.lease.LeaseTrigger"
-    assert again.serialize() == (path, arguments)
-
-
-def test_an_error_that_will_not_pass_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", ("get_object", "AccessDenied"))
-    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
-
-    async def first() -> None:
-        async for _ in _trigger(FAR).run():
-            pass
-
-    with pytest.raises(Exception, match="AccessDenied"):
-        asyncio.run(first())
-
-
-def test_a_context_without_states_is_no_failure() -> None:
-    from rebake.stages.run_facts import task_states
-
-    ti = SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda **_: {})
-    assert task_states({"ti": ti}) == {}  # type: ignore[typeddict-item,arg-type]

@@ -27,6 +27,12 @@ from tests.support.task import REQUESTED_AT, RUN_TAG, context
 
 NAME = "/rebake/webapp"
 ASSET = Asset(release.asset_uri("local", "webapp"))
+REPORT = {
+    "instance_id": "i-9",
+    "address": "10.0.0.9",
+    "seconds": 3.5,
+    "checks": [{"name": "GET /healthz", "ok": True, "attempts": 2, "seconds": 3.1, "answer": "HTTP 200"}],
+}
 
 
 @pytest.fixture
@@ -124,7 +130,7 @@ def test_the_image_leads_back_to_the_record(cloud: SimpleNamespace) -> None:
     assert {"Key": tags.RELEASE, "Value": release_id} in image["Tags"]
 
 
-def test_the_release_is_announced_to_whoever_waits_for_the_asset(cloud: SimpleNamespace) -> None:
+def test_the_release_is_told_to_whoever_waits_for_the_asset(cloud: SimpleNamespace) -> None:
     task = _context()
 
     release_id = _record(cloud.new, task)
@@ -183,3 +189,12 @@ def test_a_release_without_a_refresh_is_recorded_as_such(cloud: SimpleNamespace)
 
     assert record["refresh"] == {"id": None, "status": "Successful"}
     assert record["launch_template"]["version"] == "2"
+
+
+def test_the_release_is_announced_to_whoever_waits_for_the_asset(cloud: SimpleNamespace) -> None:
+    task = _context()
+
+    release_id = _record(cloud.new, task)
+
+    extra = task["outlet_events"][ASSET].extra
+    assert extra == {"release": release_id, "ami_id": cloud.new, "version": "1.2.3"}

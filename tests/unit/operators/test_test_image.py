@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import time
-from pathlib import Path
 from typing import Any
 
-import boto3
 import moto.settings
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
@@ -15,10 +13,10 @@ from botocore.exceptions import ClientError
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
-from rebake.hooks.instance import GONE_STATES, LIVE_STATES, USABLE_STATES, InstanceHook
+from rebake.hooks.instance import LIVE_STATES, InstanceHook
 from rebake.operators.test_image import LaunchProbeOperator, ProbeOperator, TerminateProbeOperator
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-from tests.support.aws import CONNECTION, REGION, AsyncScript, stubbed
+from tests.support.aws import CONNECTION, AsyncScript, stubbed
 from tests.support.task import RUN_TAG, context, run_trigger
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -259,35 +257,6 @@ def test_a_group_that_is_still_held_is_deleted_a_moment_later() -> None:
         assert hook.delete_probe_groups(RUN_TAG, poll_seconds=0) == ["sg-1"]
 
 
-_WAITER_STATES = [
-    pytest.param([{"Instances": [{"State": {"Name": "terminated"}}]}], True, id="terminated"),
-    pytest.param([], True, id="forgotten"),
-    *(pytest.param([{"Instances": [{"State": {"Name": state}}]}], False, id=state) for state in LIVE_STATES),
-]
-
-
-@pytest.mark.parametrize(("reservations", "is_over"), _WAITER_STATES)
-def test_the_waiter_is_over_only_when_every_instance_is_terminated(reservations: Any, is_over: bool) -> None:
-    done = [{"Instances": [{"State": {"Name": "terminated"}}]}]
-    with stubbed("ec2") as (client, stubber):
-        hook = InstanceHook(**CONNECTION)
-        hook.__dict__["conn"] = client
-        stubber.add_response("describe_instances", {"Reservations": done + reservations})
-        if not is_over:
-            stubber.add_response("describe_instances", {"Reservations": done})
-
-        hook.wait_terminated(["i-1", "i-2"], poll_seconds=0.001, timeout=1)
-
-
-def test_the_waiter_takes_an_unknown_instance_for_gone() -> None:
-    with stubbed("ec2") as (client, stubber):
-        hook = InstanceHook(**CONNECTION)
-        hook.__dict__["conn"] = client
-        stubber.add_client_error("describe_instances", "InvalidInstanceID.NotFound")
-
-        hook.wait_terminated(["i-1"], poll_seconds=0.001, timeout=1)
-
-
 def test_the_trigger_waits_by_the_same_waiter(monkeypatch: pytest.MonkeyPatch) -> None:
     script = AsyncScript(
         "ec2",
@@ -300,20 +269,7 @@ def test_the_trigger_waits_by_the_same_waiter(monkeypatch: pytest.MonkeyPatch) -
     assert run_trigger(trigger) == {"status": "success", "value": ["i-1"]}
 
 
-def test_every_state_of_an_instance_is_sorted() -> None:
-    shape: Any = boto3.client("ec2", region_name=REGION).meta.service_model.shape_for("InstanceStateName")
-    enum = shape.enum
-
-    assert set(LIVE_STATES) | {"terminated"} == set(enum)
-    assert set(USABLE_STATES) | set(GONE_STATES) == set(enum)
-    assert not set(USABLE_STATES) & set(GONE_STATES)
-
-
 def test_moto_refuses_what_ec2_refuses(ec2: Any) -> None:
     """The clean-up above counts on errors that a permissive fake would never raise."""
     with pytest.raises(ClientError, match="InvalidInstanceID"):
         ec2.terminate_instances(InstanceIds=["i-0123456789abcdef0"])
-
-
-def test_our_waiters_are_found_where_they_are_kept() -> None:
-    assert InstanceHook(**CONNECTION).waiter_path == Path(__file__).parents[3] / "plugins/rebake/waiters/ec2.json"

@@ -8,15 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
-from rebake.config import load_environment
 from rebake.exceptions import ConfigError, SupersededError
 from rebake.release import lease
 from rebake.release.lease import LeaseRequest, RunKind
-from rebake.stages.guards import LeaseGuard
 from tests.support.aws import BUCKET, AsyncScript, Body
-from tests.support.task import RUN_TAG, context
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 SPAN = timedelta(hours=2)
@@ -246,13 +242,3 @@ def test_a_trigger_that_finds_no_turn_goes_on() -> None:
             return await lease.held_by_another(client, BUCKET, "webapp", DEPLOY)
 
     assert asyncio.run(look()) is None
-
-
-def test_a_stage_of_a_superseded_run_is_skipped_and_not_failed(s3: Any) -> None:
-    guard = LeaseGuard("webapp", load_environment())
-    lease.acquire(s3, BUCKET, "webapp", _claim(RUN_TAG))
-    guard.check(context())
-    _take_now(s3, ROLLBACK, 1)
-
-    with pytest.raises(AirflowSkipException, match=f"superseded by {ROLLBACK}"):
-        guard.check(context())

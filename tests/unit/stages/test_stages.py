@@ -26,7 +26,6 @@ import rebake.hooks
 import rebake.operators
 import rebake.sensors
 import rebake.triggers
-from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.repair_drift import ApproveRepairsOperator
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import RunningTool
@@ -170,13 +169,6 @@ def test_every_templated_field_is_there(stage: type[Any]) -> None:
 
 def test_every_stage_takes_its_connection_from_the_environment(stage: type[Any]) -> None:
     assert issubclass(stage, EnvironmentConnection)
-
-
-def test_the_environment_says_which_account_and_region() -> None:
-    made = PromoteAmiOperator(task_id="stage", ami_id="ami-1", name="/rebake/webapp", region_name="us-east-1")
-
-    assert made.hook.aws_conn_id == "aws_default"
-    assert made.hook._region_name == "eu-west-1"
 
 
 def test_no_bare_airflow_exception_is_raised(project: Path) -> None:

@@ -9,15 +9,13 @@ import pytest
 
 from rebake.rollout.refresh import FAILURE_STATES, FORWARD_STATES, REASON_OF_STATE, FleetHealth, Reason
 from rebake.triggers.instance_refresh import LOST_AFTER, InstanceRefreshTrigger
-from tests.support.fleet import GROUP, group, instance, refresh, targets
+from tests.support.fleet import GROUP, refresh
 from tests.support.task import run_trigger
 from tests.unit.triggers.trigger_support import (
-    HEALTHY,
     MIXED,
     Script,
     group_is,
     health_is,
-    health_trigger,
     refresh_is,
     refresh_trigger,
 )
@@ -131,45 +129,6 @@ def test_a_restarted_trigger_keeps_the_deadline() -> None:
     _, arguments = trigger.serialize()
 
     assert InstanceRefreshTrigger(**arguments).deadline == trigger.deadline
-
-
-def test_a_fleet_is_waited_for_until_it_is_healthy(script: Script) -> None:
-    booting = group("2", instance("i-1", "2"), instance("i-2", "2", "Pending"))
-    script(
-        [group_is(group("2")), group_is(booting), group_is(HEALTHY), group_is(HEALTHY)],
-        [
-            ("describe_target_health", targets()),
-            health_is(i_1="initial"),
-            health_is(i_1="healthy", i_2="initial:Elb.RegistrationInProgress"),
-            health_is(i_1="healthy", i_2="healthy"),
-        ],
-    )
-
-    event = run_trigger(health_trigger())
-
-    assert event["ok"]
-    assert event["message"] == "2 instances are healthy"
-
-
-def test_a_fleet_that_does_not_become_healthy_says_which_instance_and_why(script: Script) -> None:
-    script([group_is(HEALTHY)], [health_is(i_1="healthy", i_2="unhealthy:Target.ResponseCodeMismatch")])
-
-    event = run_trigger(health_trigger(seconds=0))
-
-    assert event["reason"] == "unhealthy"
-    assert event["message"] == "i-2 is unhealthy Target.ResponseCodeMismatch"
-
-
-def test_an_empty_fleet_that_wants_no_instance_is_healthy(script: Script) -> None:
-    script([group_is(group("2", desired=0))], [("describe_target_health", targets())])
-
-    assert run_trigger(health_trigger())["ok"]
-
-
-def test_a_group_that_is_gone_is_lost(script: Script) -> None:
-    script([group_is(None)])
-
-    assert run_trigger(health_trigger(seconds=0))["reason"] == "lost"
 
 
 def test_progress_is_logged_when_it_changes_and_only_then(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:

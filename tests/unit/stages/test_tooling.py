@@ -1,0 +1,16 @@
+"""The tag of a run, by which it finds what it has made."""
+
+from __future__ import annotations
+
+from rebake.stages.tooling import run_tag
+from tests.support.task import RUN_TAG, context
+
+
+def test_each_service_has_a_tag_of_its_own_for_what_it_makes_and_cleans_up() -> None:
+    """With one for the whole run, the bake of one service would remove the builder of another."""
+    first, second = context(), context()
+    first["ti"].map_index, second["ti"].map_index = 0, 1
+
+    assert run_tag(first) == f"{RUN_TAG}/0"
+    assert run_tag(second) == f"{RUN_TAG}/1"
+    assert run_tag(context()) == RUN_TAG
