@@ -11,6 +11,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, RetryAction
 
 from rebake import config, exceptions
+from rebake.release.stage import Stage
 from rebake.stages.dag_defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS, log_failure
 
 HEADINGS = ("## When this DAG runs", "## Race conditions")
@@ -70,6 +71,10 @@ def test_every_task_has_the_shared_defaults(dag: DAG) -> None:
 def test_every_dag_runs_once_at_a_time_and_catches_nothing_up(dag: DAG) -> None:
     assert dag.max_active_runs == 1
     assert not dag.catchup
+
+
+def test_the_stages_are_the_tasks_of_deployments_and_rollbacks(bag: DagBag) -> None:
+    assert {*bag.dags["deploy_webapp"].task_ids, *bag.dags["rollback_webapp"].task_ids} == set(Stage)
 
 
 def test_a_template_takes_results_only_of_tasks_that_ran_before(dag: DAG) -> None:
