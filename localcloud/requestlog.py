@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+
 CAPACITY = 20_000
 FIRED = "localcloud.faults"
 """Where the environ of a request says which faults it met."""
@@ -98,9 +101,8 @@ def _s3_operation(method: str, path: str, query: set[str], copies: bool) -> str:
 @functools.cache
 def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
     """Each S3 operation with its method, depth of path, the query keys that mark it, and whether it copies."""
-    import botocore.session
-
-    model = botocore.session.get_session().get_service_model("s3")
+    # A loader of its own: a client of S3 takes the bucket out of the paths of the model that its session has loaded.
+    model = ServiceModel(Loader().load_service_model("s3", "service-2"))
     operations = []
     for name in model.operation_names:
         operation = model.operation_model(name)
