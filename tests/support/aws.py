@@ -6,7 +6,8 @@ AWS's service model fails the test.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,21 @@ REGION = "eu-west-1"
 BUCKET = "rebake-local"
 _SESSION = get_session()  # one for all, because it keeps the service models that it has read
 CONNECTION: dict[str, Any] = {"aws_conn_id": None, "region_name": REGION}
+
+
+def tag_list(labels: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as AWS takes them."""
+    return [{"Key": key, "Value": value} for key, value in labels.items()]
+
+
+def object_keys(s3: Any, prefix: str = "") -> list[str]:
+    """Return the keys in the environment's bucket."""
+    return [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
+
+
+def read_json(s3: Any, key: str) -> Any:
+    """Return what an object in the environment's bucket holds."""
+    return json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
 @contextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from rebake.estate.report import RETIRE_IMAGES, Report, Table
+from rebake.release import lease
 from rebake.release import record as release
+from rebake.release.lease import Lease, LeaseRequest, RunKind
 from rebake.release.record import ReleaseRecord
 from rebake.release.stage import Stage
 from tests.support.aws import BUCKET, REGION
 from tests.support.fleet import GROUP, TEMPLATE
-from tests.support.task import context
+from tests.support.task import REQUESTED_AT, context
 
 COMMIT: Final = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 TEST_REPORT: Final = {
@@ -93,6 +95,20 @@ def put_record(s3: Any, one: ReleaseRecord) -> str:
     named = release.progress_key if one.outcome == "in_progress" else release.key
     s3.put_object(Bucket=BUCKET, Key=named(one.service, one.release_id), Body=one.model_dump_json().encode())
     return one.release_id
+
+
+def acquire_lease(s3: Any, run: str, minutes: float = 0, since: datetime = REQUESTED_AT) -> Lease | None:
+    """Acquire webapp's lease for a run such as `rollback_webapp/x` that was requested so many minutes after `since`."""
+    kind = RunKind.ROLLBACK if run.startswith("rollback") else RunKind.DEPLOY
+    request = LeaseRequest(run, kind, since + timedelta(minutes=minutes), timedelta(hours=2))
+    return lease.acquire(s3, BUCKET, "webapp", request)
+
+
+def lease_now(s3: Any) -> Lease:
+    """Return webapp's lease."""
+    found = lease.read(s3, BUCKET, "webapp")
+    assert found is not None
+    return found
 
 
 def run_context(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
 DAG_ID = "deploy_webapp"
@@ -37,10 +39,17 @@ def context(try_number: int = 1, user: str | None = "ada") -> Any:
     return {"ti": FakeTaskInstance(try_number), "dag_run": run, "outlet_events": {}}
 
 
-def told(entry: Mapping[str, Any]) -> str:
+def message(entry: Mapping[str, Any]) -> str:
     """Return the line that a log entry captured by structlog comes to."""
     arguments = entry.get("positional_args", ())
     return str(entry["event"]) % arguments if arguments else str(entry["event"])
+
+
+def deferral(call: Callable[..., Any], *arguments: Any, **options: Any) -> TaskDeferred:
+    """Return the deferral that a call of an operator's method ends in."""
+    with pytest.raises(TaskDeferred) as deferred:
+        call(*arguments, **options)
+    return deferred.value
 
 
 def run_trigger(trigger: BaseTrigger) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +16,11 @@ import tenacity
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from moto import mock_aws
 
+from examples.webapp.build import build as build_artifact
+from rebake import tags
+from rebake.tools import packer as packer_tool
 from tests.support.aws import BUCKET, REGION
+from tests.unit.stages.bake_support import Cloud, PretendedPacker
 from tests.unit.triggers.trigger_support import Script, set_script
 
 # A hook names its caller in the user agent, and reads the source of each frame of the stack for that: 80 ms a client.
@@ -61,3 +68,35 @@ def s3(account: None) -> Any:
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """Return a function that sets what AWS's services answer to a trigger."""
     return partial(set_script, monkeypatch)
+
+
+@pytest.fixture
+def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the project's configuration and templates, with an artifact of version 1.2.3."""
+    for name in ("config", "packer"):
+        shutil.copytree(project / name, tmp_path / name)
+    for name in ("debian-12", "amazon-linux-2023"):  # moto lets nobody write below /aws, as AWS does
+        path = tmp_path / f"config/bases/{name}.yaml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"/aws/service/\S+", f"/vendor/{name}", text), encoding="utf-8")
+    build_artifact("1.2.3", tmp_path / "build")
+    monkeypatch.setenv("REBAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
+    return tmp_path
+
+
+@pytest.fixture
+def cloud(account: None) -> Cloud:
+    made = Cloud()
+    vendors = made.image("debian-12-amd64", {})
+    made.point("/vendor/debian-12", vendors)
+    base = made.image("rebake-debian-12", {tags.KIND: tags.KIND_BASE_IMAGE, tags.SERVICE: "debian-12"})
+    made.point("/rebake/bases/debian-12/current", base)
+    return made
+
+
+@pytest.fixture
+def packer(home: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> PretendedPacker:
+    pretended = PretendedPacker(cloud)
+    monkeypatch.setattr(packer_tool, "Packer", pretended)
+    return pretended

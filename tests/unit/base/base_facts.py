@@ -40,10 +40,10 @@ LINES = (
     "check\tssh\t0\t",
     "end",
 )
-"""What the instance tells; it keeps every assertion."""
+"""What the instance reports; it keeps every assertion."""
 
 
-def told(*lines: str) -> str:
+def encoded(*lines: str) -> str:
     """Return lines as Run Command hands them on."""
     return base64.b64encode(gzip.compress("\n".join(lines).encode() + b"\n", mtime=0)).decode()
 

@@ -13,7 +13,7 @@ import pytest
 from rebake import config
 from rebake.base.inspection import OUTPUT_LIMIT, CheckResult, File, Package, decode, script
 from rebake.exceptions import ImageError
-from tests.unit.base.base_facts import ASSERTIONS, LINES, told
+from tests.unit.base.base_facts import ASSERTIONS, LINES, encoded
 
 TOOLS = {
     "dpkg-query": 'for i in $(seq 900); do echo "package-with-a-name-$i 1.$i.0-$i+deb12u1 amd64"; done',
@@ -73,7 +73,7 @@ def test_the_script_of_every_family_is_one_that_bash_reads_and_that_run_command_
 
 
 def test_every_kind_of_fact_is_read() -> None:
-    facts = decode(told("authorized_key\t/root/.ssh/authorized_keys\tme", "old_host_key\t/etc/ssh/key", *LINES))
+    facts = decode(encoded("authorized_key\t/root/.ssh/authorized_keys\tme", "old_host_key\t/etc/ssh/key", *LINES))
 
     assert (facts.os_id, facts.os_version) == ("debian", "12")
     assert facts.files == {"/etc/shadow": File("0640", "root", "shadow"), "/etc/hosts.equiv": None}
@@ -98,9 +98,9 @@ def test_output_of_something_else_is_no_answer(output: str) -> None:
 def test_no_package_at_all_is_no_answer() -> None:
     """It would pass for an image that has none of what must be absent."""
     with pytest.raises(ImageError, match="reports no packages"):
-        decode(told(*(line for line in LINES if not line.startswith("package"))))
+        decode(encoded(*(line for line in LINES if not line.startswith("package"))))
 
 
 def test_an_answer_without_its_end_is_no_answer() -> None:
     with pytest.raises(ImageError, match="has no end"):
-        decode(told(*LINES[:-1]))
+        decode(encoded(*LINES[:-1]))

@@ -6,16 +6,16 @@ import pytest
 
 from rebake.base.inspection import decode
 from rebake.base.verdict import IMDS_V2, Verdict, explain, verdicts
-from tests.unit.base.base_facts import ASSERTIONS, LINES, instead, told
+from tests.unit.base.base_facts import ASSERTIONS, LINES, encoded, instead
 
 
 def _failed(*lines: str, imds_support: str = IMDS_V2) -> list[Verdict]:
-    found = verdicts(ASSERTIONS, decode(told(*lines)), imds_support)
+    found = verdicts(ASSERTIONS, decode(encoded(*lines)), imds_support)
     return [verdict for verdict in found if not verdict.ok]
 
 
 def test_an_instance_that_is_as_declared_passes_every_assertion() -> None:
-    found = verdicts(ASSERTIONS, decode(told(*LINES)), IMDS_V2)
+    found = verdicts(ASSERTIONS, decode(encoded(*LINES)), IMDS_V2)
 
     assert [verdict for verdict in found if not verdict.ok] == []
     assert {verdict.assertion for verdict in found} >= {

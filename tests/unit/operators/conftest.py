@@ -1,30 +1,18 @@
-"""What the tests of the bake stages need."""
+"""Fixtures of several stages: a rebake's services, and a rollout that may be rolled back."""
 
 from __future__ import annotations
 
-import re
-import shutil
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from examples.webapp.build import build as build_artifact
 from rebake import tags
-from rebake.tools import packer as packer_tool
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.instance import InstanceHook
+from tests.support.aws import tag_list
+from tests.support.fleet import group, instance
 from tests.support.releases import put_record, record
-from tests.unit.operators.bake_support import Cloud, PretendedPacker
-
-
-@pytest.fixture
-def cloud(account: None) -> Cloud:
-    made = Cloud()
-    vendors = made.image("debian-12-amd64", {})
-    made.point("/vendor/debian-12", vendors)
-    base = made.image("rebake-debian-12", {tags.KIND: tags.KIND_BASE_IMAGE, tags.SERVICE: "debian-12"})
-    made.point("/rebake/bases/debian-12/current", base)
-    return made
 
 
 @pytest.fixture
@@ -35,23 +23,31 @@ def aws(s3: Any, ssm: Any) -> SimpleNamespace:
     return SimpleNamespace(s3=s3, ssm=ssm)
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the project's configuration and templates, with an artifact of version 1.2.3."""
-    for name in ("config", "packer"):
-        shutil.copytree(project / name, tmp_path / name)
-    for name in ("debian-12", "amazon-linux-2023"):  # moto lets nobody write below /aws, as AWS does
-        path = tmp_path / f"config/bases/{name}.yaml"
-        text = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r"/aws/service/\S+", f"/vendor/{name}", text), encoding="utf-8")
-    build_artifact("1.2.3", tmp_path / "build")
-    monkeypatch.setenv("REBAKE_HOME", str(tmp_path))
-    monkeypatch.setenv("REBAKE_WORK", str(tmp_path / "work"))
-    return tmp_path
-
-
 @pytest.fixture
-def packer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> PretendedPacker:
-    pretended = PretendedPacker(cloud)
-    monkeypatch.setattr(packer_tool, "Packer", pretended)
-    return pretended
+def rollout(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a cloud with two releases, a fleet that runs the second, and images by template version."""
+    made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
+    made.images = {number: _app_image(ec2, number) for number in ("1", "2", "3")}
+    for number in ("1", "2"):
+        fields = {"version": f"{number}.0.0", "commit": f"c{number}", "ami_id": made.images[number]}
+        put_record(s3, record(int(number), release_id=f"webapp-20261123T18300{number}-{number}.0.0", **fields))
+    monkeypatch.setattr(AutoScalingHook, "group", lambda *_: made.fleet)
+    monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: made.refreshes)
+    monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _id, number: made.images[number])
+    monkeypatch.setattr(
+        InstanceHook,
+        "images",
+        lambda _self, ids: {
+            one["InstanceId"]: made.images[one["LaunchTemplate"]["Version"]]
+            for one in made.fleet["Instances"]
+            if one["InstanceId"] in ids
+        },
+    )
+    return made
+
+
+def _app_image(ec2: Any, number: str) -> str:
+    image: str = ec2.register_image(Name=f"webapp-{number}")["ImageId"]
+    labels = {tags.KIND: tags.KIND_APP_IMAGE, tags.SERVICE: "webapp"}
+    ec2.create_tags(Resources=[image], Tags=tag_list(labels))
+    return image

@@ -20,7 +20,7 @@ from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.record_base import RecordBaseOperator
 from tests.support.aws import BUCKET, CONNECTION, REGION
 from tests.support.task import RUN_TAG, context
-from tests.unit.base.base_facts import DECLARED, LINES, instead, told
+from tests.unit.base.base_facts import DECLARED, LINES, encoded, instead
 
 FAMILY = "strict"
 
@@ -85,7 +85,7 @@ def _judge(instance_id: str, *lines: str) -> dict[str, Any]:
         "ok": True,
         "message": "all checks passed",
         "report": {"instance_id": "i-1", "seconds": 1, "checks": []},
-        "outputs": {INSPECTION: told(*lines)},
+        "outputs": {INSPECTION: encoded(*lines)},
     }
     return operator.execute_complete(context(), event)
 
@@ -95,7 +95,7 @@ def _record(ami_id: str, *lines: str) -> dict[str, Any]:
         "instance_id": "i-1",
         "checks": [],
         "assertions": [{"assertion": "imds_v2", "ok": True, "expected": "v2.0", "found": "v2.0"}],
-        "inspection": told(*lines or LINES),
+        "inspection": encoded(*lines or LINES),
     }
     operator = RecordBaseOperator(task_id="record_base", ami_id=ami_id, base=FAMILY, report=report)
     return operator.execute(context())
@@ -119,7 +119,7 @@ def test_an_image_that_is_as_declared_passes_with_a_verdict_on_each_assertion(cl
     assert {"assertion": "imds_v2", "ok": True, "expected": "ImdsSupport v2.0", "found": "ImdsSupport v2.0"} in report[
         "assertions"
     ]
-    assert report["inspection"] == told(*LINES)
+    assert report["inspection"] == encoded(*LINES)
 
 
 def test_an_image_that_breaks_assertions_fails_with_all_of_them(cloud: Cloud) -> None:

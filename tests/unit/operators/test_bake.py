@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
-import pytest
 
 from rebake import tags
-from rebake.tools.runner import Runner
-from tests.unit.operators.bake_support import Cloud, PretendedPacker, Run, app, base
+from tests.unit.stages.bake_support import Cloud, PretendedPacker, Run, app, base
 
 
 def test_an_application_is_baked_on_the_promoted_base_and_its_provenance_returned(
@@ -58,23 +52,3 @@ def test_nothing_stays_in_the_work_folder(packer: PretendedPacker, home: Path) -
     Run().execute(app())
 
     assert list((home / "work").iterdir()) == []
-
-
-def test_a_kill_of_the_task_goes_to_packer() -> None:
-    told: list[str] = []
-    operator = app()
-
-    operator.on_kill()  # nothing runs yet
-    runner: Any = SimpleNamespace(stop=lambda: told.append("stop"))
-    with operator.tool.running(runner):
-        operator.on_kill()
-    operator.on_kill()  # nothing runs any more
-
-    assert told == ["stop"]
-    assert callable(Runner.stop)
-
-
-@pytest.mark.parametrize("operator", [app(), base()], ids=["app", "base"])
-def test_every_template_field_is_an_attribute(operator: Any) -> None:
-    assert [name for name in operator.template_fields if not hasattr(operator, name)] == []
-    assert os.environ["REBAKE_ENVIRONMENT"] == "local"

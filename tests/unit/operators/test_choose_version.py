@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake.operators.choose_version import ChooseVersionOperator
 from rebake.release import lease
-from rebake.release.lease import LeaseRequest, RunKind
 from rebake.triggers.lease import LeaseTrigger
 from tests.support.aws import BUCKET
-from tests.support.releases import put_record, record
-from tests.support.task import REQUESTED_AT, context
+from tests.support.releases import acquire_lease, put_record, record
+from tests.support.task import context, deferral
 
 
 def _choose(task: Any) -> dict[str, str]:
@@ -58,17 +56,9 @@ def test_a_service_that_was_never_released_is_skipped(aws: Any) -> None:
 
 
 def test_a_run_that_is_changing_the_service_is_waited_for(aws: Any) -> None:
-    lease.acquire(
-        aws.s3,
-        BUCKET,
-        "webapp",
-        LeaseRequest("rollback_webapp/x", RunKind.ROLLBACK, REQUESTED_AT, timedelta(days=999)),
-    )
+    acquire_lease(aws.s3, "rollback_webapp/x")
 
-    with pytest.raises(TaskDeferred) as deferred:
-        _choose(context())
-
-    assert isinstance(deferred.value.trigger, LeaseTrigger)
+    assert isinstance(deferral(_choose, context()).trigger, LeaseTrigger)
     lease.release(aws.s3, BUCKET, "webapp", "rollback_webapp/x")
     operator = ChooseVersionOperator(task_id="choose_version", service="webapp")
     assert operator.lease_ended(context(), {"token": 1})["version"] == "1.1.0"

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.exceptions import DeploymentFailedError
 from rebake.operators.deploy_dependent import DeployDependentOperator
-from rebake.stages.tooling import run_tag
 from tests.support.releases import put_record, record
-from tests.support.task import RUN_ID, RUN_TAG, context
+from tests.support.task import RUN_ID, context, deferral
 
 RUN = f"rebake__{RUN_ID}"
 
@@ -57,10 +56,9 @@ def test_the_deployment_gets_the_version_whom_it_replaces_and_for_whom_it_is() -
 
 
 def test_a_retry_finds_the_deployment_that_it_has_started_and_starts_no_second_one() -> None:
-    with pytest.raises(TaskDeferred) as deferred:
-        _deploy().execute(_task(runs=1))
+    deferred = deferral(_deploy().execute, _task(runs=1))
 
-    assert deferred.value.trigger.serialize()[1]["run_ids"] == [RUN]
+    assert deferred.trigger.serialize()[1]["run_ids"] == [RUN]
 
 
 def test_a_service_that_only_bakes_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,18 +94,8 @@ def test_a_deployment_that_a_release_on_the_newest_base_superseded_was_not_neede
     assert task["ti"].pushed["failure"]["message"].startswith("release webapp-20261123T183002-1.2.0")
 
 
-def test_a_deployment_that_a_release_on_an_old_base_superseded_is_told_as_a_failure(aws: Any) -> None:
+def test_a_deployment_that_a_release_on_an_old_base_superseded_is_reported_as_a_failure(aws: Any) -> None:
     put_record(aws.s3, record(2))
 
     with pytest.raises(DeploymentFailedError, match="trigger rebake_on_new_base with base=debian-12 again"):
         _deploy("webapp").execute_complete(_task(finalize="superseded"), _event("success"))
-
-
-def test_each_service_has_a_tag_of_its_own_for_what_it_makes_and_cleans_up() -> None:
-    """With one for the whole run, the bake of one service would remove the builder of another."""
-    first, second = context(), context()
-    first["ti"].map_index, second["ti"].map_index = 0, 1
-
-    assert run_tag(first) == f"{RUN_TAG}/0"
-    assert run_tag(second) == f"{RUN_TAG}/1"
-    assert run_tag(context()) == RUN_TAG

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,15 +9,13 @@ import pytest
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.operators.finalize import FinalizeOperator
-from rebake.release import lease
 from rebake.release import record as release
-from rebake.release.lease import LeaseRequest, RunKind
 from rebake.release.record import ReleaseOutcome
 from rebake.release.stage import Stage
-from tests.support.aws import BUCKET
+from tests.support.aws import object_keys, read_json
 from tests.support.fleet import group, instance, refresh
-from tests.support.releases import RESULTS, run_context
-from tests.support.task import REQUESTED_AT, RUN_TAG
+from tests.support.releases import RESULTS, acquire_lease, lease_now, run_context
+from tests.support.task import RUN_TAG
 
 STAGES = (
     "bake",
@@ -43,7 +39,7 @@ def s3(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     fleet = group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2", "Terminating"))
     monkeypatch.setattr(AutoScalingHook, "group", lambda *_: fleet)
     monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: [refresh("RollbackSuccessful")])
-    lease.acquire(s3, BUCKET, "webapp", LeaseRequest(RUN_TAG, RunKind.DEPLOY, REQUESTED_AT, timedelta(hours=2)))
+    acquire_lease(s3, RUN_TAG)
     return s3
 
 
@@ -62,24 +58,18 @@ NOTHING_AFTER_BAKE = {"bake": "failed"} | {stage.replace(".", "__"): "upstream_f
 
 
 def _records(s3: Any) -> dict[str, dict[str, Any]]:
-    keys = [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET, Prefix="releases/").get("Contents", [])]
-    return {key: json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys}
+    return {key: read_json(s3, key) for key in object_keys(s3, "releases/")}
 
 
 def _record(s3: Any) -> dict[str, Any]:
     return _records(s3)[release.key("webapp", NAME)]
 
 
-def _is_released_at(s3: Any) -> bool:
-    now = lease.read(s3, BUCKET, "webapp")
-    return now is not None and now.released_at is not None
-
-
 def test_a_run_that_succeeded_has_its_record_already(s3: Any) -> None:
     assert _finalize(roll_back="skipped") == ReleaseOutcome.SUCCESSFUL
 
     assert _records(s3) == {}
-    assert _is_released_at(s3)
+    assert lease_now(s3).released_at is not None
 
 
 def test_a_run_that_found_another_release_than_it_was_to_replace_is_superseded_by_that(s3: Any) -> None:
@@ -91,7 +81,7 @@ def test_a_run_that_found_another_release_than_it_was_to_replace_is_superseded_b
 
     found = _record(s3)
     assert (found["superseded_by"], found["explanation"]) == ("deploy_webapp/manual__2", message)
-    assert _is_released_at(s3)
+    assert lease_now(s3).released_at is not None
 
 
 def test_a_rollout_that_aws_rolled_back_is_recorded_with_its_reason_and_the_fleet(s3: Any) -> None:
@@ -108,21 +98,7 @@ def test_a_rollout_that_aws_rolled_back_is_recorded_with_its_reason_and_the_flee
     assert record["instances"] == {"before": ["i-1", "i-2"], "after": ["i-1", "i-2"]}
     assert record["channels"] is None
     assert record["commit"] == "0a1b2c3"
-    assert _is_released_at(s3)
-
-
-def test_a_fleet_that_is_still_mixed_is_a_failure(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: [refresh("Failed")])
-    failures = {"wait_for_refresh": {"reason": "failed", "message": "AWS gave up"}}
-    states = {"wait_for_refresh": "failed", "record_release": "upstream_failed"}
-
-    assert _finalize(failures, **states, roll_back="failed") == ReleaseOutcome.FAILED
-
-
-def test_a_fleet_that_the_pipeline_returned_itself_is_rolled_back(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: [refresh("Failed")])
-
-    assert _finalize(wait_for_refresh="failed", record_release="upstream_failed") == ReleaseOutcome.ROLLED_BACK
+    assert lease_now(s3).released_at is not None
 
 
 def test_a_run_that_failed_before_anything_was_made_says_where_and_why(s3: Any) -> None:
@@ -144,20 +120,15 @@ def test_a_worker_that_was_lost_leaves_a_record_all_the_same(s3: Any) -> None:
     assert record["refresh"] is None
 
 
-def test_a_superseded_run_names_the_run_that_took_over_and_keeps_its_hands_off_the_turn(s3: Any) -> None:
-    rollback = LeaseRequest(
-        "rollback_webapp/x", RunKind.ROLLBACK, REQUESTED_AT + timedelta(minutes=5), timedelta(hours=2)
-    )
-    lease.acquire(s3, BUCKET, "webapp", rollback)
+def test_a_superseded_run_names_the_run_that_took_over_and_does_not_release_its_lease(s3: Any) -> None:
+    acquire_lease(s3, "rollback_webapp/x", 5)
 
     outcome = _finalize(wait_for_refresh="skipped", roll_back="skipped", record_release="skipped")
 
     record = _record(s3)
     assert outcome == record["outcome"] == ReleaseOutcome.SUPERSEDED
     assert (record["superseded_by"], record["stage"]) == ("rollback_webapp/x", "wait_for_refresh")
-    now = lease.read(s3, BUCKET, "webapp")
-    assert now is not None
-    assert now.released_at is None
+    assert lease_now(s3).released_at is None
 
 
 def test_a_run_that_somebody_stopped_is_no_success(s3: Any) -> None:
@@ -200,3 +171,19 @@ def test_not_knowing_the_fleet_does_not_lose_the_record(s3: Any, monkeypatch: py
         == ReleaseOutcome.FAILED
     )
     assert _record(s3)["refresh"] == {"id": "r-1", "status": ""}
+
+
+@pytest.mark.parametrize(
+    ("roll_back", "outcome"),
+    [
+        pytest.param("failed", ReleaseOutcome.FAILED, id="the fleet is still mixed"),
+        pytest.param("success", ReleaseOutcome.ROLLED_BACK, id="the pipeline rolled it back itself"),
+    ],
+)
+def test_where_aws_did_not_roll_back_the_stage_roll_back_decides(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, roll_back: str, outcome: ReleaseOutcome
+) -> None:
+    monkeypatch.setattr(AutoScalingHook, "refreshes", lambda *_: [refresh("Failed")])
+    states = {"wait_for_refresh": "failed", "record_release": "upstream_failed", "roll_back": roll_back}
+
+    assert _finalize({"wait_for_refresh": {"reason": "failed", "message": "AWS gave up"}}, **states) == outcome

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,19 +19,13 @@ from rebake.operators.record_release import RecordReleaseOperator
 from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.stage import Stage
-from tests.support.aws import BUCKET, CONNECTION
+from tests.support.aws import BUCKET, CONNECTION, object_keys, read_json
 from tests.support.fleet import GROUP, TEMPLATE, group, instance
-from tests.support.releases import IMAGE, RESULTS, TEST_REPORT, run_context
-from tests.support.task import REQUESTED_AT, RUN_TAG, context
+from tests.support.releases import IMAGE, RESULTS, TEST_REPORT, acquire_lease, run_context
+from tests.support.task import RUN_TAG, context
 
 NAME = "/rebake/webapp"
 ASSET = Asset(release.asset_uri("local", "webapp"))
-REPORT = {
-    "instance_id": "i-9",
-    "address": "10.0.0.9",
-    "seconds": 3.5,
-    "checks": [{"name": "GET /healthz", "ok": True, "attempts": 2, "seconds": 3.1, "answer": "HTTP 200"}],
-}
 
 
 @pytest.fixture
@@ -63,19 +56,10 @@ def _context() -> Any:
     return task
 
 
-def _keys(cloud: SimpleNamespace) -> list[str]:
-    return [found["Key"] for found in cloud.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
-
-
-def _read(cloud: SimpleNamespace, key: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-    return loaded
-
-
 def test_the_record_leads_from_the_commit_to_the_instances(cloud: SimpleNamespace) -> None:
     release_id = _record(cloud.new)
 
-    record = _read(cloud, f"releases/webapp/{release_id}.json")
+    record = read_json(cloud.s3, f"releases/webapp/{release_id}.json")
     assert release_id == "webapp-20261123T183012-1.2.3"
     assert record["commit"] == "0a1b2c3"
     assert record["ami_id"] == cloud.new
@@ -89,11 +73,11 @@ def test_the_record_leads_from_the_commit_to_the_instances(cloud: SimpleNamespac
     assert datetime.fromisoformat(record["finished_at"]).tzinfo is not None
 
 
-def test_the_record_tells_where_the_channels_point_afterwards(cloud: SimpleNamespace) -> None:
+def test_the_record_names_where_the_channels_point_afterwards(cloud: SimpleNamespace) -> None:
     cloud.registry.release(NAME, cloud.old, poll_seconds=0)
     cloud.registry.point(NAME, CANDIDATE, cloud.new, poll_seconds=0)
 
-    record = _read(cloud, release.key("webapp", _record(cloud.new)))
+    record = read_json(cloud.s3, release.key("webapp", _record(cloud.new)))
 
     assert record["channels"] == {"candidate": cloud.new, "current": cloud.new, "previous": cloud.old}
     assert record["channels"] == cloud.registry.channels(NAME)
@@ -105,21 +89,20 @@ def test_a_rollback_is_recorded_as_one_and_swaps_the_channels(cloud: SimpleNames
 
     chosen = {**IMAGE, "ami_id": cloud.old, "release_id": "webapp-before", "test_report": TEST_REPORT}
     results = {Stage.CHOOSE_RELEASE: {**chosen, "auto_scaling_group_name": GROUP}}
-    record = _read(cloud, release.key("webapp", _record(cloud.old, results=results, kind="rollback")))
+    record = read_json(cloud.s3, release.key("webapp", _record(cloud.old, results=results, kind="rollback")))
 
     assert (record["kind"], record["restores"]) == ("rollback", "webapp-before")
     assert cloud.registry.channels(NAME) == {"candidate": None, "current": cloud.old, "previous": cloud.new}
 
 
 def test_a_superseded_run_writes_no_record_and_moves_nothing(cloud: SimpleNamespace) -> None:
-    rollback = lease.LeaseRequest("rollback_webapp/x", lease.RunKind.ROLLBACK, REQUESTED_AT, timedelta(hours=1))
-    lease.acquire(cloud.s3, BUCKET, "webapp", rollback)
+    acquire_lease(cloud.s3, "rollback_webapp/x")
     cloud.registry.release(NAME, cloud.old, poll_seconds=0)
 
     with pytest.raises(AirflowSkipException, match="superseded by rollback_webapp/x"):
         _record(cloud.new)
 
-    assert _keys(cloud) == [lease.key("webapp")]
+    assert object_keys(cloud.s3) == [lease.key("webapp")]
     assert cloud.registry.read(NAME, CURRENT).ami_id == cloud.old
 
 
@@ -130,32 +113,14 @@ def test_the_image_leads_back_to_the_record(cloud: SimpleNamespace) -> None:
     assert {"Key": tags.RELEASE, "Value": release_id} in image["Tags"]
 
 
-def test_the_release_is_told_to_whoever_waits_for_the_asset(cloud: SimpleNamespace) -> None:
-    task = _context()
-
-    release_id = _record(cloud.new, task)
-
-    extra = task["outlet_events"][ASSET].extra
-    assert extra == {"release": release_id, "ami_id": cloud.new, "version": "1.2.3"}
-
-
-def test_current_and_previous_move(cloud: SimpleNamespace) -> None:
-    cloud.registry.release(NAME, cloud.old, poll_seconds=0)
-
-    _record(cloud.new)
-
-    assert cloud.registry.read(NAME, CURRENT).ami_id == cloud.new
-    assert cloud.registry.read(NAME, PREVIOUS).ami_id == cloud.old
-
-
 def test_a_retry_accepts_the_record_of_the_try_before_and_shifts_nothing_twice(cloud: SimpleNamespace) -> None:
     cloud.registry.release(NAME, cloud.old, poll_seconds=0)
     first = _record(cloud.new)
-    written = _read(cloud, f"releases/webapp/{first}.json")
+    written = read_json(cloud.s3, f"releases/webapp/{first}.json")
 
     assert _record(cloud.new) == first
-    assert _keys(cloud) == [f"releases/webapp/{first}.json"]
-    assert _read(cloud, f"releases/webapp/{first}.json") == written
+    assert object_keys(cloud.s3) == [f"releases/webapp/{first}.json"]
+    assert read_json(cloud.s3, f"releases/webapp/{first}.json") == written
     assert cloud.registry.read(NAME, PREVIOUS).ami_id == cloud.old
 
 
@@ -166,7 +131,7 @@ def test_a_record_is_never_overwritten_by_a_run_that_did_something_else(cloud: S
     second = _record(cloud.new, results=newer)
 
     assert second == f"{first}-2"
-    assert _read(cloud, f"releases/webapp/{first}.json")["ami_id"] == cloud.old
+    assert read_json(cloud.s3, f"releases/webapp/{first}.json")["ami_id"] == cloud.old
     assert _record(cloud.new, results=newer) == second
 
 
@@ -185,7 +150,7 @@ def test_a_record_that_cannot_be_written_leaves_current_alone(
 
 def test_a_release_without_a_refresh_is_recorded_as_such(cloud: SimpleNamespace) -> None:
     none = {Stage.START_REFRESH: {"refresh_id": "", "launch_template_version": "", "instances_before": []}}
-    record = _read(cloud, release.key("webapp", _record(cloud.new, results=none)))
+    record = read_json(cloud.s3, release.key("webapp", _record(cloud.new, results=none)))
 
     assert record["refresh"] == {"id": None, "status": "Successful"}
     assert record["launch_template"]["version"] == "2"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException
 from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
@@ -29,7 +29,7 @@ from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.support.aws import stubbed
 from tests.support.fleet import AMI, GROUP, group, instance, refresh
 from tests.support.releases import RESULTS
-from tests.support.task import context, told
+from tests.support.task import context, deferral, message
 
 BAD = "ami-0bad0bad0bad0bad0"
 IMAGES = {"1": AMI, "2": BAD, "3": AMI}
@@ -98,10 +98,12 @@ def _group(stubber: Stubber, of: Any) -> None:
     stubber.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [of]})
 
 
-def _deferred(call: Callable[[], Any]) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as caught:
-        call()
-    return caught.value
+def _rollout(stubber: Stubber, of: Any, last: Any) -> None:
+    """Expect that the group and its refreshes are read twice: by roll_back, and before a refresh is started."""
+    _refreshes(stubber, last)
+    _group(stubber, of)
+    _group(stubber, of)
+    _refreshes(stubber, last)
 
 
 def test_nothing_is_done_where_aws_has_rolled_back(
@@ -111,7 +113,7 @@ def test_nothing_is_done_where_aws_has_rolled_back(
     _refreshes(autoscaling, refresh("RollbackSuccessful"))
     _group(autoscaling, OLD)
 
-    deferred = _deferred(lambda: operator().execute(context()))
+    deferred = deferral(operator().execute, context())
 
     assert isinstance(deferred.trigger, FleetHealthTrigger)
     assert deferred.trigger.status == STILL_THERE
@@ -129,13 +131,10 @@ def test_nothing_is_done_where_aws_has_rolled_back(
 def test_the_image_before_is_applied_and_rolled_out_where_aws_has_not_rolled_back(
     autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]], of: Any, version: str, last: str
 ) -> None:
-    _refreshes(autoscaling, refresh(last))
-    _group(autoscaling, of)
-    _group(autoscaling, of)
-    _refreshes(autoscaling, refresh(last))
+    _rollout(autoscaling, of, refresh(last))
     autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-back"})
 
-    deferred = _deferred(lambda: operator().execute(context()))
+    deferred = deferral(operator().execute, context())
 
     assert applied == [{"service": "webapp", "ami_id": AMI, "version": "1.2.3"}]
     assert isinstance(deferred.trigger, InstanceRefreshTrigger)
@@ -145,23 +144,20 @@ def test_the_image_before_is_applied_and_rolled_out_where_aws_has_not_rolled_bac
     assert deferred.method_name == "refresh_complete"
 
 
-def test_a_revoked_image_is_returned_to_all_the_same_and_said_loudly(
+def test_a_rollback_to_a_revoked_image_goes_on_and_logs_an_error(
     autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fleet half on an image that does not serve is worse."""
     made = operator()
     monkeypatch.setattr(RevocationHook, "mark_of", lambda *_: Mark("CVE-2026-1", "2026-03-01T12:00:00Z", AMI))
-    _refreshes(autoscaling, refresh("Failed"))
-    _group(autoscaling, MIXED)
-    _group(autoscaling, MIXED)
-    _refreshes(autoscaling, refresh("Failed"))
+    _rollout(autoscaling, MIXED, refresh("Failed"))
     autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-back"})
 
     with capture_logs() as logs:
-        _deferred(lambda: made.execute(context()))
+        deferral(made.execute, context())
 
     assert [call["ami_id"] for call in applied] == [AMI]
-    (loud,) = [told(entry) for entry in logs if entry["log_level"] == "error"]
+    (loud,) = [message(entry) for entry in logs if entry["log_level"] == "error"]
     assert f"webapp runs {AMI}, which is revoked since 2026-03-01T12:00:00Z: CVE-2026-1" in loud
 
 
@@ -172,7 +168,7 @@ def test_a_refresh_to_the_image_that_failed_is_ended_first(
     """Terraform cannot change a group while a refresh with a desired configuration is active."""
     _refreshes(autoscaling, refresh(status, version="2"))
 
-    deferred = _deferred(lambda: operator().execute(context()))
+    deferred = deferral(operator().execute, context())
 
     assert isinstance(deferred.trigger, InstanceRefreshTrigger)
     assert deferred.trigger.cause == "failed"
@@ -186,7 +182,7 @@ def test_when_that_has_ended_by_a_rollback_nothing_is_left_to_do(
     _group(autoscaling, OLD)
     event = {"ok": False, "reason": "failed", "status": "RollbackSuccessful", "message": "", "progress": []}
 
-    deferred = _deferred(lambda: operator().refresh_ended(context(), event, wait={"refresh_id": "r-1"}))
+    deferred = deferral(operator().refresh_ended, context(), event, wait={"refresh_id": "r-1"})
 
     assert isinstance(deferred.trigger, FleetHealthTrigger)
     assert applied == []
@@ -195,12 +191,9 @@ def test_when_that_has_ended_by_a_rollback_nothing_is_left_to_do(
 def test_a_retry_adopts_the_refresh_that_its_first_try_started(
     autoscaling: Stubber, operator: Operator, applied: list[dict[str, str]]
 ) -> None:
-    _refreshes(autoscaling, refresh("InProgress", refresh_id="r-back", version="3"))
-    _group(autoscaling, NEW)
-    _group(autoscaling, NEW)
-    _refreshes(autoscaling, refresh("InProgress", refresh_id="r-back", version="3"))
+    _rollout(autoscaling, NEW, refresh("InProgress", refresh_id="r-back", version="3"))
 
-    deferred = _deferred(lambda: operator().execute(context()))
+    deferred = deferral(operator().execute, context())
 
     assert deferred.kwargs is not None
     assert deferred.kwargs["wait"]["refresh_id"] == "r-back"
@@ -247,7 +240,7 @@ def test_a_service_that_wants_no_rollback_gets_none(
     assert applied == []
 
 
-def test_a_run_whose_turn_was_taken_leaves_the_fleet_to_the_other(
+def test_a_run_whose_lease_was_taken_leaves_the_fleet_to_the_other(
     operator: Operator, monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]
 ) -> None:
     def taken(*_: Any) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException
 from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
@@ -19,9 +19,9 @@ from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.rollout.refresh import preferences
-from tests.support.aws import CONNECTION, stubbed
+from tests.support.aws import stubbed
 from tests.support.fleet import AMI, GROUP, TEMPLATE, group, instance, refresh
-from tests.support.task import REQUESTED_AT, context, told
+from tests.support.task import REQUESTED_AT, context, deferral, message
 
 OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
 NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
@@ -79,17 +79,11 @@ def _expect_start(stubber: Stubber, version: str = "2") -> None:
     )
 
 
-def test_a_refresh_is_started_to_the_numbered_version_with_whole_preferences(
+def test_a_refresh_is_started_to_the_numbered_version_and_the_old_instances_are_returned(
     autoscaling: Stubber, operator: Operator
 ) -> None:
-    _answer(autoscaling, OLD, refresh("Successful", version="1"))
-    _expect_start(autoscaling)
-
-    assert operator().execute(context())["refresh_id"] == "r-new"
-
-
-def test_the_instances_that_are_replaced_are_kept_for_the_record(autoscaling: Stubber, operator: Operator) -> None:
-    _answer(autoscaling, group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2")))
+    of = group("1", instance("i-2", "1"), instance("i-1", "1"), instance("i-3", "2"))
+    _answer(autoscaling, of, refresh("Successful", version="1"))
     _expect_start(autoscaling)
     assert operator().execute(context()) == {
         "refresh_id": "r-new",
@@ -108,22 +102,15 @@ def test_a_mixed_fleet_is_refreshed_although_the_group_points_at_the_version(
     assert operator().execute(context())["refresh_id"] == "r-new"
 
 
-def test_an_active_refresh_to_the_same_version_is_adopted(autoscaling: Stubber, operator: Operator) -> None:
-    _answer(autoscaling, OLD, refresh("InProgress", refresh_id="r-same"))
-
-    assert operator().execute(context())["refresh_id"] == "r-same"
-
-
 @pytest.mark.parametrize("status", ["Cancelling", "RollbackInProgress"])
 def test_a_refresh_that_is_ending_already_is_waited_for(autoscaling: Stubber, operator: Operator, status: str) -> None:
     """As when a deployment has just cancelled its own, because a rollback acquired the lease."""
     _answer(autoscaling, OLD, refresh(status, version="7"))
 
-    with pytest.raises(TaskDeferred) as deferred:
-        operator().execute(context())
+    deferred = deferral(operator().execute, context())
 
-    assert deferred.value.trigger.serialize()[1]["refresh_id"] == "r-1"
-    assert deferred.value.method_name == "refresh_ended"
+    assert deferred.trigger.serialize()[1]["refresh_id"] == "r-1"
+    assert deferred.method_name == "refresh_ended"
 
 
 def test_after_the_end_of_what_was_in_the_way_the_refresh_is_started(autoscaling: Stubber, operator: Operator) -> None:
@@ -149,29 +136,6 @@ def test_an_active_refresh_to_another_version_is_an_error_that_names_it(
 
     with pytest.raises(RolloutFailedError, match="r-other to version 9 is InProgress"):
         operator().execute(context())
-
-
-@pytest.mark.parametrize("of", [NEW, group("2")], ids=["all instances run it", "just created, nothing launched yet"])
-def test_nothing_is_started_for_a_fleet_that_runs_the_version(
-    autoscaling: Stubber, operator: Operator, of: Any
-) -> None:
-    _answer(autoscaling, of)
-
-    assert operator().execute(context())["refresh_id"] == ""
-
-
-def test_a_refresh_that_an_earlier_try_started_and_that_has_ended_is_returned(
-    autoscaling: Stubber, operator: Operator
-) -> None:
-    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-mine", StartTime=REQUESTED_AT + timedelta(minutes=3)))
-
-    assert operator().execute(context())["refresh_id"] == "r-mine"
-
-
-def test_a_refresh_of_an_earlier_run_is_not_claimed(autoscaling: Stubber, operator: Operator) -> None:
-    _answer(autoscaling, NEW, refresh("Successful", refresh_id="r-past", StartTime=REQUESTED_AT - timedelta(minutes=3)))
-
-    assert operator().execute(context())["refresh_id"] == ""
 
 
 @pytest.mark.parametrize(
@@ -214,84 +178,6 @@ def test_a_group_that_does_not_exist_is_named(autoscaling: Stubber, operator: Op
         operator().execute(context())
 
 
-def test_all_pages_of_refreshes_are_read(autoscaling: Stubber) -> None:
-    """boto3 has no paginator here, so this is ours to get right."""
-    autoscaling.add_response(
-        "describe_instance_refreshes", {"InstanceRefreshes": [refresh("Failed")], "NextToken": "more"}
-    )
-    autoscaling.add_response(
-        "describe_instance_refreshes",
-        {"InstanceRefreshes": [refresh("InProgress", refresh_id="r-2")]},
-        {"AutoScalingGroupName": GROUP, "NextToken": "more"},
-    )
-
-    assert [one["InstanceRefreshId"] for one in AutoScalingHook(**CONNECTION).refreshes(GROUP)] == ["r-1", "r-2"]
-
-
-def _images(monkeypatch: pytest.MonkeyPatch, of_template: dict[str, str], of_instance: dict[str, str]) -> None:
-    """Set which image each template version holds, and which each instance runs."""
-    monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _template, number: of_template[number])
-    monkeypatch.setattr(
-        InstanceHook, "images", lambda _self, ids: {name: image for name, image in of_instance.items() if name in ids}
-    )
-
-
-def _by_image(operator: Operator, version: str) -> StartRefreshOperator:
-    made = operator(version=version)
-    made.by_image = True
-    return made
-
-
-def test_by_image_nothing_is_started_for_instances_that_run_it_by_another_version(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As when AWS rolled back and Terraform then made version 3 with the same image as version 1."""
-    wanted = _by_image(operator, "3")
-    _images(monkeypatch, {"1": AMI, "3": AMI}, {"i-1": AMI, "i-2": AMI})
-    _answer(autoscaling, group("1", instance("i-1", "1"), instance("i-2", "3")))
-
-    # i-2 runs version 3, by image it is right all the same.
-    assert wanted.execute(context()) == {"refresh_id": "", "launch_template_version": "", "instances_before": []}
-
-
-def test_by_image_a_mixed_fleet_goes_to_the_version_that_the_group_has(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that SkipMatching keeps the instances that are right."""
-    wanted = _by_image(operator, "3")
-    _images(monkeypatch, {"1": AMI, "3": AMI}, {"i-1": AMI, "i-2": "ami-bad"})
-    _answer(autoscaling, group("1", instance("i-1", "1"), instance("i-2", "2")))
-    _expect_start(autoscaling, version="1")
-
-    assert wanted.execute(context()) == {
-        "refresh_id": "r-new",
-        "launch_template_version": "1",
-        "instances_before": ["i-2"],
-    }
-
-
-def test_by_image_a_fleet_on_another_image_goes_to_the_version_that_terraform_made(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = _by_image(operator, "3")
-    _images(monkeypatch, {"2": "ami-bad", "3": AMI}, {"i-1": "ami-bad"})
-    _answer(autoscaling, group("2", instance("i-1", "2")))
-    _expect_start(autoscaling, version="3")
-
-    assert wanted.execute(context())["refresh_id"] == "r-new"
-
-
-def test_by_image_right_instances_of_a_group_that_would_launch_others_are_not_enough(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = _by_image(operator, "3")
-    _images(monkeypatch, {"2": "ami-bad", "3": AMI}, {"i-1": AMI})
-    _answer(autoscaling, group("2", instance("i-1", "1")))
-    _expect_start(autoscaling, version="3")
-
-    assert wanted.execute(context())["refresh_id"] == "r-new"
-
-
 @pytest.mark.parametrize("code", ["Throttling", "ResourceContention", "InternalFailure"])
 def test_throttling_is_waited_out_and_nothing_is_started_twice(
     autoscaling: Stubber, operator: Operator, code: str
@@ -309,7 +195,7 @@ def test_throttling_is_waited_out_and_nothing_is_started_twice(
     assert operator().execute(context())["refresh_id"] == "r-ours"
 
 
-def test_a_run_whose_turn_was_taken_starts_nothing_and_is_skipped(
+def test_a_run_whose_lease_was_taken_starts_nothing_and_is_skipped(
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def taken(*_: Any) -> None:
@@ -322,7 +208,7 @@ def test_a_run_whose_turn_was_taken_starts_nothing_and_is_skipped(
         made.execute(context())
 
 
-def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fleet_is_told_so(
+def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fleet_is_warned(
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = load_service("webapp")
@@ -337,28 +223,28 @@ def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fle
     with capture_logs() as logs:
         operator().execute(context())
 
-    dip, short = [told(entry) for entry in logs if entry["log_level"] == "warning"]
+    dip, short = [message(entry) for entry in logs if entry["log_level"] == "warning"]
     assert "100 of 200 may be all that serve meanwhile" in dip
     assert short.startswith("rollout.timeout is 25 s, but a rollout to 200 instances takes 30 s at least: 2 batches of")
 
 
-def _take_the_turn_after_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[str] = []
+def _take_the_lease_after_the_first_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[str] = []
 
     def check(*_: Any) -> None:
-        looks.append("look")
-        if len(looks) > 1:
+        checks.append("check")
+        if len(checks) > 1:
             raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
 
     monkeypatch.setattr(LeaseHook, "check", check)
 
 
-def test_a_rollback_that_took_the_turn_while_the_refresh_was_started_is_let_through(
+def test_a_rollback_that_took_the_lease_while_the_refresh_was_started_is_let_through(
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It acquired the lease, found no refresh and went on: so it is the deployment that has to notice."""
     made = operator()
-    _take_the_turn_after_the_first_look(monkeypatch)
+    _take_the_lease_after_the_first_check(monkeypatch)
     _answer(autoscaling, OLD)
     _expect_start(autoscaling)
     started = {"InstanceRefreshes": [refresh("Pending", refresh_id="r-new")]}
@@ -373,7 +259,7 @@ def test_the_refresh_of_the_rollback_itself_is_not_cancelled_by_a_deployment_tha
     autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = operator()
-    _take_the_turn_after_the_first_look(monkeypatch)
+    _take_the_lease_after_the_first_check(monkeypatch)
     _answer(autoscaling, OLD)
     _expect_start(autoscaling)
     others = {"InstanceRefreshes": [refresh("InProgress", refresh_id="r-2", version="3"), refresh("Cancelled")]}
@@ -381,3 +267,67 @@ def test_the_refresh_of_the_rollback_itself_is_not_cancelled_by_a_deployment_tha
 
     with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
         made.execute(context())
+
+
+MINUTES = timedelta(minutes=3)
+MINE = refresh("Successful", refresh_id="r-mine", StartTime=REQUESTED_AT + MINUTES)
+EARLIER = refresh("Successful", refresh_id="r-past", StartTime=REQUESTED_AT - MINUTES)
+
+
+@pytest.mark.parametrize(
+    ("of", "refreshes", "returned"),
+    [
+        pytest.param(OLD, [refresh("InProgress", refresh_id="r-same")], "r-same", id="an active one is adopted"),
+        pytest.param(NEW, [], "", id="all instances run it"),
+        pytest.param(group("2"), [], "", id="just created, nothing launched yet"),
+        pytest.param(NEW, [MINE], "r-mine", id="an earlier try of this run started it, and it has ended"),
+        pytest.param(NEW, [EARLIER], "", id="one of an earlier run is not claimed"),
+    ],
+)
+def test_nothing_is_started_where_a_refresh_is_not_needed_or_there_already(
+    autoscaling: Stubber, operator: Operator, of: Any, refreshes: list[Any], returned: str
+) -> None:
+    _answer(autoscaling, of, *refreshes)
+
+    assert operator().execute(context())["refresh_id"] == returned
+
+
+@pytest.mark.parametrize(
+    ("templates", "instances", "of", "version", "before"),
+    [
+        # As when AWS rolled back and Terraform then made version 3 with the same image as version 1.
+        pytest.param("13", "12", group("1", instance("i-1", "1"), instance("i-2", "3")), "", [], id="nothing to do"),
+        # So that SkipMatching keeps the instances that are right.
+        pytest.param("13", "1", group("1", instance("i-1", "1"), instance("i-2", "2")), "1", ["i-2"], id="its own"),
+        pytest.param("3", "", group("2", instance("i-1", "2")), "3", ["i-1"], id="the one of Terraform"),
+        pytest.param("3", "1", group("2", instance("i-1", "1")), "3", ["i-1"], id="the group would launch others"),
+    ],
+)
+def test_by_image_a_fleet_goes_to_a_version_that_keeps_the_instances_that_are_right(
+    autoscaling: Stubber,
+    operator: Operator,
+    monkeypatch: pytest.MonkeyPatch,
+    templates: str,
+    instances: str,
+    of: Any,
+    version: str,
+    before: list[str],
+) -> None:
+    """`templates` are the versions that hold the image, `instances` the numbers of the instances that run it."""
+    made = operator(version="3")
+    made.by_image = True
+    right = {f"i-{number}" for number in instances}
+    held = {number: AMI if number in templates else "ami-bad" for number in "123"}
+    monkeypatch.setattr(InstanceHook, "template_image", lambda _self, _template, number: held[number])
+    monkeypatch.setattr(
+        InstanceHook, "images", lambda _self, ids: {one: AMI if one in right else "ami-bad" for one in ids}
+    )
+    _answer(autoscaling, of)
+    if version:
+        _expect_start(autoscaling, version)
+
+    assert made.execute(context()) == {
+        "refresh_id": "r-new" if version else "",
+        "launch_template_version": version,
+        "instances_before": before,
+    }

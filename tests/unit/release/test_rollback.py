@@ -18,85 +18,70 @@ def _one(number: int, version: str, outcome: str = "successful", restores: int |
     return record(number, outcome, **fields).model_copy(update={"release_id": f"r{number}"})
 
 
-def _default(*records: Any, images: str = "", deployment: str = "") -> str:
-    """Return the id of the release chosen; the fleet runs the images of these versions, by default the newest's."""
-    newest_first = list(reversed(records))
-    good = rollback.successful(newest_first)
-    runs = [f"ami-{version}" for version in images.split()] or [good[0].ami_id or ""]
-    chosen, _ = rollback.default("webapp", newest_first, runs, deployment)
-    return chosen.release_id
-
-
 A, B, C = _one(1, "1"), _one(2, "2"), _one(3, "3")
+UNSUCCESSFUL = _one(3, "3", "failed"), _one(4, "4", "superseded"), _one(5, "5", "in_progress")
 
 
-def test_after_a_success_it_is_the_release_before() -> None:
-    assert _default(A, B, C) == "r2"
+@pytest.mark.parametrize(
+    ("records", "chosen"),
+    [
+        pytest.param([A, B, C], "r2", id="the one before"),
+        pytest.param([A, B, *UNSUCCESSFUL], "r1", id="runs that did not succeed do not count"),
+        pytest.param([A, B, C, _one(4, "2", restores=2)], "r1", id="rolling back twice goes back two"),
+        pytest.param([A, B, C, _one(4, "1", restores=1), _one(5, "5")], "r1", id="what a rollback restored"),
+        pytest.param(
+            [A, B, C, _one(4, "2", restores=2), _one(5, "1", restores=1), _one(6, "6")], "r1", id="a chain of rollbacks"
+        ),
+        pytest.param([A, B, _one(3, "2")], "r1", id="one of the same image is not the one before"),
+    ],
+)
+def test_after_a_success_it_is_the_release_before(records: list[Any], chosen: str) -> None:
+    newest_first = list(reversed(records))
+    runs = [rollback.successful(newest_first)[0].ami_id or ""]
+
+    assert rollback.default("webapp", newest_first, runs, "")[0].release_id == chosen
 
 
-def test_runs_that_did_not_succeed_do_not_count() -> None:
-    assert _default(A, B, _one(3, "3", "failed"), _one(4, "4", "superseded"), _one(5, "5", "in_progress")) == "r1"
+@pytest.mark.parametrize(
+    ("images", "deployment", "chosen", "reason"),
+    [
+        (["ami-2"], "deploy_webapp/x", "r2", "deploy_webapp/x is replacing the current release"),
+        (["ami-2", "ami-3"], "", "r2", "the fleet runs ami-3 besides the current release"),
+        (["ami-3"], "", "r2", "the fleet runs ami-3 besides the current release"),
+        (["ami-2"], "", "r1", "the one before r2"),
+    ],
+)
+def test_a_fleet_that_is_being_changed_or_mixed_returns_to_the_current_release(
+    images: list[str], deployment: str, chosen: str, reason: str
+) -> None:
+    found, why = rollback.default("webapp", [B, A], images, deployment)
+
+    assert (found.release_id, why) == (chosen, reason)
 
 
-def test_rolling_back_twice_goes_back_two_releases() -> None:
-    assert _default(A, B, C, _one(4, "2", restores=2)) == "r1"
+def test_the_first_release_has_none_before_it() -> None:
+    with pytest.raises(ConfigError, match="webapp has no release before r1, its current one"):
+        rollback.default("webapp", [A], ["ami-1"], "")
 
 
-def test_after_a_rollback_and_a_new_release_it_is_what_the_rollback_returned_to() -> None:
-    assert _default(A, B, C, _one(4, "1", restores=1), _one(5, "5")) == "r1"
+AGAIN = _one(4, "1", ami_id="ami-1b")
 
 
-def test_a_rollback_of_a_rollback_of_a_rollback_is_followed_to_the_deployment() -> None:
-    assert _default(A, B, C, _one(4, "2", restores=2), _one(5, "1", restores=1), _one(6, "6")) == "r1"
-
-
-def test_a_release_of_the_same_image_is_no_release_before() -> None:
-    """The same version deployed twice has one image."""
-    assert _default(A, B, _one(3, "2")) == "r1"
-
-
-def test_while_a_deployment_has_the_turn_it_is_the_current_release() -> None:
-    assert _default(A, B, deployment="deploy_webapp/x") == "r2"
-
-
-def test_where_the_fleet_is_mixed_it_is_the_current_release() -> None:
-    assert _default(A, B, images="2 3") == "r2"
-    assert _default(A, B, images="3") == "r2"
-
-
-def test_the_reason_of_the_choice_is_told() -> None:
-    _, deploying = rollback.default("webapp", [B, A], ["ami-2"], "deploy_webapp/x")
-    _, mixed = rollback.default("webapp", [B, A], ["ami-2", "ami-3"], "")
-    _, plain = rollback.default("webapp", [B, A], ["ami-2"], "")
-
-    assert deploying == "deploy_webapp/x is replacing the current release"
-    assert mixed == "the fleet runs ami-3 besides the current release"
-    assert plain == "the one before r2"
+@pytest.mark.parametrize(
+    ("newest", "wanted", "chosen"),
+    [
+        *([C, wanted, "r1"] for wanted in ("r1", "1", "ami-1")),
+        pytest.param(AGAIN, "1", "r4", id="the newest of a version"),
+        pytest.param(_one(4, "1", restores=1), "r4", "r1", id="a rollback stands for what it restored"),
+    ],
+)
+def test_a_release_is_named_by_its_id_its_version_or_its_image(newest: Any, wanted: str, chosen: str) -> None:
+    assert rollback.named("webapp", [newest, C, B, A], wanted).release_id == chosen
 
 
 def test_a_service_without_a_release_has_none_to_return_to() -> None:
     with pytest.raises(ConfigError, match="webapp has no release to roll back to: none has ever succeeded"):
         rollback.default("webapp", [_one(1, "1", "failed")], [], "")
-
-
-def test_the_first_release_has_none_before_it() -> None:
-    with pytest.raises(ConfigError, match="webapp has no release before r1, its current one"):
-        _default(A)
-
-
-@pytest.mark.parametrize("wanted", ["r1", "1", "ami-1"])
-def test_a_release_is_named_by_its_id_its_version_or_its_image(wanted: str) -> None:
-    assert rollback.named("webapp", [C, B, A], wanted).release_id == "r1"
-
-
-def test_of_several_with_the_same_version_the_newest_counts() -> None:
-    again = _one(4, "1", ami_id="ami-1b")
-
-    assert rollback.named("webapp", [again, C, B, A], "1").ami_id == "ami-1b"
-
-
-def test_a_rollback_that_is_named_means_the_release_that_it_returned_to() -> None:
-    assert rollback.named("webapp", [_one(4, "1", restores=1), C, B, A], "r4").release_id == "r1"
 
 
 def test_a_run_that_did_not_succeed_is_refused_with_its_reason() -> None:

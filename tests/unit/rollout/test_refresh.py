@@ -18,7 +18,6 @@ from rebake.rollout.refresh import (
     REASON_OF_STATE,
     SUCCESS_STATES,
     FleetHealth,
-    Reason,
     Version,
     active_refresh,
     adopt,
@@ -48,24 +47,11 @@ def test_every_failure_has_a_reason_of_its_own() -> None:
     assert len(set(REASON_OF_STATE.values())) == len(FAILURE_STATES)
 
 
-def test_every_reason_is_one_lower_case_word_that_machines_may_rely_on() -> None:
-    assert {reason.value for reason in Reason} == {
-        "timeout",
-        "failed",
-        "cancelled",
-        "rolled_back",
-        "rollback_failed",
-        "unhealthy",
-        "alarm",
-        "lost",
-        "superseded",
-    }
-
-
 def test_preferences_name_every_field_that_has_a_default_in_aws() -> None:
     """Checkpoints and alarms have none: left out, there are none."""
     without_default = {"CheckpointPercentages", "CheckpointDelay", "AlarmSpecification"}
 
+    assert preferences(RolloutConfig())["AutoRollback"] is True
     assert set(preferences(RolloutConfig())) == set(_shape("RefreshPreferences").members) - without_default
 
 
@@ -78,37 +64,22 @@ def test_checkpoints_and_alarms_are_sent_where_there_are_some_and_the_service_mo
             alarms=("errors", "latency"),
             skip_matching=False,
             auto_rollback=False,
+            min_healthy_percentage=90,
+            max_healthy_percentage=150,
+            instance_warmup=7,
         )
     )
 
     assert set(chosen) == set(_shape("RefreshPreferences").members)
     assert chosen["CheckpointPercentages"] == [50, 100]
     assert chosen["CheckpointDelay"] == 60
-    assert chosen["BakeTime"] == 30
+    assert (chosen["BakeTime"], chosen["InstanceWarmup"]) == (30, 7)
+    assert (chosen["MinHealthyPercentage"], chosen["MaxHealthyPercentage"]) == (90, 150)
     assert chosen["AlarmSpecification"] == {"Alarms": ["errors", "latency"]}
     assert (chosen["SkipMatching"], chosen["AutoRollback"]) == (False, False)
     with stubbed("autoscaling") as (client, stubber):
         stubber.add_response("start_instance_refresh", {"InstanceRefreshId": "r-1"})
         client.start_instance_refresh(AutoScalingGroupName=GROUP, Preferences=chosen)
-
-
-def test_preferences_launch_before_they_terminate_and_roll_back() -> None:
-    chosen = preferences(RolloutConfig(min_healthy_percentage=100, max_healthy_percentage=150, instance_warmup=7))
-
-    assert chosen["MinHealthyPercentage"] == 100
-    assert chosen["MaxHealthyPercentage"] == 150
-    assert chosen["InstanceWarmup"] == 7
-    assert chosen["AutoRollback"] is True
-
-
-def test_the_service_model_accepts_the_request_with_these_preferences() -> None:
-    with stubbed("autoscaling") as (client, stubber):
-        stubber.add_response("start_instance_refresh", {"InstanceRefreshId": "r-1"})
-        client.start_instance_refresh(
-            AutoScalingGroupName=GROUP,
-            DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateId": TEMPLATE, "Version": "2"}},
-            Preferences=preferences(RolloutConfig()),
-        )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +102,7 @@ def test_an_active_refresh_to_the_wanted_version_is_adopted(status: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("active", "told"),
+    ("active", "message"),
     [
         pytest.param(
             refresh("InProgress", version="9", percentage=33), "r-1 to version 9 is InProgress", id="elsewhere"
@@ -143,8 +114,8 @@ def test_an_active_refresh_to_the_wanted_version_is_adopted(status: str) -> None
         ),
     ],
 )
-def test_a_refresh_that_goes_elsewhere_is_named_and_not_adopted(active: dict[str, Any], told: str) -> None:
-    with pytest.raises(RolloutFailedError, match=told) as caught:
+def test_a_refresh_that_goes_elsewhere_is_named_and_not_adopted(active: dict[str, Any], message: str) -> None:
+    with pytest.raises(RolloutFailedError, match=message) as caught:
         adopt(active, WANTED, GROUP)
 
     assert "cancel-instance-refresh" in str(caught.value)
@@ -170,18 +141,6 @@ def test_a_fleet_is_rolled_out_when_group_and_instances_are_on_the_version(of: A
 def test_a_version_of_another_template_is_another_version() -> None:
     assert not WANTED.matches({"LaunchTemplateId": "lt-0fedcba9876543210", "Version": "2"})
     assert not WANTED.matches(None)
-
-
-def test_progress_is_one_line_for_people() -> None:
-    line = progress(refresh("InProgress", percentage=33, InstancesToUpdate=2, StatusReason="Waiting for i-1."))
-
-    assert line == "InProgress: 33 % complete, 2 instances to update: Waiting for i-1."
-
-
-def test_progress_tells_why_aws_rolls_back() -> None:
-    line = progress(refresh("RollbackInProgress", RollbackDetails={"RollbackReason": "Alarm errors went off."}))
-
-    assert line == "RollbackInProgress: 0 % complete: Alarm errors went off."
 
 
 @pytest.mark.parametrize(
@@ -225,3 +184,20 @@ def test_an_old_instance_that_drains_is_no_problem() -> None:
     health = targets(i_1="healthy", i_2="healthy", i_0="draining:Target.DeregistrationInProgress")
 
     assert FleetHealth.of(of, health["TargetHealthDescriptions"]).problems("2") == []
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        (
+            refresh("InProgress", percentage=33, InstancesToUpdate=2, StatusReason="Waiting for i-1."),
+            "InProgress: 33 % complete, 2 instances to update: Waiting for i-1.",
+        ),
+        (
+            refresh("RollbackInProgress", RollbackDetails={"RollbackReason": "Alarm errors went off."}),
+            "RollbackInProgress: 0 % complete: Alarm errors went off.",
+        ),
+    ],
+)
+def test_progress_is_one_line_for_people(record: dict[str, Any], line: str) -> None:
+    assert progress(record) == line

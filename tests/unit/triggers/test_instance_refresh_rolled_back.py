@@ -12,6 +12,7 @@ from rebake.rollout.health_watch import LOOKS
 from rebake.rollout.refresh import FAILURE_STATES
 from rebake.triggers import instance_refresh
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
+from tests.support.aws import Body
 from tests.support.fleet import group, instance, refresh
 from tests.support.task import RUN_TAG, run_trigger
 from tests.unit.triggers.trigger_support import (
@@ -234,13 +235,8 @@ def test_a_refresh_that_somebody_else_ends_is_waited_for_with_that_reason(
 def _lease_of(holder: str) -> tuple[str, Any]:
     moment = datetime(2026, 11, 23, 20, tzinfo=UTC)
     times = {"requested_at": moment, "since": moment, "until": moment}
-    body = Lease(holder=holder, kind=RunKind.ROLLBACK, token=2, **times).model_dump_json().encode()
-
-    class Body:
-        async def read(self) -> bytes:
-            return body
-
-    return "get_object", {"Body": Body()}
+    held = Lease(holder=holder, kind=RunKind.ROLLBACK, token=2, **times)
+    return "get_object", {"Body": Body(held.model_dump_json().encode())}
 
 
 @pytest.mark.parametrize("status", ["RollbackInProgress", "Cancelling", "Cancelled", "RollbackSuccessful"])

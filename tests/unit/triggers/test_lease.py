@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,43 +31,27 @@ def _object(*, released_at: bool, token: int = 1) -> tuple[str, dict[str, Any]]:
 FAR = datetime.now(UTC).timestamp() + 3600
 
 
-def test_the_wait_ends_when_the_lease_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(released_at=False), ("get_object", "SlowDown"), _object(released_at=True))
+@pytest.mark.parametrize(
+    ("steps", "deadline"),
+    [
+        pytest.param(
+            [_object(released_at=False), ("get_object", "SlowDown"), _object(released_at=True)], FAR, id="released"
+        ),
+        pytest.param([_object(released_at=False, token=2)], FAR, id="another one"),
+        pytest.param([_object(released_at=False)], 0, id="void"),
+    ],
+)
+def test_the_wait_ends_when_the_lease_does(monkeypatch: pytest.MonkeyPatch, steps: list[Any], deadline: float) -> None:
+    script = AsyncScript("s3", *steps)
     monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
-    assert run_trigger(_trigger(FAR)) == {"token": 1}
-    assert len(script.asked) == 3
-
-
-def test_the_wait_ends_when_the_turn_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(released_at=False, token=2))
-    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
-
-    assert run_trigger(_trigger(FAR)) == {"token": 1}
-
-
-def test_the_wait_ends_when_the_turn_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = AsyncScript("s3", _object(released_at=False))
-    monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
-
-    assert run_trigger(_trigger(0)) == {"token": 1}
-
-
-def test_the_wait_goes_on_in_another_triggerer() -> None:
-    path, arguments = _trigger(FAR).serialize()
-
-    again = LeaseTrigger(**arguments)
-    assert path == "rebake.triggers.lease.LeaseTrigger"
-    assert again.serialize() == (path, arguments)
+    assert run_trigger(_trigger(deadline)) == {"token": 1}
+    assert len(script.asked) == len(steps)
 
 
 def test_an_error_that_will_not_pass_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     script = AsyncScript("s3", ("get_object", "AccessDenied"))
     monkeypatch.setattr(LeaseHook, "get_async_conn", script.get_async_conn)
 
-    async def first() -> None:
-        async for _ in _trigger(FAR).run():
-            pass
-
     with pytest.raises(Exception, match="AccessDenied"):
-        asyncio.run(first())
+        run_trigger(_trigger(FAR))

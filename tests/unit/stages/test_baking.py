@@ -17,7 +17,7 @@ from rebake.exceptions import (
     RevokedError,
     ToolFailedError,
 )
-from tests.unit.operators.bake_support import VENDORS_IMAGE, Cloud, PretendedPacker, Run, app, base, revoke
+from tests.unit.stages.bake_support import VENDORS_IMAGE, Cloud, PretendedPacker, Run, app, base, revoke
 
 
 def test_a_retry_takes_the_image_that_the_killed_try_had_finished_even_of_a_forced_bake(
@@ -164,11 +164,6 @@ def test_a_promoted_base_that_is_gone_is_named_with_its_parameter(packer: Preten
 def test_an_unknown_vendors_image_names_the_setting(packer: PretendedPacker) -> None:
     with pytest.raises(ImageError, match=r"correct source_parameter in config/bases/amazon-linux-2023\.yaml"):
         Run().execute(base(base="amazon-linux-2023"))
-
-
-def test_an_unknown_base_names_those_that_there_are(packer: PretendedPacker) -> None:
-    with pytest.raises(ConfigError, match=r"windows-95\.yaml: no such file; known bases: amazon-linux-2023, debian-12"):
-        Run().execute(base(base="windows-95"))
 
 
 def test_a_cloud_that_does_not_answer_is_named_with_the_way_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rebake.exceptions import ImageError, RevokedError
 from rebake.hooks.image import ImageHook
-from tests.unit.operators.bake_support import Cloud, PretendedPacker, Run, app, revoke
+from tests.unit.stages.bake_support import Cloud, PretendedPacker, Run, app, revoke
 
 
-def test_a_new_image_and_a_reused_one_are_told_to_demand_imds_v2(
-    packer: PretendedPacker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_image_and_a_reused_one_demand_imds_v2(packer: PretendedPacker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a reused one, the try that baked it may have been killed before it came to that."""
-    told: list[str] = []
-    monkeypatch.setattr(ImageHook, "demand_imds_v2", lambda _hook, image: told.append(image.id))
+    demanded: list[str] = []
+    monkeypatch.setattr(ImageHook, "demand_imds_v2", lambda _hook, image: demanded.append(image.id))
 
     first = Run("manual__1").execute(app())
     assert Run("manual__2").execute(app()) == first
 
-    assert told == [first, first]
+    assert demanded == [first, first]
 
 
 def test_an_image_of_the_same_inputs_is_reused_by_another_run(packer: PretendedPacker) -> None:
@@ -32,22 +30,6 @@ def test_an_image_of_the_same_inputs_is_reused_by_another_run(packer: PretendedP
     assert second.execute(app()) == first
     assert second.result["reused"] is True
     assert len(packer.built) == 1
-
-
-def test_an_image_of_the_same_inputs_that_is_gone_is_baked_again(packer: PretendedPacker, cloud: Cloud) -> None:
-    first = Run("manual__1").execute(app())
-    cloud.ec2.deregister_image(ImageId=first)
-
-    assert Run("manual__2").execute(app()) != first
-    assert len(packer.built) == 2
-
-
-@pytest.mark.parametrize("force", [True, "True"], ids=["native", "rendered"])
-def test_a_forced_bake_bakes_although_an_image_exists(packer: PretendedPacker, force: Any) -> None:
-    first = Run("manual__1").execute(app())
-
-    assert Run("manual__2").execute(app(force=force)) != first
-    assert len(packer.built) == 2
 
 
 def test_a_given_image_of_the_version_is_deployed_without_a_bake(packer: PretendedPacker) -> None:
@@ -67,25 +49,6 @@ def test_a_reused_image_is_released_for_the_commit_that_was_asked_for(packer: Pr
 
     assert run.result["reused"] is True
     assert (run.result["commit"], run.result["build_id"]) == ("def", "7")
-
-
-def test_a_given_image_of_another_version_is_refused(packer: PretendedPacker, home: Path) -> None:
-    first = Run("manual__1").execute(app())
-
-    with pytest.raises(ImageError, match=r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was asked for"):
-        Run("manual__2").execute(app(ami_id=first, version="1.2.4"))
-
-
-def test_a_given_image_that_is_not_ours_is_refused(packer: PretendedPacker, cloud: Cloud) -> None:
-    strangers = cloud.image("someone-elses", {"Name": "x"})
-
-    with pytest.raises(ImageError, match=f"image {strangers} was not made by Rebake for webapp"):
-        Run().execute(app(ami_id=strangers))
-
-
-def test_a_given_image_that_does_not_exist_is_refused(packer: PretendedPacker) -> None:
-    with pytest.raises(ImageError, match="image 'ami-00000000000000000' does not exist in eu-west-1"):
-        Run().execute(app(ami_id="ami-00000000000000000"))
 
 
 def test_a_revoked_image_of_the_same_inputs_is_not_reused(packer: PretendedPacker, cloud: Cloud) -> None:
@@ -118,9 +81,51 @@ def test_nothing_is_baked_on_a_revoked_base(packer: PretendedPacker, cloud: Clou
     assert packer.built == []
 
 
-def test_a_revoked_image_is_not_deployed_by_its_id(packer: PretendedPacker, cloud: Cloud) -> None:
+def _missing(_cloud: Cloud) -> str:
+    return "ami-00000000000000000"
+
+
+def _strangers(cloud: Cloud) -> str:
+    return cloud.image("someone-elses", {"Name": "x"})
+
+
+def _older(_cloud: Cloud) -> str:
+    return Run("manual__1").execute(app())
+
+
+def _revoked(cloud: Cloud) -> str:
     image = Run("manual__1").execute(app())
     revoke(cloud, image)
+    return image
 
-    with pytest.raises(RevokedError, match=rf"ami_id of webapp: image {image} is revoked since .*: CVE-2026-1"):
-        Run("manual__2").execute(app(ami_id=image))
+
+@pytest.mark.parametrize(
+    ("given", "version", "message"),
+    [
+        (_older, "1.2.4", r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was asked for"),
+        (_strangers, "1.2.3", "image ami-.* was not made by Rebake for webapp"),
+        (_missing, "1.2.3", "image 'ami-00000000000000000' does not exist in eu-west-1"),
+        (_revoked, "1.2.3", r"ami_id of webapp: image ami-.* is revoked since .*: CVE-2026-1"),
+    ],
+)
+def test_a_given_image_that_may_not_be_deployed_is_refused(
+    packer: PretendedPacker, cloud: Cloud, given: Callable[[Cloud], str], version: str, message: str
+) -> None:
+    image = given(cloud)
+
+    with pytest.raises(ImageError, match=message) as caught:
+        Run("manual__2").execute(app(ami_id=image, version=version))
+
+    assert image in str(caught.value)
+
+
+@pytest.mark.parametrize("force", [True, "True", False], ids=["native", "rendered", "gone"])
+def test_a_forced_bake_bakes_although_an_image_exists_and_any_bake_if_it_is_gone(
+    packer: PretendedPacker, cloud: Cloud, force: Any
+) -> None:
+    first = Run("manual__1").execute(app())
+    if not force:
+        cloud.ec2.deregister_image(ImageId=first)
+
+    assert Run("manual__2").execute(app(force=force)) != first
+    assert len(packer.built) == 2

@@ -10,6 +10,7 @@ import boto3
 
 from rebake import tags
 from rebake.operators.bake import BakeBaseOperator, BakeOperator
+from tests.support.aws import tag_list
 
 VENDORS_IMAGE = "ami-0123456789abcdef0"
 
@@ -27,7 +28,7 @@ class Cloud:
         made: str = self.ec2.create_image(InstanceId=instance, Name=name)["ImageId"]
         self.ec2.terminate_instances(InstanceIds=[instance])
         if tagged:
-            self.ec2.create_tags(Resources=[made], Tags=[{"Key": key, "Value": value} for key, value in tagged.items()])
+            self.ec2.create_tags(Resources=[made], Tags=tag_list(tagged))
         return made
 
     def images(self) -> set[str]:
@@ -87,6 +88,6 @@ def base(**options: Any) -> BakeBaseOperator:
 
 def revoke(cloud: Cloud, image: str) -> None:
     said = {tags.REVOKED: "CVE-2026-1", tags.REVOKED_AT: "2026-03-01T12:00:00Z"}
-    cloud.ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in said.items()])
+    cloud.ec2.create_tags(Resources=[image], Tags=tag_list(said))
     if "rebake-local" not in {bucket["Name"] for bucket in cloud.s3.list_buckets()["Buckets"]}:
         cloud.s3.create_bucket(Bucket="rebake-local", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
