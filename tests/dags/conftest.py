@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,3 +24,13 @@ def load_dag_file(project: Path) -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture
+def broken_shop(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add a service `shop` whose file has a typo to a copy of the configuration."""
+    shutil.copytree(project / "config", tmp_path / "config")
+    good = tmp_path / "config/services/webapp.yaml"
+    typo = good.read_text(encoding="utf-8").replace("name: webapp", "name: shop").replace("min_size", "mini_size")
+    (tmp_path / "config/services/shop.yaml").write_text(typo, encoding="utf-8")
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import importlib.util
 import itertools
-import shutil
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -16,6 +12,9 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from rebake.exceptions import ConfigError
 from rebake.stages.dag_defaults import TAG_INVALID
+from tests.dags.support import downstream, params
+
+Load = Callable[[str], ModuleType]
 
 STAGES = [
     "bake",
@@ -32,25 +31,11 @@ BESIDES = ["finalize", "roll_back", "test_image.terminate"]
 """Tasks that clean up, or that run only when a stage has failed."""
 
 
-def _load(project: Path) -> ModuleType:
-    """Run the DAG file anew."""
-    spec = importlib.util.spec_from_file_location("deploy_under_test", project / "dags/deploy.py")
-    if spec is None or spec.loader is None:
-        pytest.fail("dags/deploy.py cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def dag(project: Path) -> DAG:
+def dag(load_dag_file: Load) -> DAG:
     """Return the DAG of the sample service."""
-    found: DAG = _load(project).deploy_webapp
+    found: DAG = load_dag_file("deploy").deploy_webapp
     return found
-
-
-def _is_downstream(dag: DAG, later: str, earlier: str) -> bool:
-    return later in {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
 
 
 def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
@@ -60,7 +45,7 @@ def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
 def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
     """In particular nothing points at an image before it has passed, and nothing is recorded before it serves."""
-    assert _is_downstream(dag, later, earlier)
+    assert later in downstream(dag, earlier)
 
 
 def test_promotion_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
@@ -89,8 +74,8 @@ def test_no_task_that_decides_the_run_hides_a_failure_upstream(dag: DAG) -> None
     assert [task.task_id for task in work if task.trigger_rule != "all_success"] == ["roll_back"]
 
 
-def test_the_turn_is_given_back_however_the_run_ends_and_decides_nothing(dag: DAG) -> None:
-    """It is a teardown without a setup: it runs also where nothing before it did, and the run's state is not its."""
+def test_the_lease_is_released_however_the_run_ends_and_decides_nothing(dag: DAG) -> None:
+    """A teardown without a setup runs even if nothing before it did, and does not decide the run's state."""
     finalize = dag.get_task("finalize")
 
     assert finalize.is_teardown
@@ -99,36 +84,29 @@ def test_the_turn_is_given_back_however_the_run_ends_and_decides_nothing(dag: DA
     assert [task.task_id for task in dag.tasks if task.is_setup] == ["test_image.launch"]
 
 
-def _params(dag: DAG, **conf: Any) -> dict[str, Any]:
-    """Return the parameters of a run that is triggered with `conf`, validated as Airflow validates them."""
-    params = copy.deepcopy(dag.params)
-    params.update(conf)
-    return params.validate()
-
-
 @pytest.mark.parametrize("version", ["1.2.3", "0.0.1", "10.20.30"])
 def test_a_version_of_the_pattern_is_accepted(dag: DAG, version: str) -> None:
-    assert _params(dag, version=version)["version"] == version
+    assert params(dag, version=version)["version"] == version
 
 
 @pytest.mark.parametrize("version", ["1.2", "v1.2.3", "latest", "", "1.2.3; rm -rf /"])
 def test_another_version_is_refused_before_anything_runs(dag: DAG, version: str) -> None:
     with pytest.raises(ParamValidationError):
-        _params(dag, version=version)
+        params(dag, version=version)
 
 
 def test_a_version_must_be_given(dag: DAG) -> None:
     with pytest.raises(ParamValidationError):
-        _params(dag)
+        params(dag)
 
 
 @pytest.mark.parametrize(("ami_id", "accepted"), [("", True), ("ami-0123456789abcdef0", True), ("i-1", False)])
 def test_an_image_is_given_by_its_id_or_not_at_all(dag: DAG, ami_id: str, accepted: bool) -> None:
     if accepted:
-        assert _params(dag, version="1.2.3", ami_id=ami_id)["ami_id"] == ami_id
+        assert params(dag, version="1.2.3", ami_id=ami_id)["ami_id"] == ami_id
     else:
         with pytest.raises(ParamValidationError):
-            _params(dag, version="1.2.3", ami_id=ami_id)
+            params(dag, version="1.2.3", ami_id=ami_id)
 
 
 def test_every_parameter_is_described(dag: DAG) -> None:
@@ -145,14 +123,9 @@ def test_every_parameter_is_described(dag: DAG) -> None:
 
 
 @pytest.fixture
-def broken(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def broken(broken_shop: None, load_dag_file: Load) -> ModuleType:
     """Return the DAG file, run with one good service file and one with a typo."""
-    shutil.copytree(project / "config", tmp_path / "config")
-    good = tmp_path / "config/services/webapp.yaml"
-    typo = good.read_text(encoding="utf-8").replace("name: webapp", "name: shop").replace("min_size", "mini_size")
-    (tmp_path / "config/services/shop.yaml").write_text(typo, encoding="utf-8")
-    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
-    return _load(project)
+    return load_dag_file("deploy")
 
 
 def test_a_broken_service_file_leaves_the_other_services_alone(broken: ModuleType) -> None:
@@ -170,12 +143,12 @@ def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(broken: ModuleTy
         task.python_callable()
 
 
-def test_the_dag_file_needs_no_variable_of_an_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dag_file_needs_no_variable_of_an_environment(load_dag_file: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """The DAG processor must not need what only a worker has."""
     monkeypatch.delenv("REBAKE_INSTANCE_CIDR")
     monkeypatch.setenv("REBAKE_ENVIRONMENT", "an-environment-without-a-file")
 
-    assert _load(project).deploy_webapp.dag_id == "deploy_webapp"
+    assert load_dag_file("deploy").deploy_webapp.dag_id == "deploy_webapp"
 
 
 def test_the_form_asks_for_nothing_but_the_version(dag: DAG) -> None:
@@ -187,9 +160,7 @@ def test_the_form_asks_for_nothing_but_the_version(dag: DAG) -> None:
 
 def test_what_removes_the_probe_is_tried_longer_than_anything_else(dag: DAG) -> None:
     """Three cuts of the connection, each when one of its tries ran, left a security group behind."""
-    retries = {task.task_id: task.retries for task in dag.tasks}
+    terminate = dag.get_task("test_image.terminate")
 
-    assert retries["test_image.terminate"] > max(
-        count for name, count in retries.items() if name != "test_image.terminate"
-    )
-    assert dag.get_task("test_image.terminate").retry_exponential_backoff > 1
+    assert terminate.retries > max(task.retries for task in dag.tasks if task is not terminate)
+    assert terminate.retry_exponential_backoff > 1

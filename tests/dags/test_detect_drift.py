@@ -7,14 +7,12 @@ from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import pendulum
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.serialization.encoders import coerce_to_core_timetable
-from airflow.timetables.base import TimeRestriction
 
 from rebake.operators.repair_drift import ApproveRepairsOperator
+from tests.dags.support import downstream, next_run
 
 
 @pytest.fixture(scope="module")
@@ -28,34 +26,25 @@ def dag(module: ModuleType) -> DAG:
     return found
 
 
-def _downstream(dag: DAG, task_id: str) -> set[str]:
-    return {task.task_id for task in dag.get_task(task_id).get_flat_relatives(upstream=False)}
-
-
 def test_a_fresh_install_does_not_run_the_hour_that_has_begun(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = datetime(2026, 11, 23, 12, 50, tzinfo=UTC)
-    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: pendulum.instance(now))
-    info = coerce_to_core_timetable(dag.timetable).next_dagrun_info(
-        last_automated_data_interval=None, restriction=TimeRestriction(earliest=None, latest=None, catchup=False)
-    )
+    first = next_run(dag, monkeypatch, now=datetime(2026, 11, 23, 12, 50, tzinfo=UTC))
 
-    assert info is not None
-    assert info.run_after == datetime(2026, 11, 23, 13, 23, tzinfo=UTC)
+    assert first == datetime(2026, 11, 23, 13, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("repair", ["at_once.repair_drift", "after_approval.repair_drift"])
 def test_nothing_is_repaired_before_it_is_reported(dag: DAG, repair: str) -> None:
-    assert repair in _downstream(dag, "report_drift")
+    assert repair in downstream(dag, "report_drift")
 
 
 def test_what_needs_an_approval_is_repaired_after_it_and_after_what_needs_none(dag: DAG) -> None:
-    assert "after_approval.repair_drift" in _downstream(dag, "approve")
-    assert "after_approval.repair_drift" in _downstream(dag, "at_once.repair_drift")
-    assert "at_once.repair_drift" not in _downstream(dag, "approve")
+    assert "after_approval.repair_drift" in downstream(dag, "approve")
+    assert "after_approval.repair_drift" in downstream(dag, "at_once.repair_drift")
+    assert "at_once.repair_drift" not in downstream(dag, "approve")
 
 
 @pytest.mark.parametrize("group", ["at_once", "after_approval"])
-def test_the_turn_is_given_back_however_a_repair_ends(dag: DAG, group: str) -> None:
+def test_the_lease_is_released_however_a_repair_ends(dag: DAG, group: str) -> None:
     release = dag.get_task(f"{group}.release_lease")
 
     assert release.is_teardown

@@ -12,6 +12,7 @@ from airflow.sdk import DAG, Asset, AssetAny
 from airflow.serialization.serialized_objects import DagSerialization
 
 from rebake import config
+from tests.dags.support import downstream
 
 STAGES = ["choose_version", "bake", "test_image.launch", "test_image.probe", "deploy"]
 
@@ -31,9 +32,7 @@ def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
 def test_the_stages_of_a_service_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
     """In particular no deployment begins with an image that has not passed."""
-    downstream = {task.task_id for task in dag.get_task(f"rebake.{earlier}").get_flat_relatives(upstream=False)}
-
-    assert f"rebake.{later}" in downstream
+    assert f"rebake.{later}" in downstream(dag, f"rebake.{earlier}")
 
 
 def test_the_base_of_any_family_starts_it(dag: DAG) -> None:

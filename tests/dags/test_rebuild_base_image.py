@@ -10,15 +10,13 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import pendulum
 import pytest
 from airflow.sdk import DAG, Asset, Context
 from airflow.sdk.exceptions import AirflowSkipException, ParamValidationError
-from airflow.serialization.encoders import coerce_to_core_timetable
-from airflow.timetables.base import DataInterval, TimeRestriction, Timetable
 
 from rebake import config
 from rebake.operators.assert_base import AssertBaseOperator
+from tests.dags.support import downstream, next_run, params
 
 STAGES = ["bake", "test_image.launch", "test_image.probe", "record_base", "promote_ami"]
 FAN_OUT = ["families", "rebuild_each"]
@@ -42,9 +40,7 @@ def test_there_is_a_task_for_each_stage_and_no_other(dag: DAG) -> None:
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
 def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
     """In particular no base is promoted before it has passed its checks."""
-    downstream = {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
-
-    assert later in downstream
+    assert later in downstream(dag, earlier)
 
 
 def test_promotion_needs_the_record_which_needs_the_probe_and_not_the_teardown(dag: DAG) -> None:
@@ -71,14 +67,8 @@ def test_the_image_that_was_tested_is_the_one_that_is_promoted_for_the_family(da
     assert promote_ami.channel == "current"
 
 
-def _params(dag: DAG, **conf: Any) -> dict[str, Any]:
-    params = copy.deepcopy(dag.params)
-    params.update(conf)
-    return params.validate()
-
-
 def test_without_parameters_it_rebuilds_all_families_and_reuses_what_is_the_same(dag: DAG) -> None:
-    assert _params(dag) == {"base": "*", "force_bake": False}
+    assert params(dag) == {"base": "*", "force_bake": False}
 
 
 @pytest.mark.parametrize("force", ["True", "False"])
@@ -123,12 +113,12 @@ def test_no_familys_run_waits_for_another_and_each_is_started_once(dag: DAG) -> 
 
 @pytest.mark.parametrize("base", config.base_names())
 def test_every_family_that_has_a_file_is_accepted(dag: DAG, base: str) -> None:
-    assert _params(dag, base=base)["base"] == base
+    assert params(dag, base=base)["base"] == base
 
 
 def test_an_unknown_family_is_refused_before_anything_runs(dag: DAG) -> None:
     with pytest.raises(ParamValidationError, match="windows-95"):
-        _params(dag, base="windows-95")
+        params(dag, base="windows-95")
 
 
 @pytest.mark.parametrize(
@@ -148,24 +138,6 @@ def test_the_quarterly_run_bakes_always_and_a_run_by_hand_where_it_is_told_to(
 
     assert bake.base == "debian-12"
     assert bake.force == expected
-
-
-@pytest.fixture
-def timetable(dag: DAG) -> Timetable:
-    """Return the timetable that the scheduler works with."""
-    return coerce_to_core_timetable(dag.timetable)
-
-
-def _next_run(
-    timetable: Timetable, monkeypatch: pytest.MonkeyPatch, now: datetime, last: datetime | None = None
-) -> datetime:
-    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: pendulum.instance(now))
-    info = timetable.next_dagrun_info(
-        last_automated_data_interval=DataInterval.exact(pendulum.instance(last)) if last else None,
-        restriction=TimeRestriction(earliest=None, latest=None, catchup=False),
-    )
-    assert info is not None
-    return info.run_after
 
 
 def _tick(year: int, month: int) -> datetime:
@@ -189,25 +161,23 @@ def test_the_dag_gives_the_scheduler_no_start_date_to_catch_up_from(dag: DAG) ->
     ],
 )
 def test_a_fresh_install_waits_for_the_next_quarter(
-    timetable: Timetable, monkeypatch: pytest.MonkeyPatch, now: datetime, expected: datetime
+    dag: DAG, monkeypatch: pytest.MonkeyPatch, now: datetime, expected: datetime
 ) -> None:
-    assert _next_run(timetable, monkeypatch, now) == expected
+    assert next_run(dag, monkeypatch, now) == expected
 
 
 def test_the_first_tick_is_not_lost_when_the_file_is_read_again_before_the_run_is_made(
-    timetable: Timetable, monkeypatch: pytest.MonkeyPatch
+    dag: DAG, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seconds in (0, 30, 300):
         now = _tick(2027, 1) + timedelta(seconds=seconds)
-        assert _next_run(timetable, monkeypatch, now) == _tick(2027, 1)
+        assert next_run(dag, monkeypatch, now) == _tick(2027, 1)
 
 
-def test_it_runs_at_three_on_the_first_day_of_each_quarter(
-    timetable: Timetable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_runs_at_three_on_the_first_day_of_each_quarter(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [_tick(2027, 1)]
     for _ in range(4):
-        runs.append(_next_run(timetable, monkeypatch, runs[-1] + timedelta(minutes=1), last=runs[-1]))
+        runs.append(next_run(dag, monkeypatch, runs[-1] + timedelta(minutes=1), last=runs[-1]))
 
     assert runs[1:] == [_tick(2027, 4), _tick(2027, 7), _tick(2027, 10), _tick(2028, 1)]
 

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-import pendulum
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.encoders import coerce_to_core_timetable
-from airflow.timetables.base import DataInterval, TimeRestriction
+
+from tests.dags.support import next_run, params
 
 
 @pytest.fixture(scope="module")
@@ -21,44 +20,33 @@ def dag(load_dag_file: Callable[[str], Any]) -> DAG:
     return found
 
 
-@pytest.mark.parametrize(("asked", "expected"), [(None, ""), (True, "True"), (False, "False")])
+@pytest.mark.parametrize(("requested", "expected"), [(None, ""), (True, "True"), (False, "False")])
 def test_the_form_overrides_the_policy_only_where_it_says_something(
-    dag: DAG, asked: bool | None, expected: str
+    dag: DAG, requested: bool | None, expected: str
 ) -> None:
     task: Any = copy.copy(dag.get_task("retire_images"))
-    params = copy.deepcopy(dag.params)
-    params.update({"dry_run": asked} if asked is not None else {})
+    given = params(dag) if requested is None else params(dag, dry_run=requested)
 
-    task.render_template_fields({"params": params.validate(), "dag_run": SimpleNamespace()})
+    task.render_template_fields({"params": given, "dag_run": SimpleNamespace()})
 
     assert task.dry == expected
+
+
+def _at(day: int, hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 6, day, hour, minute, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("now", "last", "expected"),
     [
-        pytest.param((12, 0), None, datetime(2026, 6, 2, 4, 30, tzinfo=UTC), id="a fresh install waits for tomorrow"),
-        pytest.param((4, 0), None, datetime(2026, 6, 1, 4, 30, tzinfo=UTC), id="before half past four, for today"),
-        pytest.param((4, 31), (4, 30), datetime(2026, 6, 2, 4, 30, tzinfo=UTC), id="once a day"),
+        pytest.param(_at(1, 12), None, _at(2, 4, 30), id="a fresh install waits for tomorrow"),
+        pytest.param(_at(1, 4), None, _at(1, 4, 30), id="before half past four, for today"),
+        pytest.param(_at(1, 4, 31), _at(1, 4, 30), _at(2, 4, 30), id="once a day"),
     ],
 )
 def test_it_runs_every_day_and_not_at_once_where_it_is_new(
-    dag: DAG,
-    monkeypatch: pytest.MonkeyPatch,
-    now: tuple[int, int],
-    last: tuple[int, int] | None,
-    expected: datetime,
+    dag: DAG, monkeypatch: pytest.MonkeyPatch, now: datetime, last: datetime | None, expected: datetime
 ) -> None:
-    moment = pendulum.datetime(2026, 6, 1, *now)
-    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: moment)
-    before = DataInterval.exact(pendulum.datetime(2026, 6, 1, *last)) if last else None
-
-    info = coerce_to_core_timetable(dag.timetable).next_dagrun_info(
-        last_automated_data_interval=before,
-        restriction=TimeRestriction(earliest=None, latest=None, catchup=False),
-    )
-
-    assert info is not None
-    assert info.run_after == expected
+    assert next_run(dag, monkeypatch, now, last) == expected
     assert dag.start_date is None
     assert dag.is_paused_upon_creation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
+
+from tests.dags.support import params
 
 
 @pytest.fixture(scope="module")
@@ -19,20 +20,14 @@ def dag(load_dag_file: Callable[[str], ModuleType]) -> DAG:
     return found
 
 
-def _given(dag: DAG, given: dict[str, Any]) -> dict[str, Any]:
-    params = copy.deepcopy(dag.params)
-    params.update(given)
-    return params.validate()
-
-
 def test_an_image_and_a_reason_are_all_that_is_given(dag: DAG) -> None:
     given = {"ami": "ami-0123456789abcdef0", "reason": "CVE-2026-1: {{ 1 }}"}
 
-    assert _given(dag, given) == {**given, "undo": False}
+    assert params(dag, **given) == {**given, "undo": False}
 
 
 def test_an_undo_needs_no_reason(dag: DAG) -> None:
-    assert _given(dag, {"ami": "ami-0123456789abcdef0", "undo": True})["reason"] is None
+    assert params(dag, ami="ami-0123456789abcdef0", undo=True)["reason"] is None
 
 
 @pytest.mark.parametrize(
@@ -44,7 +39,7 @@ def test_an_undo_needs_no_reason(dag: DAG) -> None:
 )
 def test_what_cannot_be_a_revocation_is_refused_before_anything_runs(dag: DAG, given: dict[str, Any]) -> None:
     with pytest.raises(ParamValidationError):
-        _given(dag, given)
+        params(dag, **given)
 
 
 def test_it_never_runs_by_itself(dag: DAG) -> None:

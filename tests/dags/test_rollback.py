@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -15,6 +12,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from rebake.exceptions import ConfigError
 from rebake.stages.dag_defaults import TAG_INVALID
+from tests.dags.support import downstream, params
 
 STAGES = ["choose_release", "stop_refresh", "terraform_apply", "start_refresh", "wait_for_refresh", "record_release"]
 
@@ -35,10 +33,10 @@ def test_there_is_a_task_for_each_stage_and_no_bake(dag: DAG) -> None:
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.pairwise(STAGES)))
 def test_the_stages_run_in_this_order(dag: DAG, earlier: str, later: str) -> None:
     """In particular the lease is acquired before anything changes, and only after it is known where to return to."""
-    assert later in {task.task_id for task in dag.get_task(earlier).get_flat_relatives(upstream=False)}
+    assert later in downstream(dag, earlier)
 
 
-def test_no_task_hides_a_failure_and_the_turn_is_given_back_however_the_run_ends(dag: DAG) -> None:
+def test_no_task_hides_a_failure_and_the_lease_is_released_however_the_run_ends(dag: DAG) -> None:
     finalize = dag.get_task("finalize")
 
     assert [task.task_id for task in dag.tasks if not task.is_teardown and task.trigger_rule != "all_success"] == []
@@ -60,29 +58,16 @@ def test_the_record_says_that_it_was_a_rollback(dag: DAG) -> None:
 
 @pytest.mark.parametrize("wanted", ["", "1.2.3", "ami-0123456789abcdef0", "webapp-20261123T183012-1.2.3-2"])
 def test_a_release_is_named_by_its_id_its_version_its_image_or_not_at_all(dag: DAG, wanted: str) -> None:
-    params = copy.deepcopy(dag.params)
-    params.update({"release": wanted})
-
-    assert params.validate() == {"release": wanted}
+    assert params(dag, release=wanted) == {"release": wanted}
 
 
 @pytest.mark.parametrize("wanted", ["1.2.3; rm -rf /", "../webapp", "{{ 1 }}"])
 def test_another_text_is_refused_before_anything_runs(dag: DAG, wanted: str) -> None:
-    params = copy.deepcopy(dag.params)
-
     with pytest.raises(ParamValidationError, match="Invalid input for param release"):
-        params.update({"release": wanted})
+        params(dag, release=wanted)
 
 
-def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_dag_file: Load
-) -> None:
-    shutil.copytree(project / "config", tmp_path / "config")
-    good = tmp_path / "config/services/webapp.yaml"
-    typo = good.read_text(encoding="utf-8").replace("name: webapp", "name: shop").replace("min_size", "mini_size")
-    (tmp_path / "config/services/shop.yaml").write_text(typo, encoding="utf-8")
-    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
-
+def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(broken_shop: None, load_dag_file: Load) -> None:
     made = load_dag_file("rollback")
 
     assert "choose_release" in made.rollback_webapp.task_ids

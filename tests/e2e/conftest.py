@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -27,50 +26,15 @@ from stack.follow import Follower, RunOutcome
 from stack.layout import Layout
 from stack.load import Load
 from stack.up import Stack
+from tests.e2e.support import DEMANDING, Runs
 
 FOLDERS = ("services", "bases")
 """Beside this file: each of their files is wrong in a way of its own."""
-DEMANDING = "demanding"
-"""The base family that is never as it declares."""
 SHORTER = {
     "fleet": {"deregistration_delay": 2},
     "rollout": {"instance_warmup": 2, "bake_time": 5, "unhealthy_deadline": 40},
 }
 """What the environment overrides in every service file: six rollouts wait for it."""
-
-
-class Runs:
-    """Runs that were started without waiting for them.
-
-    Args:
-        stack: Where they run.
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        self._api = stack.api
-        self._started: dict[str, tuple[str, str]] = {}
-        self._ended: dict[str, RunOutcome] = {}
-
-    def start(self, name: str, dag_id: str, conf: dict[str, Any]) -> None:
-        """Start a run; Airflow queues it behind the DAG's earlier ones."""
-        self._api.wait_for_dag(dag_id)
-        self._api.unpause(dag_id)
-        self.follow(name, dag_id, self._api.trigger(dag_id, conf))
-
-    def follow(self, name: str, dag_id: str, run_id: str) -> None:
-        """Take in a run that another one has started."""
-        self._started[name] = dag_id, run_id
-
-    def outcome(self, name: str) -> RunOutcome:
-        """Wait for the end of a run."""
-        if name not in self._ended:
-            self._ended[name] = Follower(self._api, *self._started[name]).follow()
-        return self._ended[name]
-
-    def wait(self) -> None:
-        """Wait for the end of all of them."""
-        for name in self._started:
-            self.outcome(name)
 
 
 @pytest.fixture(scope="package")

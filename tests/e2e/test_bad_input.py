@@ -6,19 +6,18 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from examples.webapp.build import build
-from stack import follow, status
+from stack import follow
 from stack.api import error_of
 from stack.errors import InputError
 from stack.follow import RunOutcome
 from stack.leaks import leaks
 from stack.load import Load
 from stack.up import Stack
-from tests.e2e.conftest import Runs
+from tests.e2e.support import Runs, webapp
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -26,15 +25,10 @@ DAMAGED = "2.0.1"
 """The version whose artifact ends early."""
 
 
-def _fleet(stack: Stack) -> dict[str, Any]:
-    service: dict[str, Any] = status.collect(stack)["services"]["webapp"]
-    return service
-
-
 @pytest.fixture(scope="module")
 def refused(stack: Stack, second: tuple[RunOutcome, Load], project: Path) -> Runs:
     """Run every deployment that must fail, all asked for at once; the fleet serves on and nothing is left."""
-    before, candidate = _fleet(stack), _candidate(stack)
+    before, candidate = webapp(stack), _candidate(stack)
     runs, folder = Runs(stack), project / "build"
 
     def deploy(name: str, service: str, version: str, **conf: str) -> None:
@@ -60,7 +54,7 @@ def refused(stack: Stack, second: tuple[RunOutcome, Load], project: Path) -> Run
         deploy("self-test", "webapp", "2.0.3")
         deploy("no image", "webapp", "1.1.0", ami_id="ami-0123456789abcdef0")
         runs.wait()
-    after = _fleet(stack)
+    after = webapp(stack)
 
     assert load.result.failed == 0, load.result.reasons
     assert after["current"] == before["current"]

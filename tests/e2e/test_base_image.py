@@ -17,7 +17,7 @@ from stack.api import error_of
 from stack.follow import RunOutcome
 from stack.load import Load
 from stack.up import Stack
-from tests.e2e.conftest import DEMANDING, Runs
+from tests.e2e.support import DEMANDING, Runs
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 import requests
 
 from rebake import tags
-from stack import status
 from stack.follow import RunOutcome
 from stack.leaks import leaks
 from stack.load import Load
 from stack.up import Stack
+from tests.e2e.support import webapp
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -30,11 +29,6 @@ STAGES = [
     "record_release",
     "finalize",
 ]
-
-
-def _service(stack: Stack) -> dict[str, Any]:
-    service: dict[str, Any] = status.collect(stack)["services"]["webapp"]
-    return service
 
 
 def test_every_stage_of_a_deployment_runs(first: RunOutcome) -> None:
@@ -72,7 +66,7 @@ def test_after_a_rollout_every_instance_runs_the_image_that_was_baked(
     stack: Stack, second: tuple[RunOutcome, Load]
 ) -> None:
     outcome, _ = second
-    service = _service(stack)
+    service = webapp(stack)
     ami = stack.api.xcom(outcome.dag_id, outcome.run_id, "bake")["ami_id"]
 
     assert service["versions"] == {"1.1.0": 3}

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack import follow, revoke, status
+from stack import follow, revoke
 from stack.api import error_of
 from stack.follow import RunOutcome
 from stack.load import Load
 from stack.up import Stack
+from tests.e2e.support import webapp
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -20,7 +21,7 @@ REASON = 'CVE-2026-1: it\'s "bad"'
 @pytest.fixture
 def revoked(stack: Stack, second: tuple[RunOutcome, Load]) -> Iterator[str]:
     """Return the image that webapp runs, revoked while the test runs."""
-    image: str = status.collect(stack)["services"]["webapp"]["current"]
+    image: str = webapp(stack)["current"]
     assert revoke.run(stack, image, REASON, undo=False)
     yield image
     assert revoke.run(stack, image, "", undo=True)
@@ -35,7 +36,7 @@ def _refusal(stack: Stack, dag_id: str, conf: dict[str, str], stage: str) -> str
 
 
 def test_a_revoked_image_is_neither_deployed_nor_rolled_back_to(stack: Stack, revoked: str) -> None:
-    service = status.collect(stack)["services"]["webapp"]
+    service = webapp(stack)
     (version,) = service["versions"]
 
     for said in (
@@ -46,4 +47,4 @@ def test_a_revoked_image_is_neither_deployed_nor_rolled_back_to(stack: Stack, re
         assert REASON in said
         assert "The nearest safe release of webapp is" in said
     assert any(REASON in note for note in service["revoked"])
-    assert status.collect(stack)["services"]["webapp"]["current"] == revoked
+    assert webapp(stack)["current"] == revoked

@@ -6,10 +6,11 @@ import pytest
 
 from rebake.config import load_environment
 from rebake.estate.report import REBAKE, latest
-from stack import follow, lineage, status
+from stack import follow, lineage
 from stack.follow import Follower, RunOutcome
 from stack.load import Load
 from stack.up import Stack
+from tests.e2e.support import webapp
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -17,7 +18,7 @@ DAG = "rebake_on_new_base"
 
 
 def test_the_event_of_a_new_base_rebakes_a_service_without_losing_a_request(stack: Stack, first: RunOutcome) -> None:
-    before = status.collect(stack)["services"]["webapp"]
+    before = webapp(stack)
     stack.api.wait_for_dag(DAG)
     stack.api.unpause(DAG)
     earlier = stack.api.runs(DAG)
@@ -26,7 +27,7 @@ def test_the_event_of_a_new_base_rebakes_a_service_without_losing_a_request(stac
         rebuilt = follow.run(stack.api, "rebuild_base_image", {"base": "debian-12", "force_bake": True}, load.line)
         new = stack.api.xcom(rebuilt.dag_id, rebuilt.run_id, "bake")["ami_id"]
         outcome = Follower(stack.api, DAG, follow.started_since(stack.api, DAG, earlier), load.line).follow()
-    after = status.collect(stack)["services"]["webapp"]
+    after = webapp(stack)
 
     assert (rebuilt.state, outcome.state) == ("success", "success")
     assert load.result.failed == 0, load.result.reasons

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.support import Terraform
+from tests.infrastructure.support import SHIM, Terraform
 
 PROVIDER = "3.39.0"
-SHIM = Path(__file__).parents[2] / "setup" / "terraform-shim.py"
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+SHIM = Path(__file__).parents[2] / "setup" / "terraform-shim.py"
+
 
 @dataclass(frozen=True)
 class Terraform:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infrastructure.conftest import SHIM
-from tests.infrastructure.support import Terraform
+from tests.infrastructure.support import SHIM, Terraform
 
 SLOW = """
 resource "terraform_data" "first" {}

@@ -1,4 +1,4 @@
-"""The embedded clouds that these tests share: one with containers, and one with records."""
+"""The embedded clouds that these tests share: with containers, with records, and parts of one in this process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import docker
 import pytest
 
+from tests.localcloud.fleet_fakes import World, world
+from tests.localcloud.load_balancer_fakes import Site, running_site
 from tests.localcloud.server_support import Server, ready_url, started
 
 
@@ -55,3 +57,17 @@ def records(session_records: Server) -> Iterator[Server]:
     """A running embedded cloud whose instances are records, and which needs no engine; emptied after each test."""
     yield session_records
     session_records.empty()
+
+
+@pytest.fixture
+def small() -> Iterator[World]:
+    """A fleet's part of AWS in this process, with a clock that the test moves."""
+    with world() as small:
+        yield small
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A load balancer in this process."""
+    with running_site() as site:
+        yield site

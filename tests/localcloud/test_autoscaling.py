@@ -1,18 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.exceptions import ClientError
 from moto.core.exceptions import ServiceException
 
-from tests.localcloud.fleet_fakes import World, world
-
-
-@pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        yield small
+from tests.localcloud.fleet_fakes import World
 
 
 def test_group_comes_up_from_pending_to_in_service(small: World) -> None:
@@ -60,7 +52,6 @@ def test_instances_carry_template_tags_and_the_group_tag(small: World) -> None:
 
 
 def test_instances_spread_over_the_subnets(small: World) -> None:
-    """The subnet with the fewest instances gets the next one."""
     small.create_group(desired=4)
     zones = [each["AvailabilityZone"] for each in small.instances()]
 
@@ -68,7 +59,6 @@ def test_instances_spread_over_the_subnets(small: World) -> None:
 
 
 def test_terminated_instance_is_replaced(small: World) -> None:
-    """An instance terminated behind the group's back is noticed and replaced."""
     small.create_group()
     victim = small.instances()[0]["InstanceId"]
     small.ec2.terminate_instances(InstanceIds=[victim])
@@ -81,7 +71,6 @@ def test_terminated_instance_is_replaced(small: World) -> None:
 
 
 def test_unhealthy_target_is_replaced_after_the_grace_period(small: World) -> None:
-    """With ELB health checks an instance that fails them is replaced, but not while its grace period runs."""
     small.create_group(HealthCheckGracePeriod=60)
     victim = small.instances()[0]["InstanceId"]
     small.sick.add(victim)
@@ -95,7 +84,6 @@ def test_unhealthy_target_is_replaced_after_the_grace_period(small: World) -> No
 
 
 def test_unhealthy_target_is_kept_with_ec2_health_checks(small: World) -> None:
-    """Without ELB health checks the load balancer's opinion does not count."""
     small.create_group(HealthCheckType="EC2")
     small.sick.add(small.instances()[0]["InstanceId"])
     before = {each["InstanceId"] for each in small.instances()}
@@ -119,7 +107,6 @@ def test_instance_set_unhealthy_is_replaced(small: World) -> None:
 
 
 def test_capacity_follows_set_desired_capacity(small: World) -> None:
-    """Scaling out launches, scaling in drains and terminates the oldest."""
     small.create_group()
     small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5)
     small.run(5)
@@ -132,7 +119,6 @@ def test_capacity_follows_set_desired_capacity(small: World) -> None:
 
 
 def test_scale_in_spares_protected_instances(small: World) -> None:
-    """An instance protected from scale-in stays."""
     small.create_group()
     kept = small.instances()[0]["InstanceId"]
     small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[kept], ProtectedFromScaleIn=True)
@@ -166,7 +152,6 @@ def test_instance_drains_before_it_is_terminated(small: World) -> None:
 
 
 def test_draining_ends_with_the_deregistration_delay(small: World) -> None:
-    """A request that never ends holds an instance no longer than the delay."""
     small.create_group()
     pool = small.load_balancing._balancer.pools[small.target_group]
     pool.deregistration_delay = 30
@@ -184,7 +169,6 @@ def test_draining_ends_with_the_deregistration_delay(small: World) -> None:
 
 
 def test_terminate_without_decrement_is_replaced(small: World) -> None:
-    """The capacity stays unless the request shrinks it."""
     small.create_group()
     victim = small.instances()[0]["InstanceId"]
     small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=False)
@@ -223,7 +207,6 @@ def test_group_with_instances_is_deleted_only_by_force(small: World) -> None:
 
 
 def test_failed_launch_is_told_and_tried_again_with_pauses(small: World) -> None:
-    """A launch that fails is a failed activity with its reason, and the pauses between tries grow."""
     small.compute.refuse = ServiceException("InvalidAMIID.NotFound", "The image id '[ami-11111111]' does not exist")
     small.create_group()
     small.run(60)
@@ -253,7 +236,6 @@ def test_instance_that_does_not_boot_is_replaced(small: World) -> None:
 
 @pytest.mark.parametrize("suspended", ["Launch", "Terminate"])
 def test_suspended_processes_do_nothing(small: World, suspended: str) -> None:
-    """A suspended process neither launches nor terminates."""
     small.create_group()
     small.asg.suspend_processes(AutoScalingGroupName="web", ScalingProcesses=[suspended])
     small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5 if suspended == "Launch" else 1)
@@ -267,7 +249,6 @@ def test_suspended_processes_do_nothing(small: World, suspended: str) -> None:
 
 
 def test_standby_instances_get_no_traffic(small: World) -> None:
-    """On standby an instance leaves its target group, and it comes back with ExitStandby."""
     small.create_group()
     aside = small.instances()[0]["InstanceId"]
     small.asg.enter_standby(AutoScalingGroupName="web", InstanceIds=[aside], ShouldDecrementDesiredCapacity=True)
@@ -282,7 +263,6 @@ def test_standby_instances_get_no_traffic(small: World) -> None:
 
 
 def test_target_groups_attached_later_get_the_instances(small: World) -> None:
-    """Attaching and detaching a target group registers and deregisters what runs."""
     small.create_group(TargetGroupARNs=[])
     none = small.serving()
     small.asg.attach_load_balancer_target_groups(AutoScalingGroupName="web", TargetGroupARNs=[small.target_group])
@@ -295,7 +275,6 @@ def test_target_groups_attached_later_get_the_instances(small: World) -> None:
 
 
 def test_detached_instance_lives_on_outside_the_group(small: World) -> None:
-    """Detaching takes an instance out without terminating it."""
     small.create_group()
     freed = small.instances()[0]["InstanceId"]
     small.asg.detach_instances(AutoScalingGroupName="web", InstanceIds=[freed], ShouldDecrementDesiredCapacity=True)
@@ -320,7 +299,6 @@ def test_detached_instance_lives_on_outside_the_group(small: World) -> None:
 def test_impossible_requests_are_refused(
     small: World, call: str, arguments: dict[str, int], code: str, part: str
 ) -> None:
-    """Capacities outside the group's sizes, and names that are taken."""
     small.create_group()
     with pytest.raises(ClientError) as caught:
         getattr(small.asg, call)(AutoScalingGroupName="web", **arguments)
@@ -330,13 +308,11 @@ def test_impossible_requests_are_refused(
 
 
 def test_unknown_instance_is_named(small: World) -> None:
-    """AWS names the instance that no group has."""
     with pytest.raises(ClientError, match="i-00000000"):
         small.asg.set_instance_health(InstanceId="i-00000000", HealthStatus="Unhealthy")
 
 
 def test_raising_the_minimum_raises_the_desired_capacity(small: World) -> None:
-    """An update of the sizes alone moves the desired capacity within them."""
     small.create_group()
     small.asg.update_auto_scaling_group(AutoScalingGroupName="web", MinSize=5)
     raised = small.group["DesiredCapacity"]
@@ -357,7 +333,6 @@ def test_grace_period_defaults_to_zero(small: World) -> None:
 
 
 def test_moto_is_released_at(small: World) -> None:
-    """Once stopped, nothing of the embedded cloud is left in moto."""
     from moto.autoscaling import models
     from moto.autoscaling.responses import AutoScalingResponse
 

@@ -133,7 +133,6 @@ def fleet(server: Server) -> Iterator[Fleet]:
 
 
 def test_refresh_under_load_loses_no_request(fleet: Fleet) -> None:
-    """Three instances are replaced one by one in well under a minute, and every request is answered."""
     load = Load(fleet.host, fleet.port)
     client = threading.Thread(target=load.run)
     client.start()
@@ -161,7 +160,6 @@ def test_refresh_under_load_loses_no_request(fleet: Fleet) -> None:
 
 
 def test_dead_instance_is_replaced(fleet: Fleet) -> None:
-    """An instance whose service dies is unhealthy, replaced, and its container removed."""
     victim = fleet.group()["Instances"][0]["InstanceId"]
     fleet.server.command(victim, "systemctl stop service")
     wait_until(lambda: victim not in [each["InstanceId"] for each in fleet.group()["Instances"]], "it is gone", 90)

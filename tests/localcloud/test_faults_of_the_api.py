@@ -131,7 +131,6 @@ def test_a_client_that_asks_again_gets_past_two_faults(
 
 
 def test_an_error_can_be_any_error_of_aws(api: Api) -> None:
-    """So that a refusal which is hard to bring about can be had."""
     api.fault("error", action="autoscaling:DescribeAutoScalingGroups", code="ResourceContention", status=500)
     api.fault("error", action="elbv2:*", code="AccessDenied", status=403)
 
@@ -152,7 +151,6 @@ def test_only_the_actions_that_are_named_fail(api: Api) -> None:
 
 
 def test_a_head_request_fails_without_a_body(api: Api) -> None:
-    """S3's HeadObject tells its error by the status alone."""
     api.fault("error", action="s3:HeadObject", status=503)
 
     with pytest.raises(ClientError) as refused:
@@ -178,8 +176,6 @@ def test_a_rate_hits_that_part_of_the_requests(api: Api) -> None:
 
 
 def test_the_same_seed_hits_the_same_requests_and_another_one_others() -> None:
-    """A run can be repeated."""
-
     def hits(seed: int) -> list[bool]:
         faults = Faults()
         faults.add({"kind": "throttle", "rate": 0.5, "seed": seed})
@@ -190,7 +186,7 @@ def test_the_same_seed_hits_the_same_requests_and_another_one_others() -> None:
 
 
 def test_two_faults_of_one_seed_are_not_hit_by_the_same_luck() -> None:
-    """Else 5 % errors would never be seen beside 30 % throttling."""
+    """Otherwise 5 % errors would never show beside 30 % throttling."""
     faults = Faults()
     for _ in range(2):
         faults.add({"kind": "latency", "rate": 0.5, "seconds": 1})
@@ -213,7 +209,7 @@ def test_a_fault_ends_when_it_expires() -> None:
 
 
 def test_latency_delays_an_answer_that_stays_as_it_is() -> None:
-    """The wait comes before the request is worked on, so that nothing is held meanwhile."""
+    """The delay comes before the request is handled, so that it holds no lock."""
     faults, said, waits = Faults(), [], []
     faults.add({"kind": "latency", "action": "ssm:*", "seconds": 2.5})
 
@@ -249,7 +245,6 @@ def test_an_unreachable_service_resets_the_connection_and_the_others_answer(api:
 
 
 def test_a_reset_is_one_of_tcp(api: Api) -> None:
-    """Not merely an end of the answer."""
     api.fault("unavailable", action="sts:*")
     host, _, port = api.url.removeprefix("http://").partition(":")
     request = (
@@ -410,7 +405,6 @@ class TestAdminEndpoint:
 
 
 def test_a_lost_connection_is_one_of_botocores_own(api: Api) -> None:
-    """What the pipeline's clients see is the same class as when AWS closes a connection."""
     api.fault("unavailable", action="autoscaling:*")
 
     with pytest.raises(ConnectionClosedError):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
 
 import pytest
-from moto import mock_aws
 from moto.autoscaling.responses import AutoScalingResponse
 
 from localcloud import faults
@@ -16,29 +14,16 @@ from localcloud.ec2 import machines
 from localcloud.engine import Completed
 from localcloud.exceptions import EngineError
 from localcloud.faults import instances
-from tests.localcloud.fleet_fakes import World, world
+from tests.localcloud.fleet_fakes import World
 from tests.localcloud.load_balancer_fakes import Site, wait_until
 
 
 @pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        part = faults.install(small.cloud)
-        part._patches = faults.patch_statuses(small.cloud.faults)  # its thread is not needed
-        try:
-            yield small
-        finally:
-            part.stop()
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"), mock_aws():
-        site = Site()
-        try:
-            yield site
-        finally:
-            site.close()
+def small(small: World) -> Iterator[World]:
+    part = faults.install(small.cloud)
+    part._patches = faults.patch_statuses(small.cloud.faults)  # its thread is not needed
+    yield small
+    part.stop()
 
 
 class Engine:
@@ -87,7 +72,6 @@ class TestRefresh:
         assert (small.refresh["Status"], small.refresh["PercentageComplete"]) == ("InProgress", before)
 
     def test_a_stalled_refresh_can_be_cancelled(self, small: World) -> None:
-        """It counts once, however long it stalls."""
         small.create_group()
         small.cloud.faults.add({"kind": "refresh-stalls", "limit": 1})
         small.refresh_to("2")
@@ -115,7 +99,7 @@ class TestRefresh:
         assert small.run_refresh()["Status"] == "Successful"
 
     def test_a_status_of_the_future_is_told_for_a_while(self, small: World) -> None:
-        """The refresh itself goes on, and its last state is told as it is."""
+        """The refresh itself goes on, and its last state is shown as it is."""
         small.create_group()
         small.cloud.faults.add({"kind": "unknown-status", "limit": 2})
         small.cloud.faults.add({"kind": "unknown-status", "shows": "Sideways", "limit": 1})
@@ -144,7 +128,6 @@ class TestRefresh:
 
 class TestHealth:
     def test_a_flapping_target_is_ill_and_well_and_ill_again(self, site: Site) -> None:
-        """As long each way as the target group takes to notice."""
         backend = site.add_backend()
         site.cloud.faults.add({"kind": "health-flaps", "target_group": "web"})
 
@@ -159,7 +142,6 @@ class TestHealth:
         assert ill["Description"] == "Health checks failed with these codes: [503]"
 
     def test_checks_that_fail_one_at_a_time_are_below_the_threshold(self, site: Site) -> None:
-        """What AWS does not call ill."""
         backend = site.add_backend()
         site.cloud.faults.add({"kind": "health-flaps", "target_group": site.group, "checks": 1})
 
@@ -169,7 +151,7 @@ class TestHealth:
         assert site.cloud.faults.describe()[0]["on"].keys() == {backend.address}
 
     def test_targets_of_other_groups_stay_well(self, site: Site) -> None:
-        """Known by the name, and never by a part of it."""
+        """The whole name must match."""
         backend = site.add_backend()
         seen = site.pool.targets[backend.address]
         for name in ("we", "other"):
@@ -239,7 +221,7 @@ class TestServiceDies:
         assert engine.ran == []
 
     def test_a_rate_spares_an_instance_for_good(self, small: World) -> None:
-        """Drawn once an instance, however often it is looked at."""
+        """The rate is drawn once for each instance."""
         small.cloud.engine = engine = Engine()  # type: ignore[assignment]
         killer = instances.ServiceKiller(small.cloud)
         small.create_group(desired=10)
@@ -261,7 +243,7 @@ class TestServiceDies:
 
 
 def test_a_machine_that_hangs_is_given_up_after_its_time_or_at_once_when_it_is_abandoned() -> None:
-    """And no container is made for it: there is no engine here to make one."""
+    """No container is made for it: there is no engine here."""
     nothing: Any = None
     machine = machines.Machine(nothing, "i-1", "image", "192.0.2.1")
 

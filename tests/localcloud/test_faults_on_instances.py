@@ -58,7 +58,6 @@ def serves(address: str) -> bool:
 
 
 def test_an_instance_that_never_boots_stays_pending_beside_one_that_does(clean: Server) -> None:
-    """It has no container, and can be terminated at once."""
     faults(clean, "POST", {"kind": "never-boots", "tags": {"fate": "never"}})
     victim, neighbour = launch(clean, fate="never"), launch(clean, fate="fine")
     clean.wait_for_state(neighbour, "running")
@@ -74,7 +73,6 @@ def test_an_instance_that_never_boots_stays_pending_beside_one_that_does(clean: 
 
 
 def test_an_instance_that_never_boots_is_terminated_when_its_time_is_over(clean: Server) -> None:
-    """With a reason."""
     faults(clean, "POST", {"kind": "never-boots", "image": clean.seed_image(), "seconds": 1})
 
     ended = clean.wait_for_state(launch(clean, fate="never"), "terminated")

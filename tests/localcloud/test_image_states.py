@@ -46,7 +46,6 @@ def test_a_deprecated_image_has_the_minute_and_is_still_listed_for_its_owner(rec
 
 @pytest.mark.parametrize("days", [-1, 4000], ids=["past", "more than ten years"])
 def test_a_deprecation_lies_ahead_and_not_too_far(records: Server, days: int) -> None:
-    """AWS takes no moment in the past, so nothing is deprecated backwards."""
     image_id = make_image(records, f"badly-deprecated-{days}")
 
     with pytest.raises(ClientError, match="InvalidParameterValue"):
@@ -56,7 +55,6 @@ def test_a_deprecation_lies_ahead_and_not_too_far(records: Server, days: int) ->
 
 
 def test_a_disabled_image_is_hidden_and_cannot_be_launched(records: Server) -> None:
-    """It is found by those who ask for disabled images, and enabled again."""
     ec2 = records.client("ec2")
     image_id = make_image(records, "disabled")
 
@@ -73,7 +71,6 @@ def test_a_disabled_image_is_hidden_and_cannot_be_launched(records: Server) -> N
 
 
 def test_an_instance_outlives_the_disabling_of_its_image(records: Server) -> None:
-    """What runs goes on, and may be stopped and started."""
     ec2 = records.client("ec2")
     image_id = make_image(records, "outlived")
     user = records.launch(ImageId=image_id)
@@ -86,7 +83,6 @@ def test_an_instance_outlives_the_disabling_of_its_image(records: Server) -> Non
 
 
 def test_disabling_ends_all_sharing_and_enabling_does_not_bring_it_back(records: Server) -> None:
-    """Those an image was shared with lose it for good."""
     ec2 = records.client("ec2")
     image_id = make_image(records, "shared")
     add = {"Add": [{"UserId": OTHER}]}
@@ -118,7 +114,6 @@ def test_snapshots_of_a_disabled_image_stay_in_use(records: Server) -> None:
 
 
 def test_deregistering_takes_the_snapshots_along_if_told_to(records: Server) -> None:
-    """One request leaves nothing behind, and says what it deleted."""
     ec2 = records.client("ec2")
     image_id = make_image(records, "with-snapshots")
     snapshot_id = describe(records, image_id)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
@@ -170,7 +165,6 @@ def test_a_copy_names_the_image_it_was_made_from(records: Server) -> None:
 
 
 def test_instances_of_an_image_that_demands_imds_v2_demand_it(records: Server) -> None:
-    """Unless the launch says otherwise."""
     ec2 = records.client("ec2")
     image_id = make_image(records, "imds-v2")
     ec2.modify_image_attribute(ImageId=image_id, Attribute="imdsSupport", Value="v2.0")
@@ -184,7 +178,6 @@ def test_instances_of_an_image_that_demands_imds_v2_demand_it(records: Server) -
 
 
 def test_metadata_options_that_are_not_named_stay(records: Server) -> None:
-    """Demanding IMDSv2 changes nothing else."""
     ec2 = records.client("ec2")
     instance_id = records.launch(MetadataOptions={"HttpPutResponseHopLimit": 3})
 
@@ -210,7 +203,6 @@ def test_snapshots_are_listed_by_owner_with_their_tags(records: Server) -> None:
 
 
 def test_an_image_was_made_when_it_says_so(records: Server) -> None:
-    """Ages are counted from this moment."""
     before = datetime.now(UTC) - timedelta(seconds=1)
 
     created = datetime.fromisoformat(describe(records, make_image(records, "dated"))["CreationDate"])

@@ -56,7 +56,6 @@ def test_an_image_of_a_stopped_instance_holds_its_disk(server: Server) -> None:
 
 
 def test_an_image_of_an_image_holds_both_layers(server: Server) -> None:
-    """An application image is made from a base image that was made before."""
     layers = server.seed_image()
     for layer in ("base", "app"):
         source = server.launch_running(ImageId=layers)["InstanceId"]
@@ -97,7 +96,6 @@ def test_a_running_instance_is_rebooted_for_its_image_unless_told_not_to(server:
 
 
 def test_tags_go_to_the_image_and_its_snapshots(server: Server) -> None:
-    """Provenance is on both, as the tag specifications say."""
     source = server.launch_running()["InstanceId"]
     specifications = [
         {"ResourceType": "image", "Tags": [{"Key": "rebake:kind", "Value": "app-image"}]},
@@ -147,7 +145,6 @@ def test_deregistering_removes_the_engines_image_and_frees_the_snapshot(server: 
 
 
 def test_an_image_in_use_is_removed_with_its_last_instance(server: Server) -> None:
-    """AWS lets an image be deregistered under a running instance, which goes on."""
     ec2 = server.client("ec2")
     source = server.launch_running()["InstanceId"]
     image_id = wait_for_image(server, create_image(server, source, "in-use", NoReboot=True))["ImageId"]
@@ -185,7 +182,6 @@ def test_a_base_image_can_go_before_the_image_made_from_it(server: Server, engin
 
 
 def test_a_second_image_of_the_same_name_is_refused(server: Server) -> None:
-    """AWS's error names the image that has the name."""
     source = server.launch_running()["InstanceId"]
     first = create_image(server, source, "unique", NoReboot=True)
 
@@ -194,7 +190,6 @@ def test_a_second_image_of_the_same_name_is_refused(server: Server) -> None:
 
 
 def test_a_pending_image_cannot_be_launched(server: Server) -> None:
-    """Whoever does not wait for the image learns so at once."""
     source = server.launch_running()["InstanceId"]
     image_id = create_image(server, source, "not-yet")  # which takes as long as a reboot
 
@@ -205,7 +200,6 @@ def test_a_pending_image_cannot_be_launched(server: Server) -> None:
 
 
 def test_an_image_that_cannot_boot_ends_terminated_with_the_reason(server: Server) -> None:
-    """Nobody waits for AWS's hour: the instance says why it did not start."""
     source = server.launch_running()["InstanceId"]
     server.command(source, "ln -sf /bin/false /sbin/init")
     image_id = wait_for_image(server, create_image(server, source, "broken-init", NoReboot=True))["ImageId"]

@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from localcloud.autoscaling.refresh.models import ACTIVE, NEXT, IllegalTransitionError, InstanceRefresh, Status
 from localcloud.autoscaling.refresh.preferences import Preferences, effective
-from tests.localcloud.fleet_fakes import World, world
+from tests.localcloud.fleet_fakes import World
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        yield small
 
 
 def test_refresh_replaces_every_instance_without_a_dip(small: World) -> None:
@@ -36,7 +28,6 @@ def test_refresh_replaces_every_instance_without_a_dip(small: World) -> None:
 
 
 def test_group_template_is_rewritten_only_on_success(small: World) -> None:
-    """While the refresh runs, the group keeps the version it would go back to."""
     small.create_group()
     small.refresh_to("2")
     small.run(20)
@@ -121,7 +112,6 @@ def test_never_healthy_image_fails_after_an_hour_of_retries(small: World) -> Non
 
 
 def test_refresh_fails_after_fourteen_days(small: World) -> None:
-    """However steady its progress is."""
     small.create_group()
     small.refresh_to("2", InstanceWarmup=6 * 24 * 3600)
     begin = small.clock()
@@ -134,7 +124,7 @@ def test_refresh_fails_after_fourteen_days(small: World) -> None:
 
 
 def test_refresh_without_desired_configuration_uses_the_group_template(small: World) -> None:
-    """Without one, instances are replaced by what the group says by then, and the group may be changed meanwhile."""
+    """Instances get the group's launch template of that moment; the group may change meanwhile."""
     small.create_group()
     template = {"LaunchTemplateId": small.template, "Version": "2"}
     small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
@@ -164,7 +154,6 @@ def test_instances_lost_during_a_refresh_come_back_as_the_target(small: World) -
 
 
 def test_scaling_out_during_a_refresh_launches_the_target(small: World) -> None:
-    """A larger desired capacity is met by new instances of the desired configuration."""
     small.create_group()
     small.refresh_to("2")
     small.run(2)
@@ -175,7 +164,6 @@ def test_scaling_out_during_a_refresh_launches_the_target(small: World) -> None:
 
 
 def test_scaling_in_during_a_refresh_still_succeeds(small: World) -> None:
-    """A smaller desired capacity is what the refresh ends with."""
     small.create_group(desired=5)
     small.refresh_to("2")
     small.run(20)
@@ -188,7 +176,6 @@ def test_scaling_in_during_a_refresh_still_succeeds(small: World) -> None:
 
 
 def test_empty_group_is_refreshed_at_once(small: World) -> None:
-    """With no instances there is nothing to replace, but the group takes the new version."""
     small.create_group(desired=0)
     small.refresh_to("2")
     small.run(1)
@@ -215,7 +202,6 @@ def test_warmup_and_percentages_default_as_at_aws(small: World) -> None:
 
 
 def test_refreshes_are_listed_newest_first_page_by_page(small: World) -> None:
-    """NextToken leads through all of them; ids choose among them."""
     small.create_group()
     ids = []
     for version in ("2", "1", "2"):
@@ -234,7 +220,6 @@ def test_refreshes_are_listed_newest_first_page_by_page(small: World) -> None:
 
 
 def test_refreshes_are_forgotten_after_six_weeks(small: World) -> None:
-    """AWS remembers a refresh for six weeks."""
     small.create_group(desired=0)
     small.refresh_to("2")
     small.run(1)
@@ -262,7 +247,6 @@ def test_states_follow_each_other_only_as_declared(status: Status) -> None:
 
 
 def test_every_state_of_the_api_is_known(small: World) -> None:
-    """The states are exactly those of the API's model."""
     modelled = small.asg.meta.service_model.shape_for("InstanceRefreshStatus").enum
 
     assert sorted(modelled) == sorted(Status)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.fleet_fakes import World, client, world
+from tests.localcloud.fleet_fakes import World, client
 
 
 @pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        small.create_group()
-        for name in ("errors", "latency"):
-            client("cloudwatch").put_metric_alarm(
-                AlarmName=name, Namespace="web", MetricName=name, ComparisonOperator="GreaterThanThreshold",
-                EvaluationPeriods=1, Period=60, Threshold=1, Statistic="Sum",
-            )  # fmt: skip
-        yield small
+def small(small: World) -> World:
+    small.create_group()
+    for name in ("errors", "latency"):
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=name, Namespace="web", MetricName=name, ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1, Period=60, Threshold=1, Statistic="Sum",
+        )  # fmt: skip
+    return small
 
 
 def put(name: str, state: str) -> None:
@@ -47,7 +44,6 @@ def test_alarm_fails_a_refresh_or_rolls_it_back(small: World, auto_rollback: boo
 
 @pytest.mark.parametrize(("auto_rollback", "status"), [(False, "Failed"), (True, "RollbackSuccessful")])
 def test_alarm_counts_while_baking(small: World, auto_rollback: bool, status: str) -> None:
-    """The bake time is for alarms to go off in."""
     guarded(small, AutoRollback=auto_rollback, BakeTime=600)
     small.run_until(lambda: small.newest["Status"] == "Baking")
     put("errors", "ALARM")
@@ -57,7 +53,6 @@ def test_alarm_counts_while_baking(small: World, auto_rollback: bool, status: st
 
 
 def test_alarm_counts_at_a_checkpoint(small: World) -> None:
-    """A refresh that waits at a checkpoint is watched as well."""
     guarded(small, AutoRollback=True, CheckpointPercentages=[30, 100])
     small.run_until(lambda: "checkpoint" in small.newest.get("StatusReason", ""))
     put("errors", "ALARM")
@@ -66,7 +61,6 @@ def test_alarm_counts_at_a_checkpoint(small: World) -> None:
 
 
 def test_alarm_that_is_off_already_ends_the_refresh_before_it_replaces(small: World) -> None:
-    """The state counts, not the change of it."""
     before = {each["InstanceId"] for each in small.instances()}
     put("errors", "ALARM")
     guarded(small)
@@ -76,7 +70,6 @@ def test_alarm_that_is_off_already_ends_the_refresh_before_it_replaces(small: Wo
 
 
 def test_insufficient_data_and_ok_fail_nothing(small: World) -> None:
-    """Only ALARM does."""
     put("errors", "INSUFFICIENT_DATA")
     guarded(small)
 
@@ -84,7 +77,6 @@ def test_insufficient_data_and_ok_fail_nothing(small: World) -> None:
 
 
 def test_other_alarms_fail_nothing(small: World) -> None:
-    """Only the alarms that the preferences name are looked at."""
     put("latency", "ALARM")
     small.refresh_to("2", AlarmSpecification={"Alarms": ["errors"]})
 
@@ -92,7 +84,6 @@ def test_other_alarms_fail_nothing(small: World) -> None:
 
 
 def test_alarm_deleted_midway_fails_nothing(small: World) -> None:
-    """An alarm that is gone is not in the ALARM state."""
     guarded(small)
     small.run(5)
     client("cloudwatch").delete_alarms(AlarmNames=["errors"])
@@ -101,7 +92,6 @@ def test_alarm_deleted_midway_fails_nothing(small: World) -> None:
 
 
 def test_alarm_does_not_stop_a_rollback(small: World) -> None:
-    """The alarm that caused the rollback is still off while it goes on."""
     guarded(small)
     small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
     small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
@@ -111,14 +101,12 @@ def test_alarm_does_not_stop_a_rollback(small: World) -> None:
 
 
 def test_alarms_are_echoed(small: World) -> None:
-    """DescribeInstanceRefreshes tells which alarms guard the refresh."""
     guarded(small)
 
     assert small.refresh["Preferences"]["AlarmSpecification"] == {"Alarms": ["errors", "latency"]}
 
 
 def test_unknown_alarm_is_refused(small: World) -> None:
-    """An alarm that does not exist would guard nothing: the request says which."""
     with pytest.raises(ClientError) as caught:
         small.refresh_to("2", AlarmSpecification={"Alarms": ["errors", "nope"]})
 

@@ -77,14 +77,12 @@ def test_without_a_maximum_the_fleet_dips(desired: int, minimum: int, fewest: in
 
 
 def test_next_batch_waits_for_the_last_one_without_a_maximum() -> None:
-    """While a new instance is not ready, nothing else is terminated."""
     fleet = FleetSize(desired=3, old=2, old_available=2, new=1, new_ready=0)
 
     assert next_step(fleet, Bounds(66, None)) == Step()
 
 
 def test_lost_instance_is_made_good_before_the_next_batch() -> None:
-    """An old instance that died is replaced first."""
     fleet = FleetSize(desired=10, old=9, old_available=9, new=0, new_ready=0)
 
     assert next_step(fleet, Bounds(80, None)) == Step(launch=1)
@@ -103,14 +101,12 @@ def test_broken_fleet_can_be_replaced(maximum: int | None) -> None:
 
 
 def test_kept_instances_count_but_are_not_replaced() -> None:
-    """Protected instances serve on: the refresh replaces the others alone."""
     fleet = FleetSize(desired=3, old=0, old_available=0, new=2, new_ready=2, kept=1, kept_available=1)
 
     assert next_step(fleet, Bounds(100, 125)) == Step()
 
 
 def test_no_more_new_instances_than_wanted() -> None:
-    """A wide surge near the end launches only what is still missing."""
     fleet = FleetSize(desired=4, old=1, old_available=1, new=3, new_ready=3)
 
     assert next_step(fleet, Bounds(100, 200)) == Step(launch=1)
@@ -120,5 +116,4 @@ def test_no_more_new_instances_than_wanted() -> None:
     ("ready", "total", "percent"), [(0, 3, 0), (1, 3, 33), (2, 3, 66), (3, 3, 100), (0, 0, 100), (5, 3, 100)]
 )
 def test_percentage_complete_is_rounded_down(ready: int, total: int, percent: int) -> None:
-    """The percentage counts ready instances of all, and never exceeds 100."""
     assert percentage_complete(ready, total) == percent

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from localcloud.autoscaling.refresh.checkpoints import Checkpoints
-from tests.localcloud.fleet_fakes import World, world
+from tests.localcloud.fleet_fakes import World
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        yield small
 
 
 def at_checkpoint(small: World, percentage: int) -> bool:
@@ -184,7 +176,7 @@ def test_default_delay_is_an_hour_and_no_failure(small: World) -> None:
 
 
 def test_longest_delay_fails_nothing_either(small: World) -> None:
-    """Eight waits of 48 hours are more than the fourteen days that AWS replaces instances for."""
+    """Eight waits of 48 hours are longer than the fourteen days that AWS replaces instances for."""
     small.create_group(desired=9)
     small.refresh_to(
         "2", MinHealthyPercentage=80, MaxHealthyPercentage=None, InstanceWarmup=0, CheckpointDelay=48 * 3600,
@@ -197,7 +189,6 @@ def test_longest_delay_fails_nothing_either(small: World) -> None:
 
 
 def test_matching_instances_pass_checkpoints_without_a_wait(small: World) -> None:
-    """With SkipMatching, what was new before the refresh began is no reason to pause."""
     small.create_group(desired=4)
     small.refresh_to("2", CheckpointPercentages=[50])
     small.run_refresh()
@@ -210,7 +201,6 @@ def test_matching_instances_pass_checkpoints_without_a_wait(small: World) -> Non
 
 
 def test_protected_instance_does_not_block_a_checkpoint_before_it(small: World) -> None:
-    """Others are replaced first; only at the end is the protected instance waited for."""
     small.create_group(desired=4)
     protected = small.instances()[0]["InstanceId"]
     small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
@@ -224,7 +214,6 @@ def test_protected_instance_does_not_block_a_checkpoint_before_it(small: World) 
 
 @pytest.mark.parametrize(("action", "status"), [("cancel", "Cancelled"), ("rollback", "RollbackSuccessful")])
 def test_waiting_refresh_can_be_cancelled_and_rolled_back(small: World, action: str, status: str) -> None:
-    """A wait is no obstacle, and the way back makes no pause."""
     small.create_group(desired=4)
     small.refresh_to("2", CheckpointPercentages=[50, 100])
     small.run_until(lambda: at_checkpoint(small, 50))
@@ -238,7 +227,6 @@ def test_waiting_refresh_can_be_cancelled_and_rolled_back(small: World, action: 
 
 
 def test_empty_group_passes_every_checkpoint(small: World) -> None:
-    """Nothing to replace is nothing to wait for."""
     small.create_group(desired=0)
     small.refresh_to("2", CheckpointPercentages=[50, 100])
     small.run(1)

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.localcloud.fleet_fakes import World, world
+from tests.localcloud.fleet_fakes import World
 
 HOUR = 3600.0
 
 
-@pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        yield small
-
-
 def test_auto_rollback_returns_to_the_saved_version(small: World) -> None:
-    """With AutoRollback the refresh turns round instead of failing, under the same id."""
     small.create_group(HealthCheckGracePeriod=300)
     small.sick_versions.add("2")
     identity = small.refresh_to("2", AutoRollback=True)
@@ -35,7 +26,6 @@ def test_auto_rollback_returns_to_the_saved_version(small: World) -> None:
 
 
 def test_rollback_by_request_replaces_what_was_updated(small: World) -> None:
-    """RollbackInstanceRefresh returns the updated instances and leaves the others alone."""
     small.create_group()
     identity = small.refresh_to("2")
     small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
@@ -61,7 +51,6 @@ def test_rollback_by_request_replaces_what_was_updated(small: World) -> None:
 
 
 def test_rollback_that_cannot_finish_has_failed(small: World) -> None:
-    """A rollback to instances that do not get healthy either fails after its own hour."""
     small.create_group(HealthCheckGracePeriod=300)
     small.refresh_to("2", MinHealthyPercentage=66, MaxHealthyPercentage=100)
     small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
@@ -93,7 +82,6 @@ def test_cancel_waits_for_instances_in_transition(small: World) -> None:
 
 
 def test_cancel_need_not_wait(small: World) -> None:
-    """Without waiting, the refresh is cancelled in the next round, launches under way or not."""
     small.create_group()
     small.refresh_to("2")
     small.run(1)
@@ -105,7 +93,6 @@ def test_cancel_need_not_wait(small: World) -> None:
 
 
 def test_rollback_can_be_cancelled(small: World) -> None:
-    """Cancel ends a rollback too, and leaves a mixed fleet."""
     small.create_group()
     small.refresh_to("2")
     small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
@@ -177,7 +164,6 @@ def test_deleting_the_group_ends_its_refresh(small: World) -> None:
 
 
 def test_skip_matching_with_nothing_to_replace_succeeds_at_once(small: World) -> None:
-    """Instances of the target already are left alone."""
     small.create_group(version="2")
     before = {each["InstanceId"] for each in small.instances()}
     small.refresh_to("2", SkipMatching=True)
@@ -188,7 +174,6 @@ def test_skip_matching_with_nothing_to_replace_succeeds_at_once(small: World) ->
 
 
 def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> None:
-    """After a cancelled refresh only the instances that still differ are replaced."""
     small.create_group()
     small.refresh_to("2")
     small.run_until(lambda: small.newest["PercentageComplete"] >= 33)
@@ -204,7 +189,6 @@ def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> N
 
 
 def test_without_skip_matching_matching_instances_are_replaced(small: World) -> None:
-    """A refresh to the version that all instances have replaces them all the same."""
     small.create_group(version="2")
     before = {each["InstanceId"] for each in small.instances()}
     small.refresh_to("2")
@@ -214,7 +198,6 @@ def test_without_skip_matching_matching_instances_are_replaced(small: World) -> 
 
 
 def test_bake_time_delays_success(small: World) -> None:
-    """With a bake time the refresh is Baking for so long before it is Successful."""
     small.create_group()
     small.refresh_to("2", BakeTime=120)
     small.run_until(lambda: small.newest["Status"] == "Baking")
@@ -239,7 +222,6 @@ def test_instance_dying_while_baking_fails_the_refresh(small: World) -> None:
 
 
 def test_scaling_while_baking_fails_nothing(small: World) -> None:
-    """Instances that come or go by a change of capacity are no sign of ill health."""
     small.create_group()
     small.refresh_to("2", BakeTime=120, InstanceWarmup=60)
     small.run_until(lambda: small.newest["Status"] == "Baking")
@@ -252,7 +234,6 @@ def test_scaling_while_baking_fails_nothing(small: World) -> None:
 
 
 def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
-    """A protected instance that was left alone is none of those that bake."""
     small.create_group()
     small.asg.set_instance_protection(
         AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
@@ -264,7 +245,7 @@ def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
 
 
 def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) -> None:
-    """By default a protected instance is waited for, for an hour."""
+    """By default a refresh waits an hour for a protected instance."""
     small.create_group()
     protected = small.instances()[0]["InstanceId"]
     small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
@@ -279,7 +260,6 @@ def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) ->
 
 @pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Refresh", ["2", "2", "2"])])
 def test_protected_instances_are_ignored_or_replaced_on_request(small: World, choice: str, left: list[str]) -> None:
-    """ScaleInProtectedInstances says what becomes of them."""
     small.create_group()
     small.asg.set_instance_protection(
         AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
@@ -292,7 +272,6 @@ def test_protected_instances_are_ignored_or_replaced_on_request(small: World, ch
 
 @pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Terminate", ["2", "2", "2"])])
 def test_standby_instances_are_ignored_or_terminated_on_request(small: World, choice: str, left: list[str]) -> None:
-    """StandbyInstances says what becomes of them."""
     small.create_group()
     small.asg.enter_standby(
         AutoScalingGroupName="web",

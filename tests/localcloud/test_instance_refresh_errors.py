@@ -1,20 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.autoscaling.exceptions import ResourceContentionError
-from tests.localcloud.fleet_fakes import World, world
+from tests.localcloud.fleet_fakes import World
 
 
 @pytest.fixture
-def small() -> Iterator[World]:
-    with world() as small:
-        small.create_group()
-        yield small
+def small(small: World) -> World:
+    small.create_group()
+    return small
 
 
 def refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, int, str]:
@@ -39,7 +38,6 @@ def test_second_refresh_is_refused(small: World) -> None:
 
 
 def test_refresh_may_follow_a_finished_one(small: World) -> None:
-    """A refresh that ended blocks nothing."""
     small.refresh_to("2")
     small.run_refresh()
     small.refresh_to("1")
@@ -49,7 +47,6 @@ def test_refresh_may_follow_a_finished_one(small: World) -> None:
 
 @pytest.mark.parametrize("action", ["start", "describe", "cancel", "rollback"])
 def test_unknown_group_is_named(small: World, action: str) -> None:
-    """Every action names the group that it did not find."""
     call = {
         "start": small.asg.start_instance_refresh,
         "describe": small.asg.describe_instance_refreshes,
@@ -65,7 +62,6 @@ def test_unknown_group_is_named(small: World, action: str) -> None:
 
 
 def test_auto_rollback_needs_a_desired_configuration(small: World) -> None:
-    """AWS's own text."""
     text = (
         "The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration "
         "parameter is empty. Set AutoRollback to false or specify a desired configuration and try again."
@@ -78,7 +74,6 @@ def test_auto_rollback_needs_a_desired_configuration(small: World) -> None:
 
 @pytest.mark.parametrize("version", ["$Latest", "$Default"])
 def test_auto_rollback_needs_a_numbered_version_on_the_group(small: World, version: str) -> None:
-    """A group that follows $Latest or $Default has nothing to return to."""
     template = {"LaunchTemplateId": small.template, "Version": version}
     small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
 
@@ -115,7 +110,6 @@ def test_group_whose_template_names_a_parameter_cannot_roll_back(small: World) -
 
 
 def test_desired_version_may_be_default(small: World) -> None:
-    """The restriction is on the group, not on the desired side."""
     small.asg.start_instance_refresh(
         AutoScalingGroupName="web",
         DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateName": "web"}},
@@ -127,7 +121,6 @@ def test_desired_version_may_be_default(small: World) -> None:
 
 
 def test_bad_enum_values_are_listed(small: World) -> None:
-    """AWS's own text, both violations in one error."""
     code, status, message = refused(
         small.asg.start_instance_refresh,
         AutoScalingGroupName="web",
@@ -164,7 +157,6 @@ def test_bad_enum_values_are_listed(small: World) -> None:
     ],
 )
 def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dict[str, Any], part: str) -> None:
-    """Values out of range, and values that contradict each other or name nothing: none is ignored."""
     code, status, message = refused(
         small.asg.start_instance_refresh, AutoScalingGroupName="web", Preferences=preferences
     )
@@ -186,7 +178,6 @@ def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dic
     ],
 )
 def test_template_that_does_not_exist_is_named(small: World, spec: dict[str, str], part: str) -> None:
-    """A desired configuration must name a template and a version that exist."""
     code, status, message = refused(
         small.asg.start_instance_refresh, AutoScalingGroupName="web", DesiredConfiguration={"LaunchTemplate": spec}
     )
@@ -208,7 +199,6 @@ def test_unknown_strategy_is_refused(small: World) -> None:
 
 
 def test_nothing_to_cancel(small: World) -> None:
-    """Cancel without an active refresh."""
     code, status, message = refused(small.asg.cancel_instance_refresh, AutoScalingGroupName="web")
 
     assert (code, status) == ("ActiveInstanceRefreshNotFound", 400)
@@ -216,7 +206,6 @@ def test_nothing_to_cancel(small: World) -> None:
 
 
 def test_nothing_to_roll_back(small: World) -> None:
-    """Rollback without a refresh that has begun."""
     code, status, _ = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
     small.refresh_to("2")
     pending, _, _ = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
@@ -226,7 +215,6 @@ def test_nothing_to_roll_back(small: World) -> None:
 
 
 def test_refresh_without_desired_configuration_is_irreversible(small: World) -> None:
-    """There is no configuration to go back to."""
     small.asg.start_instance_refresh(AutoScalingGroupName="web")
     small.run(1)
 
@@ -237,7 +225,6 @@ def test_refresh_without_desired_configuration_is_irreversible(small: World) -> 
 
 
 def test_template_is_locked_while_a_desired_configuration_is_on_its_way(small: World) -> None:
-    """AWS's own text; other settings may be changed."""
     small.refresh_to("2")
     template = {"LaunchTemplateId": small.template, "Version": "2"}
     text = (
@@ -257,7 +244,6 @@ def test_template_is_locked_while_a_desired_configuration_is_on_its_way(small: W
 
 @pytest.mark.parametrize("state", ["Baking", "RollbackInProgress"])
 def test_template_is_locked_in_every_active_state(small: World, state: str) -> None:
-    """A refresh that bakes or returns has its desired configuration still, whatever the change names."""
     small.refresh_to("2", BakeTime=600)
     small.run_until(lambda: small.newest["Status"] == "Baking")
     if state == "RollbackInProgress":
@@ -278,7 +264,6 @@ def test_template_is_locked_in_every_active_state(small: World, state: str) -> N
     [(0, None, "ValidationError"), (101, None, "ValidationError"), (10, "nope", "InvalidNextToken")],
 )
 def test_pages_are_checked(small: World, page: int, token: str | None, code: str) -> None:
-    """A page too large, and a token that was never given."""
     arguments = {"AutoScalingGroupName": "web", "MaxRecords": page, **({"NextToken": token} if token else {})}
 
     assert refused(small.asg.describe_instance_refreshes, **arguments)[:2] == (code, 400)

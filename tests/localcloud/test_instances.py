@@ -54,7 +54,6 @@ def test_an_instance_is_pending_until_it_answers_ssh_with_its_key_pair(server: S
 
 
 def test_the_private_address_is_known_from_the_first_answer_on(server: Server) -> None:
-    """As at AWS, the address is in RunInstances' answer, and it stays."""
     ec2 = server.client("ec2")
     launched = ec2.run_instances(ImageId=server.seed_image(), InstanceType="t3.micro", MinCount=1, MaxCount=1)
     instance = launched["Instances"][0]
@@ -95,7 +94,6 @@ def test_any_user_of_an_instance_can_read_its_id(server: Server) -> None:
 
 
 def test_stopping_and_starting_keeps_disk_and_address(server: Server) -> None:
-    """A stopped instance has no running container; started again, it is the same machine."""
     ec2 = server.client("ec2")
     instance = server.launch_running()
     instance_id = instance["InstanceId"]
@@ -113,7 +111,6 @@ def test_stopping_and_starting_keeps_disk_and_address(server: Server) -> None:
 
 @pytest.mark.parametrize(("behavior", "state"), [("stop", "stopped"), ("terminate", "terminated")])
 def test_powering_off_from_inside_follows_the_shutdown_behavior(server: Server, behavior: str, state: str) -> None:
-    """`poweroff` in the machine stops or terminates the instance, and the reason says that it was the machine."""
     instance_id = server.launch_running(InstanceInitiatedShutdownBehavior=behavior)["InstanceId"]
     server.client("ssm").send_command(
         DocumentName="AWS-RunShellScript", InstanceIds=[instance_id], Parameters={"commands": ["systemctl poweroff"]}
@@ -125,7 +122,6 @@ def test_powering_off_from_inside_follows_the_shutdown_behavior(server: Server, 
 
 
 def test_rebooting_from_inside_comes_back_as_the_same_machine(server: Server) -> None:
-    """`reboot` is not a power-off: the instance never leaves running, and boots again."""
     instance_id = server.launch_running()["InstanceId"]
     before = server.command(instance_id, "stat -c %Y /proc/1")["StandardOutputContent"]
     server.client("ssm").send_command(
@@ -141,7 +137,7 @@ def test_rebooting_from_inside_comes_back_as_the_same_machine(server: Server) ->
 
 
 def test_terminating_leaves_no_container_volume_or_interface(server: Server) -> None:
-    """What a leak check looks at is gone with the instance, and terminating again is no error."""
+    """Terminating again is no error."""
     ec2 = server.client("ec2")
     mapping = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}
     instance = server.launch_running(BlockDeviceMappings=[mapping])
@@ -187,7 +183,6 @@ def test_a_security_group_can_go_once_its_instance_is_terminated(server: Server)
 
 
 def test_a_launch_template_gives_image_user_data_tags_and_shutdown_behavior(server: Server) -> None:
-    """What Auto Scaling launches from: instance and volume tags both come from the template."""
     ec2 = server.client("ec2")
     data: dict[str, Any] = {
         "ImageId": server.seed_image(),
@@ -214,7 +209,6 @@ def test_a_launch_template_gives_image_user_data_tags_and_shutdown_behavior(serv
 
 
 def test_a_client_token_launches_once(server: Server) -> None:
-    """Repeating a RunInstances whose answer was lost gives the same instance."""
     first, second = (server.launch(ClientToken="once-only") for _ in range(2))
 
     assert first == second
@@ -228,7 +222,6 @@ def test_a_client_token_launches_once(server: Server) -> None:
     ],
 )
 def test_a_launch_that_aws_refuses_is_refused(server: Server, arguments: dict[str, str], code: str) -> None:
-    """The error carries AWS's code."""
     with pytest.raises(ClientError) as refused:
         server.launch(**arguments)
 
@@ -236,7 +229,6 @@ def test_a_launch_that_aws_refuses_is_refused(server: Server, arguments: dict[st
 
 
 def test_the_console_output_is_the_machines_journal(server: Server) -> None:
-    """What a person looks at when an instance misbehaves."""
     instance_id = server.launch_running()["InstanceId"]
 
     output = server.client("ec2").get_console_output(InstanceId=instance_id)["Output"]
@@ -245,7 +237,6 @@ def test_the_console_output_is_the_machines_journal(server: Server) -> None:
 
 
 def test_three_instances_start_together(server: Server) -> None:
-    """A fleet's launch is one request; the machines boot side by side."""
     launched = server.client("ec2").run_instances(
         ImageId=server.seed_image(), InstanceType="t3.micro", MinCount=3, MaxCount=3
     )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,17 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.elbv2.addresses import AddressBook
-from tests.localcloud.load_balancer_fakes import LIMIT, Site, free_port, running_site, wait_until
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running_site() as site:
-        yield site
+from tests.localcloud.load_balancer_fakes import LIMIT, Site, free_port, wait_until
 
 
 def test_requests_are_spread_over_healthy_targets(site: Site) -> None:
-    """Each of two targets gets half of the requests."""
     site.add_backend()
     site.add_backend()
     answers = [site.ask()[1] for _ in range(10)]
@@ -52,7 +44,6 @@ def test_target_is_told_who_asks(site: Site) -> None:
 
 
 def test_bodies_and_methods_pass_through(site: Site) -> None:
-    """A large body arrives whole, and HEAD has headers without a body."""
     backend = site.add_backend()
     body = bytes(range(256)) * 4096
     posted = site.ask("/upload?a=1&b=%2F", "POST", body)
@@ -81,7 +72,6 @@ def test_expect_continue_is_answered(site: Site) -> None:
 
 
 def test_answers_are_streamed(site: Site) -> None:
-    """What a target has sent reaches the client before the target is done."""
     backend = site.add_backend()
     connection = http.client.HTTPConnection(site.host, site.port, timeout=LIMIT)
     connection.request("GET", "/stream")
@@ -103,7 +93,6 @@ def test_broken_answer_breaks_the_connection(site: Site) -> None:
 
 
 def test_no_targets_is_503(site: Site) -> None:
-    """Without any registered target the load balancer answers itself."""
     status, body, headers = site.ask()
 
     assert status == 503
@@ -122,7 +111,6 @@ def test_refused_connection_is_502(site: Site) -> None:
 
 
 def test_slow_target_is_504(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A target that says nothing within the idle timeout gives 504."""
     site.add_backend()
     session = site.part._balancer._session
     assert session is not None
@@ -147,7 +135,6 @@ def test_idempotent_request_is_retried_once(site: Site) -> None:
 
 
 def test_listener_that_cannot_bind_says_where_and_why(site: Site) -> None:
-    """A port that is taken is an error that names address and port, and leaves no listener behind."""
     with socket.create_server((site.host, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ClientError) as created:
@@ -167,7 +154,6 @@ def test_listener_that_cannot_bind_says_where_and_why(site: Site) -> None:
 
 
 def test_listener_moves_to_another_port(site: Site) -> None:
-    """ModifyListener opens the new port and closes the old one."""
     site.add_backend()
     old, site.port = site.port, free_port()
     site.elb.modify_listener(ListenerArn=site.listener, Port=site.port)
@@ -179,7 +165,6 @@ def test_listener_moves_to_another_port(site: Site) -> None:
 
 @pytest.mark.parametrize("what", ["listener", "load balancer"])
 def test_deleting_closes_the_port_and_frees_the_target_group(site: Site, what: str) -> None:
-    """Nothing listens any more, and the target group may be deleted."""
     site.add_backend()
     if what == "listener":
         site.elb.delete_listener(ListenerArn=site.listener)
@@ -235,7 +220,6 @@ def test_what_is_not_emulated_is_refused(site: Site, change: dict[str, Any], par
 
 
 def test_least_outstanding_requests_avoids_a_busy_target(site: Site) -> None:
-    """With that algorithm a target that is busy gets no further request while another is idle."""
     site.elb.modify_target_group_attributes(
         TargetGroupArn=site.group,
         Attributes=[{"Key": "load_balancing.algorithm.type", "Value": "least_outstanding_requests"}],
@@ -253,13 +237,11 @@ def test_least_outstanding_requests_avoids_a_busy_target(site: Site) -> None:
 
 
 def test_names_of_load_balancers_are_unique(site: Site) -> None:
-    """A second load balancer of a name is refused, and costs no address."""
     with pytest.raises(site.elb.exceptions.DuplicateLoadBalancerNameException):
         site.elb.create_load_balancer(Name="web", Subnets=site.subnets)
 
 
 def test_two_clouds_of_one_name_take_different_addresses() -> None:
-    """An address that another cloud holds is passed over."""
     first, second = AddressBook("same", "127.0.0.1"), AddressBook("same", "127.0.0.1")
     addresses = [first.allocate(), second.allocate(), first.allocate()]
     first.release(addresses[0])

@@ -6,18 +6,9 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from tests.localcloud.load_balancer_fakes import LIMIT, Backend, Site, running_site, wait_until
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with running_site() as site:
-        yield site
+from tests.localcloud.load_balancer_fakes import LIMIT, Backend, Site, wait_until
 
 
 def test_target_needs_one_success_at_first_and_the_threshold_later(site: Site) -> None:
@@ -40,7 +31,6 @@ def test_target_needs_one_success_at_first_and_the_threshold_later(site: Site) -
 
 
 def test_reasons_are_told(site: Site) -> None:
-    """Nothing listening, nothing registered, and no listener each have AWS's reason."""
     site.register("127.0.0.99")
     initial = site.health("127.0.0.99")
     wait_until(lambda: site.health("127.0.0.99")["State"] == "unhealthy")
@@ -57,7 +47,6 @@ def test_reasons_are_told(site: Site) -> None:
 
 
 def test_silent_target_times_out(site: Site) -> None:
-    """A target that accepts connections and says nothing is unhealthy for its timeout."""
     with socket.create_server(("127.0.0.97", site.target_port)):
         site.register("127.0.0.97")
         wait_until(lambda: site.health("127.0.0.97")["State"] == "unhealthy")
@@ -66,7 +55,6 @@ def test_silent_target_times_out(site: Site) -> None:
 
 
 def test_fails_open_when_no_target_is_healthy(site: Site) -> None:
-    """If every target is unhealthy, all of them get requests."""
     backend = site.add_backend()
     backend.status = 500
     wait_until(lambda: site.state(backend) == "unhealthy")
@@ -75,7 +63,6 @@ def test_fails_open_when_no_target_is_healthy(site: Site) -> None:
 
 
 def test_draining_lets_requests_finish_and_sends_no_new_ones(site: Site) -> None:
-    """A deregistered target completes what it has, is draining until then, and gets nothing else."""
     leaving, staying = site.add_backend(), site.add_backend()
     with ThreadPoolExecutor(2) as pool:
         held = [pool.submit(site.ask, "/hold") for _ in range(2)]
@@ -98,7 +85,6 @@ def test_draining_lets_requests_finish_and_sends_no_new_ones(site: Site) -> None
 
 
 def test_idle_target_is_deregistered_at_once(site: Site) -> None:
-    """Without requests in flight there is nothing to wait for."""
     backend = site.add_backend()
     site.ask()
     site.deregister(backend)
@@ -109,7 +95,6 @@ def test_idle_target_is_deregistered_at_once(site: Site) -> None:
 
 
 def test_deregistration_delay_ends_draining(site: Site) -> None:
-    """A request that never ends holds a target no longer than the delay."""
     backend = site.add_backend()
     site.elb.modify_target_group_attributes(
         TargetGroupArn=site.group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "1"}]
@@ -127,7 +112,6 @@ def test_deregistration_delay_ends_draining(site: Site) -> None:
 
 
 def test_no_request_is_lost_while_targets_come_and_go(site: Site) -> None:
-    """Under steady load, targets replaced one by one cost no request."""
     old = [site.add_backend(), site.add_backend()]
     ended = threading.Event()
     statuses: list[int] = []

@@ -42,7 +42,6 @@ def test_launch_templates_come_two_hundred_at_a_time(records: Server, templates:
 
 
 def test_launch_template_versions_come_two_hundred_at_a_time(records: Server, templates: list[str]) -> None:
-    """Those of one template, and the newest of all templates."""
     of_one = pages(
         records, "describe_launch_template_versions", "LaunchTemplateVersions", LaunchTemplateId=templates[0]
     )
@@ -52,7 +51,6 @@ def test_launch_template_versions_come_two_hundred_at_a_time(records: Server, te
 
 
 def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(records: Server) -> None:
-    """Every list of EC2 that the pipeline reads can be longer than one page."""
     ec2 = records.client("ec2")
     ids = [records.launch() for _ in range(7)]
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -71,7 +69,6 @@ def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(re
 
 
 def test_images_and_snapshots_come_in_pages_of_the_size_asked_for(records: Server) -> None:
-    """Pages hold what the filters leave."""
     ec2 = records.client("ec2")
     source = records.launch()
     for number in range(7):
@@ -91,6 +88,5 @@ def test_images_and_snapshots_come_in_pages_of_the_size_asked_for(records: Serve
     ids=["too large a page", "unknown token"],
 )
 def test_pages_that_aws_would_not_give_are_refused(records: Server, arguments: dict[str, Any], error: str) -> None:
-    """A client's mistake shows here and not only on AWS."""
     with pytest.raises(ClientError, match=error):
         records.client("ec2").describe_images(**arguments)

@@ -11,12 +11,10 @@ from tests.localcloud.server_support import ROOT, Server, wait_until
 
 
 def test_an_instance_runs_at_once(records: Server) -> None:
-    """Nothing boots, so nothing takes time."""
     assert records.instance(records.launch())["State"]["Name"] == "running"
 
 
 def test_instances_stop_start_and_end_as_records(records: Server) -> None:
-    """Every state is there for policies to be tested with."""
     ec2 = records.client("ec2")
     instance_id = records.launch()
 
@@ -31,7 +29,6 @@ def test_instances_stop_start_and_end_as_records(records: Server) -> None:
 
 
 def test_an_image_of_a_record_can_be_launched(records: Server) -> None:
-    """CreateImage is over at once too."""
     ec2 = records.client("ec2")
     image_id = ec2.create_image(InstanceId=records.launch(), Name="of-a-record")["ImageId"]
 
@@ -39,7 +36,6 @@ def test_an_image_of_a_record_can_be_launched(records: Server) -> None:
 
 
 def test_a_command_to_a_record_fails_and_says_why(records: Server) -> None:
-    """Nobody takes a record for a machine that did something."""
     done = records.command(records.launch(), "true")
 
     assert done["Status"] == "Failed"
@@ -47,7 +43,6 @@ def test_a_command_to_a_record_fails_and_says_why(records: Server) -> None:
 
 
 def test_a_group_of_records_is_healthy_by_declaration(records: Server) -> None:
-    """Refreshes and policies that wait for targets to be healthy find them so."""
     ec2, scaling, elb = records.client("ec2"), records.client("autoscaling"), records.client("elbv2")
     subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
     vpc_id = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
@@ -82,7 +77,6 @@ def test_a_group_of_records_is_healthy_by_declaration(records: Server) -> None:
 
 
 def test_the_health_endpoint_says_that_instances_are_records(records: Server) -> None:
-    """Whoever finds a cloud running learns what it can do."""
     with urlopen(f"{records.url}/_localcloud/health") as answer:
         health = json.load(answer)
 
@@ -90,7 +84,6 @@ def test_the_health_endpoint_says_that_instances_are_records(records: Server) ->
 
 
 def test_containers_and_records_exclude_each_other() -> None:
-    """Which of the two runs is never guessed."""
     command = [sys.executable, "-m", "localcloud", "--name", "neither", "--port", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

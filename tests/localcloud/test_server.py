@@ -75,7 +75,6 @@ def test_the_request_log_tells_who_asked_for_what(server: Server) -> None:
 
 
 def test_the_request_log_can_be_read_from_a_moment_on_and_cleared(server: Server) -> None:
-    """A test looks at its own requests only."""
     server.client("ec2").describe_vpcs()
     last = admin(server, "requests")[-1]["time"]
     server.client("ec2").describe_subnets()
@@ -107,7 +106,6 @@ def test_awss_managed_policies_can_be_attached(server: Server) -> None:
     ],
 )
 def test_a_wrong_admin_request_says_what_is_right(server: Server, path: str, status: int, says: str) -> None:
-    """The answer names the value and what there is."""
     with pytest.raises(HTTPError) as refused:
         admin(server, path)
 
@@ -175,7 +173,6 @@ def test_starting_removes_what_a_killed_run_left_and_leaves_other_clouds_alone(
 def test_a_start_that_cannot_succeed_says_why_on_one_line(
     engine: docker.APIClient, options: tuple[str, ...], status: int, says: str
 ) -> None:
-    """The last line names the thing, the value and the way out."""
     ended = refusal(*options)
 
     assert ended.returncode == status
@@ -192,7 +189,6 @@ def test_a_second_cloud_of_the_same_name_is_refused(server: Server) -> None:
 
 
 def test_requests_are_answered_while_instances_boot(server: Server) -> None:
-    """No request waits for a container: the slowest of many during a launch stays short."""
     server.client("ec2").run_instances(ImageId=server.seed_image(), InstanceType="t3.micro", MinCount=2, MaxCount=2)
     ec2, slowest = server.client("ec2"), 0.0
     for _ in range(20):

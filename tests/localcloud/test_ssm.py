@@ -20,7 +20,6 @@ def instance_id(server: Server) -> str:
 
 
 def test_a_command_returns_its_output_apart_and_its_true_exit_code(server: Server, instance_id: str) -> None:
-    """A failed check must look failed, with what it said."""
     seen = server.command(instance_id, "id -un", "echo oops >&2", "exit 42")
 
     assert (seen["Status"], seen["ResponseCode"]) == ("Failed", 42)
@@ -28,7 +27,6 @@ def test_a_command_returns_its_output_apart_and_its_true_exit_code(server: Serve
 
 
 def test_a_command_that_succeeds_is_a_success(server: Server, instance_id: str) -> None:
-    """Exit code 0, in the directory it was told to run in."""
     seen = server.command(instance_id, "pwd", workingDirectory=["/usr/share"])
 
     assert (seen["Status"], seen["StatusDetails"], seen["ResponseCode"]) == ("Success", "Success", 0)
@@ -36,14 +34,12 @@ def test_a_command_that_succeeds_is_a_success(server: Server, instance_id: str) 
 
 
 def test_a_shebang_is_honoured(server: Server, instance_id: str) -> None:
-    """The agent runs the script as a file."""
     seen = server.command(instance_id, "#!/usr/bin/python3", "print(6 * 7)")
 
     assert seen["StandardOutputContent"] == "42\n"
 
 
 def test_a_command_past_its_execution_timeout_is_timed_out(server: Server, instance_id: str) -> None:
-    """The script is cut off and the status says why."""
     seen = server.command(instance_id, "echo begun", "sleep 60", executionTimeout=["1"])
 
     assert (seen["Status"], seen["StatusDetails"]) == ("TimedOut", "ExecutionTimedOut")
@@ -51,7 +47,6 @@ def test_a_command_past_its_execution_timeout_is_timed_out(server: Server, insta
 
 
 def test_a_command_is_in_progress_while_it_runs(server: Server, instance_id: str) -> None:
-    """Pollers see no final status before the script ended."""
     ssm = server.client("ssm")
     command_id = ssm.send_command(
         DocumentName="AWS-RunShellScript",
@@ -76,7 +71,6 @@ def test_long_output_is_cut_where_aws_cuts_it(server: Server, instance_id: str) 
 
 
 def test_targets_choose_instances_by_tag(server: Server, instance_id: str) -> None:
-    """Only instances with the tag get the command."""
     ssm = server.client("ssm")
     other = server.launch_running()["InstanceId"]
     command_id = ssm.send_command(
@@ -127,7 +121,6 @@ def test_running_instances_are_online_and_others_take_no_commands(server: Server
 def test_a_command_that_cannot_run_is_refused(
     server: Server, instance_id: str, document: str, parameters: dict[str, list[str]], code: str
 ) -> None:
-    """The error carries AWS's code."""
     with pytest.raises(ClientError) as refused:
         server.client("ssm").send_command(DocumentName=document, InstanceIds=[instance_id], Parameters=parameters)
 
@@ -135,7 +128,6 @@ def test_a_command_that_cannot_run_is_refused(
 
 
 def test_an_unknown_command_or_invocation_has_awss_error(server: Server, instance_id: str) -> None:
-    """A poller that asks for the wrong thing learns which part is wrong."""
     ssm = server.client("ssm")
     command_id = ssm.send_command(
         DocumentName="AWS-RunShellScript", InstanceIds=[instance_id], Parameters={"commands": ["true"]}

@@ -31,7 +31,7 @@ def numbers(records: Server, template: str) -> list[int]:
 
 
 def test_versions_that_cannot_go_are_told_beside_those_that_went(records: Server, template: str) -> None:
-    """The request succeeds: who does not read its answer takes the default version for deleted."""
+    """The request succeeds, so a caller has to read the answer."""
     answer = records.client("ec2").delete_launch_template_versions(
         LaunchTemplateId=template, Versions=["1", "2", "3", "9"]
     )
@@ -47,7 +47,7 @@ def test_versions_that_cannot_go_are_told_beside_those_that_went(records: Server
 
 
 def test_the_number_of_a_deleted_version_is_never_used_again(records: Server, template: str) -> None:
-    """A number in a record of ours means one image for ever."""
+    """A number in a release record means one image for ever."""
     ec2 = records.client("ec2")
     ec2.delete_launch_template_versions(LaunchTemplateId=template, Versions=["3", "4"])
 
@@ -64,7 +64,6 @@ def test_the_number_of_a_deleted_version_is_never_used_again(records: Server, te
 
 
 def test_a_deleted_version_is_not_found(records: Server, template: str) -> None:
-    """Neither described nor launched."""
     ec2 = records.client("ec2")
     ec2.delete_launch_template_versions(LaunchTemplateId=template, Versions=["2"])
 
@@ -75,7 +74,7 @@ def test_a_deleted_version_is_not_found(records: Server, template: str) -> None:
 
 
 def test_a_template_shows_the_tags_it_has_now(records: Server, template: str) -> None:
-    """Terraform would otherwise change them again and again."""
+    """Otherwise Terraform changes them again and again."""
     ec2 = records.client("ec2")
     ec2.create_tags(Resources=[template], Tags=[{"Key": "rebake:kind", "Value": "fleet"}])
 

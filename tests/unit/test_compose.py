@@ -53,7 +53,6 @@ def write_settings(folder: Path, **environment: str) -> dict[str, str]:
 
 
 def test_every_published_port_is_on_the_loopback_address(services: dict[str, dict[str, Any]]) -> None:
-    """Nothing of the stack may be reached from another machine."""
     ports = [port for service in services.values() for port in service.get("ports", [])]
 
     assert ports
@@ -129,7 +128,6 @@ def test_a_missing_setting_is_added_and_the_others_stay(project: Path, tmp_path:
 
 
 def test_two_clones_share_no_secret_no_name_and_no_network(project: Path, tmp_path: Path) -> None:
-    """They run side by side on one engine."""
     one, other = (write_settings(clone(project, tmp_path / name)) for name in ("one", "other"))
 
     for name in (*SECRETS, "COMPOSE_PROJECT_NAME", "REBAKE_NETWORK_CIDR"):

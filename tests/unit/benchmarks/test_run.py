@@ -7,7 +7,6 @@ from benchmarks.run import HEAD, replace
 
 
 def test_a_part_is_added_and_then_replaced_alone() -> None:
-    """What was measured of one part outlives the measuring of another."""
     page = replace(replace(HEAD, "demo", "old \\1 demo"), "estate", "estate")
 
     again = replace(page, "demo", "new \\2 demo")
@@ -18,7 +17,6 @@ def test_a_part_is_added_and_then_replaced_alone() -> None:
 
 
 def test_an_estate_is_as_large_as_it_says() -> None:
-    """The large one is that of the goals."""
     large = Size(10_000)
 
     assert (len(large.services), large.instances) == (300, 3_000)

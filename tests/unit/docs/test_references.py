@@ -68,7 +68,6 @@ def paths(file: Path, text: str, project: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_every_relative_link_leads_to_a_file_and_a_heading(texts: dict[Path, str]) -> None:
-    """A link that is broken on GitHub is found here."""
     links = [(file, link, anchor) for file, text in texts.items() for link, anchor in MARKDOWN_LINK.findall(text)]
     broken = [
         f"{file}: {link}#{anchor}"
@@ -89,7 +88,6 @@ def test_every_path_that_prose_names_exists(project: Path, texts: dict[Path, str
 
 
 def test_every_symbol_that_is_named_with_its_file_is_in_it(project: Path, texts: dict[Path, str]) -> None:
-    """`path::symbol` in prose follows a rename."""
     named = [item for file, text in texts.items() for item in paths(file, text, project) if item[1]]
 
     assert named

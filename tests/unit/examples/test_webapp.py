@@ -170,7 +170,6 @@ def test_a_body_is_not_taken_for_the_next_request(start: Start) -> None:
 
 
 def test_slow_requests_are_answered_side_by_side(start: Start) -> None:
-    """While one request waits on the server, another one is answered."""
     service = start()
     slow = service.connect()
     slow.request("GET", "/wait?seconds=0.5")

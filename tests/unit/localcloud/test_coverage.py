@@ -21,7 +21,6 @@ def test_document_is_up_to_date() -> None:
 
 
 def test_document_names_every_declaration() -> None:
-    """No declaration is left out of the tables."""
     text = render()
 
     assert [each.what for each in behaviours() if f"| {each.what} |" not in text] == []
@@ -40,7 +39,6 @@ def test_what_is_emulated_is_shown_by_a_test() -> None:
 
 
 def test_what_is_not_emulated_whole_says_what_happens_instead() -> None:
-    """Nobody has to guess what is missing."""
     assert [each.what for each in behaviours() if each.emulated is not Emulated.YES and not each.note] == []
 
 
@@ -51,7 +49,6 @@ def test_nothing_is_said_to_be_compared_with_aws() -> None:
 
 
 def test_cells_keep_the_tables_whole() -> None:
-    """No text of a declaration has a character that ends a table's cell."""
     texts = [text for each in behaviours() for text in (each.what, each.source, each.note)]
     texts += [what for service in services() for what in service.changed.values()]
 
@@ -66,7 +63,6 @@ def test_every_changed_action_is_declared(service: Service) -> None:
 
 @pytest.mark.parametrize("service", services(), ids=lambda service: service.name)
 def test_actions_are_counted_once(service: Service) -> None:
-    """Each action is changed here, moto's alone, or not answered."""
     counted = [*service.changed, *service.motos, *service.absent]
 
     assert sorted(counted) == sorted(service.all)

@@ -57,7 +57,6 @@ def test_a_fault_is_made_listed_and_cleared(api: Api) -> None:
 
 
 def test_what_make_tells_of_a_fault_makes_it_again(api: Api) -> None:
-    """Every setting is written as it is read."""
     words = ["KIND=service-dies", "TAGS=rebake:kind=fleet,rebake:version=1.1.0", "SECONDS=20", "SERVICE=webapp"]
     told = run(api, *words).splitlines()[1]
 

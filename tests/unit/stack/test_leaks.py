@@ -27,9 +27,8 @@ def stack(tmp_path: Path, ec2: Any, s3: Any) -> Any:
 
 def _launch(stack: Any, **labels: str) -> str:
     tagged = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in labels.items()]}]
-    launched = stack.cloud.client("ec2").run_instances(
-        ImageId=VENDORS_IMAGE, MinCount=1, MaxCount=1, TagSpecifications=tagged
-    )
+    ec2 = stack.cloud.client("ec2")
+    launched = ec2.run_instances(ImageId=VENDORS_IMAGE, MinCount=1, MaxCount=1, TagSpecifications=tagged)
     instance_id: str = launched["Instances"][0]["InstanceId"]
     return instance_id
 

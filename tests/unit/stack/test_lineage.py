@@ -76,12 +76,8 @@ def test_more_records_than_a_page_are_all_read(stack: Any, monkeypatch: pytest.M
 
 def test_an_instance_that_the_group_launched_later_is_found_by_the_image_on_its_tags(stack: Any) -> None:
     ec2 = stack.cloud.client("ec2")
-    launched = ec2.run_instances(
-        ImageId="ami-0123456789abcdef0",
-        MinCount=1,
-        MaxCount=1,
-        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "rebake:ami", "Value": "ami-02"}]}],
-    )
+    tagged = [{"ResourceType": "instance", "Tags": [{"Key": "rebake:ami", "Value": "ami-02"}]}]
+    launched = ec2.run_instances(ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1, TagSpecifications=tagged)
     instance_id = launched["Instances"][0]["InstanceId"]
 
     told = lineage.run(stack, instance_id, "", "text").splitlines()
@@ -106,32 +102,31 @@ def test_nothing_to_look_for_and_an_unknown_service_are_wrong_input(stack: Any) 
         lineage.run(stack, "1.1.0", "shop", "text")
 
 
+def _rendered(found: dict[str, Any]) -> str:
+    """Return what `make status` prints where this was found of webapp."""
+    service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
+    running = {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}}
+    return status.render({**running, "services": {"webapp": service}})
+
+
 def test_status_tells_the_last_outcome_and_the_releases_by_id(stack: Any) -> None:
     now = dt.datetime.now(dt.UTC)
     s3 = stack.cloud.client("s3")
     lease.acquire(s3, BUCKET, "webapp", LeaseRequest("deploy_webapp/x", RunKind.DEPLOY, now, dt.timedelta(hours=1)))
 
     found = status._releases(stack, "webapp")
-    service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
-    told = status.render(
-        {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}, "services": {"webapp": service}}
-    )
+    text = _rendered(found)
 
-    assert "current release  webapp-20261123T183002-1.2.0" in told
-    assert "previous release webapp-20261123T183001-1.1.0" in told
-    assert "webapp-20261123T183003-1.3.0  deploy rolled_back: unhealthy at wait_for_refresh" in told
-    assert "in progress      deploy_webapp/x" in told
+    assert "current release  webapp-20261123T183002-1.2.0" in text
+    assert "previous release webapp-20261123T183001-1.1.0" in text
+    assert "webapp-20261123T183003-1.3.0  deploy rolled_back: unhealthy at wait_for_refresh" in text
+    assert "in progress      deploy_webapp/x" in text
 
 
 def test_status_of_a_service_without_a_release_says_none(stack: Any) -> None:
-    assert status._releases(stack, "shop") == {
-        "current": None,
-        "base": None,
-        "current_release": None,
-        "previous_release": None,
-        "last_release": None,
-        "lease": None,
-    }
+    names = ("current", "base", "current_release", "previous_release", "last_release", "lease")
+
+    assert status._releases(stack, "shop") == dict.fromkeys(names)
 
 
 def _promote_bases(stack: Any, *images: str) -> None:
@@ -158,11 +153,8 @@ def test_status_tells_for_the_current_release_whether_its_base_is_outdated(stack
     found = status._releases(stack, "webapp")
 
     assert (found["base"]["outdated"], found["base"]["days"]) == (True, 0)
-    service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
-    told = status.render(
-        {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}, "services": {"webapp": service}}
-    )
-    assert "  base image       ami-0ba5e  outdated for 0 minutes: debian-12 is at ami-0new" in told
+    text = _rendered(found)
+    assert "  base image       ami-0ba5e  outdated for 0 minutes: debian-12 is at ami-0new" in text
 
 
 def test_a_service_that_is_just_being_provisioned_is_not_told_with_the_address_of_another(stack: Any) -> None:
@@ -183,33 +175,32 @@ def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stac
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Pretend that each run ends as told here, and note what was asked for."""
-    told: dict[str, Any] = {"state": "success", "finalize": "successful", "requested_at": []}
+    """Let each run end as this says, and note what was requested."""
+    ends: dict[str, Any] = {"state": "success", "finalize": "successful", "requested": []}
     chosen = {"release_id": "webapp-20261123T183001-1.1.0"}
-    api = SimpleNamespace(xcom=lambda _dag, _run, task: told["finalize"] if task == "finalize" else chosen)
+    api = SimpleNamespace(xcom=lambda _dag, _run, task: ends["finalize"] if task == "finalize" else chosen)
 
     def run(_api: Any, dag_id: str, conf: dict[str, Any]) -> follow.RunOutcome:
-        told["requested_at"].append((dag_id, conf))
-        return follow.RunOutcome(dag_id, "run", told["state"], 12.0)
+        ends["requested"].append((dag_id, conf))
+        return follow.RunOutcome(dag_id, "run", ends["state"], 12.0)
 
     monkeypatch.setattr(follow, "run", run)
     monkeypatch.setattr(command.up, "connect", lambda _: SimpleNamespace(api=api))
-    return told
+    return ends
 
 
-def test_a_rollback_without_a_name_goes_to_the_release_before(
-    runs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "conf"),
+    [(["rollback"], {}), (["rollback", "--to", "1.1.0", "--service", "webapp"], {"release": "1.1.0"})],
+    ids=["the release before", "the release that is named"],
+)
+def test_a_rollback_returns_to_a_release(
+    runs: dict[str, Any], capsys: pytest.CaptureFixture[str], words: list[str], conf: dict[str, str]
 ) -> None:
-    assert command.main(["rollback"]) == 0
+    assert command.main(words) == 0
 
-    assert runs["requested_at"] == [("rollback_webapp", {})]
+    assert runs["requested"] == [("rollback_webapp", conf)]
     assert capsys.readouterr().out == "webapp back to webapp-20261123T183001-1.1.0: success after 12 s\n"
-
-
-def test_a_rollback_goes_to_the_release_that_is_named(runs: dict[str, Any]) -> None:
-    assert command.main(["rollback", "--to", "1.1.0", "--service", "webapp"]) == 0
-
-    assert runs["requested_at"] == [("rollback_webapp", {"release": "1.1.0"})]
 
 
 def test_a_rollback_that_fails_is_no_success(runs: dict[str, Any]) -> None:
@@ -224,7 +215,7 @@ def test_wrong_input_is_one_message_and_exit_status_2(
 ) -> None:
     assert command.main(words) == 2
 
-    assert runs["requested_at"] == []
+    assert runs["requested"] == []
     assert capsys.readouterr().err.startswith("error: ")
 
 
@@ -242,11 +233,7 @@ def _revoked_release(stack: Any) -> str:
     """Make webapp's newest good release one of a revoked image, and return that image."""
     ec2, s3 = stack.cloud.client("ec2"), stack.cloud.client("s3")
     image: str = ec2.register_image(Name="revoked")["ImageId"]
-    labels = {
-        tags.KIND: tags.KIND_APP_IMAGE,
-        tags.REVOKED: "CVE-2026-1",
-        tags.REVOKED_AT: "2026-03-01T12:00:00Z",
-    }
+    labels = {tags.KIND: tags.KIND_APP_IMAGE, tags.REVOKED: "CVE-2026-1", tags.REVOKED_AT: "2026-03-01T12:00:00Z"}
     ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
     put_record(s3, record(9, ami_id=image))
     return image

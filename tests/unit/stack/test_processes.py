@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -127,19 +128,12 @@ def test_output_goes_to_the_log_and_nothing_is_read_from_the_terminal(layout: La
 
 def test_our_own_process_is_never_counted_among_what_is_left(layout: Layout) -> None:
     script = (
-        f"from stack import processes; import os; os.environ['x'] = 'y';print(processes.marked({layout.clone_id!r}))"
+        f"from stack import processes; import os; os.environ['x'] = 'y'; print(processes.marked({layout.clone_id!r}))"
     )
     environment = {**os.environ, processes.MARK: layout.clone_id, "PYTHONPATH": "plugins:."}
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        cwd=Layout.here().project,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command, folder = [sys.executable, "-c", script], Layout.here().project
 
-    assert done.stdout.strip() == "[]"
+    assert subprocess.check_output(command, env=environment, cwd=folder, text=True).strip() == "[]"
 
 
 def test_a_killed_process_takes_its_session_along_and_is_started_anew(layout: Layout) -> None:
@@ -160,3 +154,22 @@ def test_processes_are_found_by_a_word_in_their_command_line(layout: Layout) -> 
     process.start([*SLEEP, f"a-title-{os.getpid()}"], os.environ)
 
     assert processes.titled(f"a-title-{os.getpid()}") == [process.pid]
+
+
+def test_what_carries_the_mark_is_ended_but_the_name_server_that_others_use_is_not(tmp_path: Path) -> None:
+    """Podman's aardvark-dns inherits the mark from the engine that started it, and serves the whole machine."""
+    server = shutil.copy(shutil.which("sleep") or "", tmp_path / "aardvark-dns")
+    environment = {processes.MARK: f"test-{tmp_path.name}"}
+    with (
+        subprocess.Popen(["sleep", "60"], env=environment) as ours,
+        subprocess.Popen([server, "60"], env=environment) as shared,
+    ):
+        try:
+            assert processes.marked(environment[processes.MARK]) == [ours.pid]
+
+            assert processes.kill_marked(environment[processes.MARK]) == []
+
+            assert shared.poll() is None
+        finally:
+            ours.kill()
+            shared.kill()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,22 +17,13 @@ def stack(s3: Any) -> Any:
     return SimpleNamespace(cloud=SimpleNamespace(client=lambda _: s3), s3=s3)
 
 
-@pytest.fixture
-def written(stack: Any) -> Any:
+@pytest.mark.parametrize(
+    ("form", "printed"), [("text", REPORT.to_text()), ("html", REPORT.to_html()), ("json", REPORT.to_json().rstrip())]
+)
+def test_the_newest_report_is_printed_in_each_form(stack: Any, form: str, printed: str) -> None:
     stack.s3.put_object(Bucket=BUCKET, Key=f"{REPORT.key}.json", Body=REPORT.to_json())
-    return stack
 
-
-def test_the_newest_report_is_printed_as_text(written: Any) -> None:
-    assert report.run(written, RETIRE_IMAGES, "text") == REPORT.to_text()
-
-
-def test_the_newest_report_is_printed_as_a_page(written: Any) -> None:
-    assert report.run(written, RETIRE_IMAGES, "html") == REPORT.to_html()
-
-
-def test_the_newest_report_is_printed_as_json(written: Any) -> None:
-    assert json.loads(report.run(written, RETIRE_IMAGES, "json"))["title"] == REPORT.title
+    assert report.run(stack, RETIRE_IMAGES, form) == printed
 
 
 def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(stack: Any) -> None:

@@ -55,22 +55,16 @@ def test_two_clones_have_names_networks_and_passwords_of_their_own(tmp_path: Pat
     assert not ipaddress.ip_network(first.network_cidr).overlaps(ipaddress.ip_network(second.network_cidr))
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, taken_port: int) -> None:
+@pytest.mark.parametrize("running", [False, True])
+def test_a_taken_port_is_replaced_unless_our_own_service_runs_on_it(
+    tmp_path: Path, taken_port: int, running: bool
+) -> None:
     layout = Layout(tmp_path)
     before = _choose(layout)
     before.cloud_port = taken_port
     settings.write_private(tmp_path / ".rebake" / "stack.json", settings.as_json(before))
 
-    assert _choose(layout).cloud_port != taken_port
-
-
-def test_a_port_in_use_by_our_own_running_service_stays(tmp_path: Path, taken_port: int) -> None:
-    layout = Layout(tmp_path)
-    before = _choose(layout)
-    before.cloud_port = taken_port
-    settings.write_private(tmp_path / ".rebake" / "stack.json", settings.as_json(before))
-
-    assert _choose(layout, running=True).cloud_port == taken_port
+    assert (_choose(layout, running=running).cloud_port == taken_port) is running
 
 
 def test_ports_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

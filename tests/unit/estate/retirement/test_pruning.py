@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rebake import tags
-from rebake.estate.inventory import TemplateUse
+from rebake.estate.inventory import Instance, TemplateUse
 from rebake.estate.retirement.pruning import prunings
 from tests.unit.estate.estate_support import estate, fleet, instance, template
 
@@ -19,12 +19,12 @@ def pruned(**changes: Any) -> tuple[int, ...]:
     return next((one.numbers for one in prunings(found, "local", 3)), ())
 
 
-def test_versions_that_nothing_uses_go_and_the_newest_stay() -> None:
+def _instance(state: str) -> Instance:
+    return instance("ami-3", state, launch_template_id="lt-webapp", launch_template_version="3")
+
+
+def test_versions_that_nothing_uses_go_and_the_newest_and_the_default_stay() -> None:
     assert pruned() == (1, 3, 5, 6, 7)
-
-
-def test_the_default_version_is_never_pruned() -> None:
-    assert 2 not in pruned()
 
 
 def test_the_latest_version_is_never_pruned() -> None:
@@ -33,32 +33,21 @@ def test_the_latest_version_is_never_pruned() -> None:
     assert [one.numbers for one in prunings(found, "local", 1)] == [()]
 
 
-@pytest.mark.parametrize("version", ["5", "$Default"])
-def test_the_version_of_a_group_is_never_pruned(version: str) -> None:
-    assert {"5": 5, "$Default": 2}[version] not in pruned(fleets=(fleet(version),))
+VERSION_6 = (TemplateUse("lt-webapp", "6"),)
+IN_USE = {
+    "a group's": ({"fleets": (fleet("5"),)}, {5}),
+    "a group's default": ({"fleets": (fleet("$Default"),)}, {2}),
+    "somebody else's group's": ({"fleets": (fleet("4"), fleet("6", group_name="theirs", service="", tags={}))}, {6}),
+    "a mixed instances policy's": ({"fleets": (fleet("4", other_templates=VERSION_6),)}, {6}),
+    "an active refresh's": ({"fleets": (fleet("4", refreshes_active=VERSION_6),)}, {4, 6}),
+    "an instance's": ({"instances": (_instance("running"),)}, {3}),
+    "a stopped instance's": ({"instances": (_instance("stopped"),)}, {3}),
+}
 
 
-def test_a_version_that_a_group_of_somebody_else_launches_is_never_pruned() -> None:
-    theirs = fleet("6", group_name="theirs", service="", tags={})
-
-    assert 6 not in pruned(fleets=(fleet("4"), theirs))
-
-
-def test_a_version_that_a_mixed_instances_policy_names_is_never_pruned() -> None:
-    assert 6 not in pruned(fleets=(fleet("4", other_templates=(TemplateUse("lt-webapp", "6"),)),))
-
-
-def test_a_version_that_an_active_refresh_goes_to_or_returns_to_is_never_pruned() -> None:
-    numbers = pruned(fleets=(fleet("4", refreshes_active=(TemplateUse("lt-webapp", "6"),)),))
-
-    assert not {4, 6} & set(numbers)
-
-
-@pytest.mark.parametrize("state", ["running", "stopped"])
-def test_a_version_of_an_instance_is_never_pruned(state: str) -> None:
-    one = instance("ami-3", state, launch_template_id="lt-webapp", launch_template_version="3")
-
-    assert 3 not in pruned(instances=(one,))
+@pytest.mark.parametrize(("changes", "versions"), IN_USE.values(), ids=IN_USE)
+def test_a_version_in_use_is_never_pruned(changes: dict[str, Any], versions: set[int]) -> None:
+    assert not versions & set(pruned(**changes))
 
 
 def test_nothing_is_pruned_while_an_instance_does_not_tell_its_version() -> None:
