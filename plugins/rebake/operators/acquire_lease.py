@@ -26,7 +26,6 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         service: name of the service (templated).
         kind: `deploy`, which waits, or `rollback`, which acquires the lease from a deployment (templated).
         replaces: the release that must still be the current one; empty if any may be (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = LeaseHook
@@ -43,7 +42,6 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
         Raises:
             ConfigError: the environment's bucket does not exist, or the kind is unknown.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: this run is superseded.
         """
         return LeaseAcquisition(self, self.service, self.kind, self.replaces).acquire(context).token

@@ -37,7 +37,6 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
     Args:
         service: name of the service (templated).
         release: id, version or image of the release; empty for the one before (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -60,7 +59,6 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             ConfigError: there is no such release, or it never succeeded.
             ImageError: its image is gone, or is not the service's.
             RevokedError: its image, or what that was baked on, was revoked.
-            CloudUnreachableError: the AWS API does not answer.
         """
         config.load_service(self.service, self.environment)
         with reachable(self.hook):

@@ -36,7 +36,6 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
     Args:
         service: name of the service (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -51,7 +50,6 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
         Raises:
             ConfigError: the service's file is wrong, or the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: the service was never released, or is on the newest base already.
         """
         service = config.load_service(self.service, self.environment)

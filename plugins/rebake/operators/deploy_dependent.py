@@ -37,7 +37,6 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
         build_id: build of its artifact (templated).
         replaces: id of the release that it runs (templated).
         base_ami: the base that it moves to (templated).
-        **kwargs: those of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = ("service", "version", "commit", "build_id", "replaces", "base_ami")

@@ -38,7 +38,6 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     Args:
         service: name of the service (templated).
         kind: `deploy` or `rollback` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -54,7 +53,6 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
 
         Raises:
             ConfigError: the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
         """
         states = task_states(context)
         run, bucket = run_tag(context), self.environment.bucket

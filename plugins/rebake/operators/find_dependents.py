@@ -27,7 +27,6 @@ class FindDependentsOperator(BaseOperator):
 
     Args:
         base: the family to look at in a run by hand; empty for all of them (templated).
-        **kwargs: those of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = ("base",)

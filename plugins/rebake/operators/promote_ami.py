@@ -27,7 +27,6 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         name: whose channels, such as `/rebake/webapp` (templated).
         channel: `candidate`, `current` or `previous`; `candidate` by default (templated).
         service: whose lease the run must hold; empty for a base family, which has none (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = RegistryHook
@@ -56,7 +55,6 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         Raises:
             ImageError: Parameter Store does not accept the image.
             RevokedError: the image was revoked, perhaps since it was baked.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
         with reachable(self.hook):

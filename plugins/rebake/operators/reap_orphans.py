@@ -32,9 +32,6 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
 
     Instances first; once they are terminated, which is waited for without a worker slot, what they used. Each thing is
     looked at again immediately before it is removed. Safe to repeat.
-
-    Args:
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = OrphansHook
@@ -45,7 +42,6 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
 
         Raises:
             EstateError: AWS refused to remove something; everything else was removed.
-            CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
             results = self._reap(OrphanKind.INSTANCE)

@@ -57,7 +57,6 @@ class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
         ami_id: the image (templated).
         base: name of the family (templated).
         report: the test report, a `BaseReport` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = BasesHook
@@ -75,7 +74,6 @@ class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
         Raises:
             ImageError: the image is gone, or the inspection is incomplete.
             ConfigError: the bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
         """
         bucket = self.environment.bucket
         with reachable(self.hook):

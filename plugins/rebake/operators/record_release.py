@@ -37,7 +37,6 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
     Args:
         service: name of the service (templated).
         kind: `deploy` or `rollback` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -58,7 +57,6 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
         Raises:
             ConfigError: the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):

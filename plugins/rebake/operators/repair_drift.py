@@ -78,7 +78,6 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         service: name of the service (templated).
         auto_scaling_group_name: its group (templated).
         findings: what to repair, see `Finding.dump` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = NetworkHook
@@ -113,7 +112,6 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             AirflowSkipException: a run is changing the service, or the fleet has changed since the scan.
             ToolFailedError: Terraform failed.
             RolloutFailedError: the refresh failed, or another one is active.
-            CloudUnreachableError: the AWS API does not answer.
         """
         found = [Finding.load(one) for one in self.findings]
         kinds = {one.kind for one in found}
@@ -213,7 +211,6 @@ class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
     Args:
         service: name of the service (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = LeaseHook
@@ -224,10 +221,6 @@ class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.service = service
 
     def execute(self, context: Context) -> bool:
-        """Return whether the run had the lease.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return whether the run had the lease."""
         with reachable(self.hook):
             return lease.release(self.hook.s3, self.environment.bucket, self.service, run_tag(context))

@@ -46,11 +46,7 @@ class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
     aws_hook_class = ReportsHook
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return what follows.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return what follows."""
         ti: Any = context["ti"]
         planned: list[dict[str, Any]] = ti.xcom_pull(task_ids=[PLAN])
         findings = [Finding.load(one) for one in _gathered(FINDINGS, ti, planned)]
@@ -112,7 +108,6 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     Args:
         report_task: task that wrote the report.
         repair_tasks: tasks that repair, by how policy wants it done.
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReportsHook
@@ -128,7 +123,6 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
 
         Raises:
             RolloutFailedError: a repair failed.
-            CloudUnreachableError: the AWS API does not answer.
         """
         ti: Any = context["ti"]
         told = ti.xcom_pull(task_ids=self.report_task) or {}

@@ -33,7 +33,6 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     Args:
         found_by: id of the task that found the services.
         group: id of the mapped group, a part for each service.
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReportsHook
@@ -45,11 +44,7 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         self.group = group
 
     def execute(self, context: Context) -> str:
-        """Return the key.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return the key."""
         services = list(self._results(context))
         families = ", ".join(self._found(context, FAMILIES))
         counts = Counter(one.outcome for one in services)

@@ -45,7 +45,6 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
 
     Args:
         dry: whether to change nothing, `true` or `false`; what the environment's policy says if empty (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = RetirementHook
@@ -61,7 +60,6 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
         Raises:
             ConfigError: `dry` is neither true nor false.
             EstateError: what is in use could not be seen whole, and nothing was changed; or AWS refused a change.
-            CloudUnreachableError: the AWS API does not answer.
         """
         dry_run = self._is_dry()
         with reachable(self.hook):

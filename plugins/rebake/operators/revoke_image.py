@@ -34,7 +34,6 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         ami: id of an image of ours (templated).
         reason: why; at most 256 characters (templated).
         undo: whether to take the revocation back (templated; a boolean or its name).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = RevocationHook
@@ -52,7 +51,6 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         Raises:
             ConfigError: the id is no image's, the reason is missing or too long, or `undo` is no boolean.
             ImageError: the image is not ours, or only what it was baked on is revoked.
-            CloudUnreachableError: the AWS API does not answer.
         """
         undo = as_bool(self.undo, "undo")
         ami_id, reason = revocation.checked(self.ami, self.reason, undo=undo)

@@ -52,7 +52,6 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         service: name of the service (templated).
         ami_id: the failed image (templated).
         auto_scaling_group_name: the group; empty if none was provisioned (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = NetworkHook
@@ -85,7 +84,6 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             AirflowSkipException: there is nothing to roll back, or another run has acquired the service's lease.
             RolloutFailedError: a refresh to something else is active.
             ToolFailedError: Terraform failed.
-            CloudUnreachableError: the AWS API does not answer.
         """
         if not self.auto_scaling_group_name:
             raise AirflowSkipException("nothing was provisioned, so nothing was rolled out: nothing to roll back")

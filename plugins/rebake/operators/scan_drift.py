@@ -61,11 +61,7 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     aws_hook_class = LeaseHook
 
     def execute(self, context: Context) -> list[list[dict[str, str]]]:
-        """Return the lanes; none where nothing is deployed.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return the lanes; none where nothing is deployed."""
         services = read_services(self.environment)
         began = datetime.now(UTC)
         policy = self.environment.policy
@@ -111,7 +107,6 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
     Args:
         fleets: the lane, of `ScanEstateOperator` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = LeaseHook
@@ -135,7 +130,6 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
         Raises:
             ToolMissingError: Terraform is not on this worker.
-            CloudUnreachableError: the AWS API does not answer.
         """
         found: list[Finding] = []
         unseen: list[Unseen] = []

@@ -41,7 +41,6 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         ami_id: the image that this version must hold (templated).
         by_image: whether to keep instances that run the image with another template version, as a rollback does
             (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = AutoScalingHook
@@ -84,7 +83,6 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         Raises:
             RevokedError: the image was revoked, perhaps since it was promoted.
             RolloutFailedError: the version does not hold the image, or a refresh to something else is active.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease; a refresh that was started is cancelled.
         """
         try:

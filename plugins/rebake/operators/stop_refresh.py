@@ -32,7 +32,6 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         service: name of the service (templated).
         auto_scaling_group_name: the group (templated).
         ami_id: the image to return to (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = AutoScalingHook
@@ -49,7 +48,6 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
 
         Raises:
             ConfigError: the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
         LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)

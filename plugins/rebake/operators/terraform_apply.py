@@ -28,7 +28,6 @@ class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]
         service: name of the service (templated).
         ami_id: the image (templated).
         version: the application's version in it, for the tags (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = NetworkHook
@@ -56,7 +55,6 @@ class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]
             ConfigError: a file is wrong, or the state's bucket does not exist.
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
         result = self.fleet.apply(context, self.service, ami_id=self.ami_id, version=self.version)

@@ -57,7 +57,6 @@ class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         ami_id: the image under test (templated).
         service: name of the service (templated), or
         base: name of the base family (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = InstanceHook
@@ -75,7 +74,6 @@ class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         Raises:
             ImageError: the image cannot be launched.
             ConfigError: a configuration file is wrong.
-            CloudUnreachableError: the AWS API does not answer.
         """
         run = run_tag(context)
         with reachable(self.hook):
@@ -144,7 +142,6 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         service: name of the service (templated), or
         base: name of the base family (templated).
         version: the application's version, which checks may look for (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = InstanceHook
@@ -207,7 +204,6 @@ class TerminateProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook
 
     Args:
         instance_id: the temporary instance (templated); only named in the log.
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = InstanceHook

@@ -33,7 +33,6 @@ class InstanceRefreshSensor(RolloutWait, AwsBaseSensor[AutoScalingHook]):
         auto_scaling_group_name: the group (templated).
         refresh_id: the refresh; empty if nothing had to be refreshed (templated).
         launch_template_version: version that every instance must run at the end; empty for any (templated).
-        **kwargs: those of `AwsBaseSensor`.
     """
 
     aws_hook_class = AutoScalingHook

@@ -48,7 +48,6 @@ class LeaseAcquisition:
 
         Raises:
             ConfigError: the environment's bucket does not exist, or the kind is unknown.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: this run is superseded: a run that was requested later has, or had, the lease, or
                 the release that was to be replaced is no longer the current one.
         """

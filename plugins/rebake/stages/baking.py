@@ -40,7 +40,6 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
 
     Args:
         force: bake even if an image of the same inputs exists (templated; a boolean or its name).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ImageHook
@@ -80,7 +79,6 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
             ToolMissingError: Packer is not on this worker.
             ToolFailedError: Packer failed.
             ToolKilledError: Packer was killed; the next try removes what it left.
-            CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
             image, reused = self._image(context)

@@ -80,7 +80,6 @@ class FleetTerraform(RunningTool):
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
             ToolKilledError: Terraform was killed; its lock is removed.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
         environment = self._stage.environment
@@ -114,7 +113,6 @@ class FleetTerraform(RunningTool):
         Raises:
             ConfigError: the connection has no credentials, or the network is not found.
             ToolMissingError: Terraform is not on this worker.
-            CloudUnreachableError: the AWS API does not answer.
         """
         environment = self._stage.environment
         hook = NetworkHook(**environment.connection)

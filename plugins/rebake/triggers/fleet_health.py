@@ -88,7 +88,6 @@ class FleetHealthTrigger(FleetTrigger):
         auto_scaling_group_name: the group.
         template_version: launch template version that instances must run; empty for any.
         status: the refresh's final status, which the event carries on.
-        **kwargs: those of `DeadlineTrigger`.
     """
 
     def __init__(self, *, auto_scaling_group_name: str, template_version: str, status: str, **kwargs: Any) -> None:

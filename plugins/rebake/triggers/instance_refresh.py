@@ -85,7 +85,6 @@ class InstanceRefreshTrigger(FleetTrigger):
         roll_back: whether to roll back a refresh that goes wrong; otherwise it is cancelled and the fleet stays mixed.
         cause: why the refresh is being rolled back or cancelled, a `Reason`; empty while it goes forward.
         because: the same, in words.
-        **kwargs: those of `DeadlineTrigger`.
     """
 
     def __init__(

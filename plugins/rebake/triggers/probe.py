@@ -38,7 +38,6 @@ class ProbeTrigger(DeadlineTrigger):
         checks: the checks as plain data, see `rebake.image.probe.Check`.
         least: seconds that the checks have, however late they begin: a triggerer that was down until the deadline
             says nothing about the image.
-        **kwargs: those of `DeadlineTrigger`.
     """
 
     def __init__(
@@ -200,7 +199,6 @@ class InstancesTerminatedTrigger(AwsBaseWaiterTrigger):
         instance_ids: the instances.
         waiter_delay: seconds between two polls.
         waiter_max_attempts: polls.
-        **kwargs: those of `AwsBaseWaiterTrigger`.
     """
 
     aws_hook_class: type[AwsGenericHook[Any]] = InstanceHook
