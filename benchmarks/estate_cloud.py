@@ -12,18 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
 from benchmarks.estate_sizes import BUCKET, ENVIRONMENT, REGION, Size
+from localcloud.cloud import Cloud
+from localcloud.ec2.images import LocalAmi
 from localcloud.server import Settings, serve
 from rebake import tags
 from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS, base_name, parameter_name, service_name
-
-if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
-    from localcloud.ec2.images import LocalAmi
 
 KEY = "fill"
 SHARE_RELEASED = 0.7

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rebake import bucket as objects
-from rebake.estate.report import latest
+from rebake.estate.report import Report, latest
 from rebake.hooks.bucket import BucketHook
-
-if TYPE_CHECKING:
-    from rebake.estate.report import Report
 
 
 class ReportsHook(BucketHook):

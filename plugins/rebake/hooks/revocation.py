@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from rebake import tags
 from rebake.estate import revocation
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
 from rebake.hooks.image import ImageHook
 from rebake.hooks.limits import TAGGED_RESOURCES, batches
-
-if TYPE_CHECKING:
-    from rebake.estate.inventory import Image
-    from rebake.release.record import ReleaseRecord
+from rebake.release.record import ReleaseRecord
 
 
 class RevocationHook(ImageHook):

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -16,8 +17,6 @@ from rebake import paths
 from rebake.exceptions import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_s3.client import S3Client
 
 HEALTH_CHECK: Final = "bin/healthcheck"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.lease import LeaseHook
 from rebake.release.lease import RunKind
 from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.connection import EnvironmentConnection
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):

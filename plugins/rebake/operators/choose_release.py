@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import config, tags
 from rebake.exceptions import ImageError
@@ -24,9 +25,6 @@ from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import RevocationGuard
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):

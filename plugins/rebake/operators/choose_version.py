@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -17,16 +18,12 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.image.channels import CURRENT, base_name
 from rebake.release import lease
 from rebake.release import record as release
+from rebake.release.record import ReleaseRecord
 from rebake.release.results import Failure
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import push_failure
 from rebake.stages.tooling import reachable
 from rebake.triggers.lease import until_over
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.release.record import ReleaseRecord
 
 
 class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.triggers.external_task import DagStateTrigger
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -19,9 +20,6 @@ from rebake.release.results import Failure
 from rebake.release.stage import Stage
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import push_failure
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.releases import ReleasesHook
@@ -20,9 +21,6 @@ from rebake.rollout.refresh import leaves_the_group
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import failure_of, release_run, results, task_states
 from rebake.stages.tooling import reachable, run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 RETURNED_STATES: Final = ("RollbackSuccessful",)
 """Statuses of a refresh that AWS has rolled back."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
 from rebake import config
 from rebake.estate import dependents
 from rebake.exceptions import ConfigError
 from rebake.image.recipe import base_asset_uri
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 FAMILIES: Final = "families"
 """XCom key of the base families that the run is about."""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.registry import RegistryHook
 from rebake.image.channels import CANDIDATE
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake.estate import orphans
@@ -19,9 +20,6 @@ from rebake.hooks.reports import ReportsHook
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
 from rebake.triggers.probe import InstancesTerminatedTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that instances may take to terminate; what they use then stays until the next run."""

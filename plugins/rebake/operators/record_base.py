@@ -6,16 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from pydantic import BaseModel
 
 from rebake import config, tags
 from rebake.base import base_record, sbom
 from rebake.base.base_record import BaseRecord
 from rebake.base.inspection import decode
+from rebake.estate.inventory import Image
 from rebake.hooks.bases import BasesHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.registry import RegistryHook
@@ -23,11 +25,6 @@ from rebake.image.channels import CURRENT, base_name
 from rebake.operators.assert_base import BaseReport
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable, run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Image
 
 
 class RecordedBase(BaseModel):

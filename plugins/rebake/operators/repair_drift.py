@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
@@ -32,9 +33,6 @@ from rebake.stages.guards import LeaseGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable, run_tag
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 REPAIRED: Final = "repaired"
 

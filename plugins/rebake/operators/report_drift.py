@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.estate.drift import report as drift_report
 from rebake.estate.drift.finding import Change, Finding, FindingKind, Unseen
@@ -18,9 +19,6 @@ from rebake.hooks.reports import ReportsHook
 from rebake.operators.scan_drift import FINDINGS, GROUPS, UNSEEN
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 SCAN: Final = "scan_estate"
 PLAN: Final = "plan_fleets"

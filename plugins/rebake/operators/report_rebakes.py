@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import config
 from rebake.estate.dependents import STAGES, DependentResult, TaskResult, result_of
@@ -20,9 +21,6 @@ from rebake.release.results import FAILURE
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import task_states
 from rebake.stages.tooling import reachable, run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, tags
+from rebake.estate.inventory import Estate, Image
 from rebake.estate.outdated import promotions
 from rebake.estate.retirement import protection, retire
 from rebake.estate.retirement.protection import Situation
@@ -28,11 +30,6 @@ from rebake.image.channels import base_name, service_name
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Estate, Image
 
 BATCH: Final = 25
 """Images between two looks at what is in use; at a few calls each, a look is seconds old when it counts."""

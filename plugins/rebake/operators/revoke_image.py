@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import tags
 from rebake.estate import revocation
+from rebake.estate.inventory import Estate
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
@@ -18,11 +20,6 @@ from rebake.image.channels import CURRENT
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Estate
 
 
 class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
@@ -25,9 +26,6 @@ from rebake.stages.guards import LeaseGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 STILL_THERE: Final = "StillThere"
 """The status where AWS had already returned to the image before, so that no refresh was needed."""

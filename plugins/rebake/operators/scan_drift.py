@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from botocore.exceptions import ClientError
 
 from rebake import config
@@ -27,9 +28,6 @@ from rebake.release import lease
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform, FleetTool
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 FINDINGS: Final = "findings"
 UNSEEN: Final = "unseen"

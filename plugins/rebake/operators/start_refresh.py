@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -19,9 +20,6 @@ from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):

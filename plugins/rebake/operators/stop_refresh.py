@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -15,9 +16,6 @@ from rebake.release.lease import RunKind
 from rebake.rollout.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
 from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.network import NetworkHook
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk import TaskGroup, XComArg
+from airflow.sdk import Context, TaskGroup, XComArg
 
 from rebake import config
 from rebake.exceptions import ConfigError, ProbeFailedError
@@ -20,9 +20,6 @@ from rebake.image.probe import Check, checks_of
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable, run_tag
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that an instance may take to terminate."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 NOT_NEEDED: Final = "NotNeeded"
 """The final status of a rollout that needed no refresh."""

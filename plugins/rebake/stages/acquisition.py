@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -17,14 +17,10 @@ from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.release.record import ReleaseOutcome
 from rebake.release.results import Failure
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import push_failure, release_run, results, task_states
 from rebake.stages.tooling import reachable, run_tag
 from rebake.triggers.lease import until_over
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.stages.connection import EnvironmentConnection
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.sdk import Context
 
 from rebake import tags
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError, ToolFailedError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
+from rebake.image.recipe import Recipe
 from rebake.release.results import BakeResult
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import RevocationGuard
@@ -21,12 +24,6 @@ from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import Access, RunningTool, reachable, run_tag, workspace_key
 from rebake.tools import packer
 from rebake.tools.workspace import Workspace, workspace
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Image
-    from rebake.image.recipe import Recipe
 
 NOTES: Final = "packer"
 """Key in the task's state store, which outlives a killed try, of the resources that Packer has logged."""

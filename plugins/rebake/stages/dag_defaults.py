@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule, XComArg
+from airflow.sdk import BaseOperator, Context, ExceptionRetryPolicy, RetryAction, RetryRule, XComArg
 
 from rebake.exceptions import (
     ArtifactError,
@@ -22,9 +22,6 @@ from rebake.exceptions import (
 )
 from rebake.release.results import Failure
 from rebake.stages.run_facts import push_failure
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 

@@ -6,27 +6,24 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import Context
 from botocore.exceptions import ClientError
 
 from rebake import config
 from rebake.aws_errors import error_code
+from rebake.config import Environment, Network, Service
 from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.orphans import LocksHook
 from rebake.release.results import ApplyResult
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import LeaseGuard
 from rebake.stages.tooling import Access, RunningTool, reachable, workspace_key
 from rebake.tools import terraform
 from rebake.tools.workspace import workspace
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.config import Environment, Network, Service
-    from rebake.stages.connection import EnvironmentConnection
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from rebake.config import Environment
 from rebake.estate import revocation
 from rebake.exceptions import RevokedError, SupersededError
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.stages.tooling import run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.config import Environment
 
 
 class LeaseGuard:

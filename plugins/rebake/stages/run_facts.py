@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context
 
 from rebake.release.lease import RunKind
 from rebake.release.record import ReleaseRun
 from rebake.release.results import FAILURE, Failure, Results
 from rebake.release.stage import Stage
 from rebake.stages.tooling import run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 _SUCCESS = "success"
 

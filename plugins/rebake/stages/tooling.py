@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.sdk import Context
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
 from rebake import tags
 from rebake.exceptions import CloudUnreachableError, ConfigError
-
-if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-    from airflow.sdk import Context
-
-    from rebake.tools.runner import Runner
+from rebake.tools.runner import Runner
 
 
 class RunningTool:

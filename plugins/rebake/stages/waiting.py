@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -17,9 +18,6 @@ from rebake.stages.run_facts import push_failure
 from rebake.stages.tooling import run_tag
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 _GRACE: Final = 120
 """Seconds after the trigger's own deadline at which Airflow ends the deferral if the trigger has not."""
