@@ -4,8 +4,6 @@ For every 10,000 images there are 300 services, 3,000 instances and 10 base fami
 is a hundred times quicker than asking for each; groups, and with them the instances, by the API.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 from collections.abc import Iterator

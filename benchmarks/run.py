@@ -3,8 +3,6 @@
 Each part of the page is written by the module of its name; with one part only, the others stay as they are.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -1,7 +1,5 @@
 """Airflow on one machine: four components on the loopback address, LocalExecutor, SQLite."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

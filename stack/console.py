@@ -1,7 +1,5 @@
 """Progress, as lines with the seconds since the command, or the make that called it, began."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

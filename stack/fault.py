@@ -1,7 +1,5 @@
 """Make the embedded cloud fail on demand: `make fault KIND=… NAME=value…`, `LIST=1`, `CLEAR=1`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

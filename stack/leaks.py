@@ -1,7 +1,5 @@
 """Temporary resources that a run did not remove, in the cloud and on this machine."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`make lineage OF=...`: everything about a release, from any end of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

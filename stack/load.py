@@ -5,8 +5,6 @@ and its latency counts from when it was due. A service that stalls therefore sho
 machine too busy to send in time: how late requests were sent is reported beside the latency.
 """
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import math

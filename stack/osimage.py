@@ -1,7 +1,5 @@
 """The operating system image that the embedded cloud's instances start from."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """What runs: Airflow, the embedded cloud, and each service's instances and releases."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections import Counter
 from typing import Any

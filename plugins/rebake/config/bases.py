@@ -1,7 +1,5 @@
 """A family of base images is one file: `config/bases/<family>.yaml`."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

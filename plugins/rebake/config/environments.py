@@ -3,8 +3,6 @@
 `${NAME}` in it is replaced from the process environment.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any, Literal, Self
 

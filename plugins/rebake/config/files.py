@@ -1,7 +1,5 @@
 """Read a configuration file, and say what is wrong with it: the file, the field, the value, what is allowed."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

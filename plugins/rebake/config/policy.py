@@ -1,7 +1,5 @@
 """How an environment's estate of images and fleets is kept: `policy` in `config/environments/<environment>.yaml`."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """A service's `rollout`: preferences of the instance refresh, and how long it may take."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator

@@ -1,7 +1,5 @@
 """A service is one file: `config/services/<service>.yaml`."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal, Self
 

@@ -6,8 +6,6 @@ always derived anew from the statements: an undo lifts what follows from it and 
 baked while its base was being revoked is revoked although nobody has marked it yet.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass

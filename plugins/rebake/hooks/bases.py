@@ -1,7 +1,5 @@
 """Base records and bills of materials in S3: written once, never overwritten."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from rebake import bucket as objects

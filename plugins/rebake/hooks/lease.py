@@ -1,7 +1,5 @@
 """A service's lease in S3."""
 
-from __future__ import annotations
-
 from rebake.hooks.bucket import BucketHook
 from rebake.release import lease
 

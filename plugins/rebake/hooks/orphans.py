@@ -1,7 +1,5 @@
 """Temporary resources of bakes and tests: found in pages, described again by their ids, and removed."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Release records in S3: a final record is written once and never overwritten; that of a release in progress is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from rebake import bucket as objects

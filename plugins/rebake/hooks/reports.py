@@ -1,7 +1,5 @@
 """Reports on the estate, in the environment's bucket."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rebake import bucket as objects

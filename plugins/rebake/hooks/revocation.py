@@ -1,7 +1,5 @@
 """Revocations in the tags of images."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """The test report of an image: what each check of a temporary instance came to."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
 

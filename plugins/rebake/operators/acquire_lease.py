@@ -1,7 +1,5 @@
 """The stage `acquire_lease`: from here on this run, and no other, changes what the service runs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Part of the stage `test_image`, for base images: compare the booted instance with what the family declares."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from airflow.sdk import Context

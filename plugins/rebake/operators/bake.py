@@ -1,7 +1,5 @@
 """The stage `bake`: reuse an image of the same inputs, or bake one with Packer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The stage `choose_release` of a rollback: which release to return to, and whether its image is still there."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property

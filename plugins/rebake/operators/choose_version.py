@@ -1,7 +1,5 @@
 """The task `choose_version`: what a service runs, and whether it has to be baked anew on the newest base."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """The task `deploy` of a rebake: the service's own DAG rolls the new image out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The stage `finalize`: however the run ended, write it down and release the lease."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The task `find_dependents`: which services bake on a base that was just promoted."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The stage `promote_ami`: point a channel of the registry at an image that passed its checks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

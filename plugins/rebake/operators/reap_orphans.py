@@ -1,7 +1,5 @@
 """The stage `reap_orphans`: remove what bakes and tests have left behind, and say what that was."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The stage `record_base`: keep what a tested base image holds, what is new in it, and where it comes from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The stage `record_release`: write the release record, and only then make its image the current one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The stages of `detect_drift` that repair: a person's approval, the repair under the service's lease, its release."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The stages of `detect_drift` that tell: the report, and in the end what came of the repairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The task `report`: how it went with each service that a new base concerns."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime

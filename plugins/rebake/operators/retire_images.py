@@ -1,7 +1,5 @@
 """The stage `retire_images`: take the step that is due for each image, and say what was done and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The stage `revoke_image`: mark an image and all that was baked on it, or take that back; say who runs one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any

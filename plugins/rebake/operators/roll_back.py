@@ -1,7 +1,5 @@
 """The stage `roll_back` of a failed deployment: return to the image before, where AWS has not done so."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The stages of `detect_drift` that scan: everything by the AWS API, and each fleet by Terraform."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The stage `start_refresh`: start the instance refresh to a template version, unless one goes or went there."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any

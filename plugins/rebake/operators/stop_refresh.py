@@ -1,7 +1,5 @@
 """The stage `stop_refresh` of a rollback: acquire the lease, and end a refresh to another image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The stage `terraform_apply`: the fleet as its configuration says, with the image in a new template version."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

@@ -1,7 +1,5 @@
 """The stage `test_image`: boot a temporary instance of an image, run the service's checks on it, remove it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import suppress

@@ -4,8 +4,6 @@ AWS retries for an hour with an image that never becomes healthy. It also replac
 grace period, so no single one need be old: an image that never works is seen as a row of short lives.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The stage `wait_for_refresh`: hold nothing, and fail on every end that is not a healthy fleet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Acquiring a service's lease: wait for whoever has it, then begin the release record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 

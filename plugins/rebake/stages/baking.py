@@ -1,7 +1,5 @@
 """What baking a base image and baking an application share: reuse an image of the same inputs, or run Packer."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from datetime import UTC, datetime
 from functools import cached_property

@@ -1,7 +1,5 @@
 """What every DAG shares: default arguments, the vocabulary of tags, what is logged when a task fails."""
 
-from __future__ import annotations
-
 import logging
 import re
 from datetime import timedelta

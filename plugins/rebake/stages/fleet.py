@@ -1,7 +1,5 @@
 """Applying a service's fleet with Terraform, as several stages do."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The checks that a stage makes immediately before each effect: the lease is still ours, the image is not revoked."""
 
-from __future__ import annotations
-
 from functools import cached_property
 
 from airflow.sdk import Context

@@ -1,7 +1,5 @@
 """Rolling an image out to a fleet: adopt the refresh to it, find nothing to do, or start one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

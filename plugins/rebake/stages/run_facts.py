@@ -1,7 +1,5 @@
 """What a run of a deployment or a rollback has come to so far: its tasks' states and results."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

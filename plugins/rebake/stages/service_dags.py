@@ -1,7 +1,5 @@
 """A DAG for each service file; for a file that is wrong, a DAG that says so."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What the operators that run Packer or Terraform share: credentials, the workspace, the stop."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """What the stages share that wait for a rollout: deferred, for the refresh and then for the fleet's health."""
 
-from __future__ import annotations
-
 import time
 from datetime import timedelta
 from typing import Any, Final, NoReturn

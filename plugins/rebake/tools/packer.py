@@ -1,7 +1,5 @@
 """Bake an image with Packer: in a private folder, with proof that the image is this build's."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

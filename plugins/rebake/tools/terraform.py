@@ -1,7 +1,5 @@
 """Provision a fleet with Terraform or OpenTofu: from a private copy of the module, by a plan that is then applied."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Mapping

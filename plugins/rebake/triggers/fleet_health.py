@@ -1,7 +1,5 @@
 """Waiting for a fleet to be healthy, and what that shares with waiting for its instance refresh."""
 
-from __future__ import annotations
-
 import abc
 import asyncio
 import re

@@ -1,7 +1,5 @@
 """Waiting for an instance refresh without a worker slot, and rolling it back or cancelling it when it goes wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Waiting for a temporary instance, and for it to pass its checks, without a worker slot."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

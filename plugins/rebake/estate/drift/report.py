@@ -1,7 +1,5 @@
 """The report of a scan for drift, and what the next scan reads from it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
