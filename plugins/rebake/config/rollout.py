@@ -8,7 +8,7 @@ from rebake.config.strict import Strict
 
 
 class RolloutConfig(Strict):
-    """Preferences of the instance refresh (Auto Scaling API, RefreshPreferences), and how long it is put up with."""
+    """Preferences of the instance refresh (Auto Scaling API, RefreshPreferences), and how long it may take."""
 
     min_healthy_percentage: int = Field(100, ge=0, le=100)
     max_healthy_percentage: int = Field(125, ge=100, le=200)

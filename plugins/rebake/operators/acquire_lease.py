@@ -34,12 +34,7 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.replaces = replaces
 
     def execute(self, context: Context) -> int:
-        """Return the lease's token; or defer until the lease of another run has ended.
-
-        Raises:
-            ConfigError: the environment's bucket does not exist, or the kind is unknown.
-            AirflowSkipException: this run is superseded.
-        """
+        """Return the lease's token; or defer, see `LeaseAcquisition.acquire`."""
         return LeaseAcquisition(self, self.service, self.kind, self.replaces).acquire(context).token
 
     def lease_ended(self, context: Context, event: dict[str, Any]) -> int:

@@ -43,10 +43,7 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         self.service = service
         self.release = release
 
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    revocations = cached_property(RevocationGuard)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the release to return to, a `ChosenRelease`.

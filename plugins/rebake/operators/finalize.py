@@ -45,11 +45,7 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
         self.kind = kind
 
     def execute(self, context: Context) -> str:
-        """Return the outcome, a `ReleaseOutcome`.
-
-        Raises:
-            ConfigError: the environment's bucket does not exist.
-        """
+        """Return the outcome, a `ReleaseOutcome`."""
         states = task_states(context)
         run, bucket = run_tag(context), self.environment.bucket
         s3 = self.hook.s3

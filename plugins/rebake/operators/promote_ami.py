@@ -35,15 +35,8 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         self.channel = channel
         self.service = service
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
-
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
+    revocations = cached_property(RevocationGuard)
 
     def execute(self, context: Context) -> int:
         """Return the parameter's version.

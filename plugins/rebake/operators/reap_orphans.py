@@ -57,11 +57,7 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
         return self._finish(results)
 
     def go_on(self, context: Context, event: dict[str, Any], told: list[dict[str, Any]]) -> str:
-        """Remove what the instances used.
-
-        Raises:
-            EstateError: AWS refused to remove something; everything else was removed.
-        """
+        """Remove what the instances used, see `execute`."""
         if event["status"] != "success":
             self.log.warning("not every instance is terminated yet, the next run goes on: %s", event["message"])
         return self._finish([_load(one) for one in told])

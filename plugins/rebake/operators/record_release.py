@@ -43,16 +43,12 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         self.service = service
         self.kind = kind
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
 
     def execute(self, context: Context) -> str:
         """Return the release id.
 
         Raises:
-            ConfigError: the environment's bucket does not exist.
             AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):

@@ -17,7 +17,6 @@ from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.image import ImageHook
-from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
@@ -28,7 +27,6 @@ from rebake.rollout.refresh import Version
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform
 from rebake.stages.guards import LeaseGuard
-from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable, run_tag
 from rebake.stages.waiting import RolloutWait
 
@@ -54,7 +52,7 @@ class ApproveRepairsOperator(ApprovalOperator):
             AirflowSkipException: there is nothing to approve.
         """
         if not self.body:
-            raise AirflowSkipException("policy asks for no approval, or nothing is to be repaired")
+            raise AirflowSkipException("policy requires no approval, or nothing is to be repaired")
         self.response_timeout = timedelta(minutes=config.load_environment().policy.drift.approval_minutes)
         return super().execute(context)
 
@@ -87,15 +85,8 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         self.auto_scaling_group_name = auto_scaling_group_name
         self.findings = findings
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
-
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""
@@ -126,11 +117,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return self._report(context, REPAIRED)
 
     def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> str:
-        """Return the outcome, now that the fleet is healthy.
-
-        Raises:
-            RolloutFailedError: it did not become healthy in time.
-        """
+        """Return the outcome, now that the fleet is healthy, see `RolloutWait.execute_complete`."""
         status = super().execute_complete(context, event, wait)
         how = f"by instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "without a refresh"
         return self._report(context, f"{REPAIRED} {how}: {status}")
@@ -181,25 +168,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
         """Bring every instance to the image, and defer until the fleet is healthy."""
         self.lease.check(context)
-        begun = Rollout(
-            autoscaling=AutoScalingHook(**self.connection),
-            instances=InstanceHook(**self.connection),
-            service=config.load_service(self.service, self.environment),
-            group_name=self.auto_scaling_group_name,
-            wanted=wanted,
-            ami_id=ami_id,
-            by_image=True,
-            requested_at=context["dag_run"].run_after,
-            log=self.log,
-        ).begin()
-        wait = {
-            "refresh_id": begun.refresh_id,
-            "template_version": begun.launch_template_version,
-            "status": "StillThere",
-        }
-        if not begun.refresh_id:
-            self.wait_for_health(wait)
-        self.wait_for_refresh(context, wait)
+        self.return_to(context, AutoScalingHook(**self.connection), ami_id, wanted)
 
 
 class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):

@@ -112,10 +112,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         super().__init__(**kwargs)
         self.fleets = fleets
 
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""

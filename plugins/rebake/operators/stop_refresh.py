@@ -43,7 +43,6 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         """Return the id of the refresh that was ended; empty if there was none; or defer until it has ended.
 
         Raises:
-            ConfigError: the environment's bucket does not exist.
             AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
         LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)

@@ -35,23 +35,13 @@ class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]
         self.ami_id = ami_id
         self.version = version
 
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""
         self.fleet.stop()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return the outputs of `infrastructure/fleet`, an `ApplyResult`.
-
-        Raises:
-            ConfigError: a file is wrong, or the state's bucket does not exist.
-            ToolMissingError: Terraform is not on this worker.
-            ToolFailedError: Terraform failed; the message has its own errors.
-            AirflowSkipException: another run has acquired the service's lease.
-        """
+        """Return the outputs of `infrastructure/fleet`, an `ApplyResult`, see `FleetTerraform.apply`."""
         result = self.fleet.apply(context, self.service, ami_id=self.ami_id, version=self.version)
         return result.model_dump(mode="json")

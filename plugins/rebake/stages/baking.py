@@ -45,10 +45,7 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         super().__init__(**kwargs)
         self.force = force
 
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    revocations = cached_property(RevocationGuard)
 
     @cached_property
     def tool(self) -> RunningTool:
