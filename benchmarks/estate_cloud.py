@@ -149,7 +149,7 @@ def make_groups(size: Size, url: str) -> None:
 
 
 def main() -> None:
-    """Run the cloud until told to end."""
+    """Run the cloud until a signal ends it."""
     size = Size(int(sys.argv[1]))
     settings = Settings(name=f"bench-{size.images}", port=0, metadata_only=True, region=REGION)
     serve(settings, lambda url: print(url, flush=True), partial(fill, size))

@@ -18,7 +18,7 @@ from stack.console import step
 
 RESULTS: Final = Path(__file__).with_name("results.md")
 PARTS: Final[dict[str, Callable[[], str]]] = {"demo": demo.run, "estate": estate.run, "parse": parse.run}
-HEAD: Final = "# Measured\n\nBy `make bench`, one run each. How is said at the top of each module in `benchmarks/`.\n"
+HEAD: Final = "# Measured\n\nBy `make bench`, one run each. The method is at the top of each module in `benchmarks/`.\n"
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from rebake.release.record import ReleaseRecord
 
 
 class RevocationHook(ImageHook):
-    """Thick wrapper around `boto3.client("ec2")` for what says that an image may not be released."""
+    """Thick wrapper around `boto3.client("ec2")` for the marks of images that may not be released."""
 
     def mark_of(self, ami_id: str) -> revocation.Mark | None:
         """Return why an image may not be released; none if it may (EC2, DescribeImages, once for each below it)."""

@@ -105,7 +105,7 @@ def _compare(source: str, checksum: Path, found: str, remedy: str) -> None:
         raise ArtifactError(f"{source}.sha256 must hold a SHA-256 in hexadecimal digits, found {text[:80]!r}; {remedy}")
     if expected != found:
         raise ArtifactError(
-            f"{source} does not match its checksum: {source}.sha256 says {expected}, the file is {found}; {remedy}"
+            f"{source} does not match its checksum: {source}.sha256 has {expected}, the file is {found}; {remedy}"
         )
 
 

@@ -51,7 +51,7 @@ class BakeOperator(BakeStage):
         found = image.tags.get(tags.VERSION, "(none)")
         if found != version:
             raise ImageError(
-                f"image {ami_id} holds version {found} of {service.name}, and {version} was asked for: "
+                f"image {ami_id} holds version {found} of {service.name}, and {version} was requested: "
                 f"give version {found}, or another ami_id"
             )
         self.revocations.refuse(ami_id, f"ami_id of {service.name}", service=service.name)

@@ -53,7 +53,7 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             if other and other.is_open(datetime.now(UTC)):
                 self.log.info("%s is changing %s: waiting for its end", other.holder, self.service)
                 self.defer(**until_over(other, self.service, self.environment))
-            now, newest = look(self.hook, service, self.environment, self.connection)
+            now, newest = current_and_newest(self.hook, service, self.environment, self.connection)
         stay = dependents.reason_to_stay(service, now, newest)
         if now is None or stay:
             push_failure(context, Failure(reason="not_needed", message=stay))
@@ -68,11 +68,11 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         }
 
     def lease_ended(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Look again, now that the lease of the other run has ended."""
+        """Try again, now that the lease of the other run has ended."""
         return self.execute(context)
 
 
-def look(
+def current_and_newest(
     releases: ReleasesHook, service: config.Service, environment: config.Environment, connection: dict[str, Any]
 ) -> tuple[ReleaseRecord | None, str]:
     """Return the record of the service's current release, and the newest base of its family; none and "" if missing."""

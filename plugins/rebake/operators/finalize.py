@@ -22,7 +22,7 @@ from rebake.stages.tooling import reachable, run_tag
 
 RETURNED_STATES: Final = ("RollbackSuccessful",)
 """Statuses of a refresh that AWS has rolled back."""
-_NO_REASON: Final = "its log says why; the worker left no reason, and may have been lost"
+_NO_REASON: Final = "see its log; the worker left no reason, and may have been lost"
 
 
 class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):

@@ -1,4 +1,4 @@
-"""The stages of `detect_drift` that tell: the report, and in the end what came of the repairs."""
+"""The stages of `detect_drift` that report: the findings, and in the end what came of the repairs."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -28,12 +28,12 @@ OUTCOME: Final = "outcome"
 """XCom key of what a repair came to: `service`, `outcome`."""
 
 _PLANNED: Final = {AUTO: "under way", APPROVE: "waits for approval"}
-_UNTOLD: Final = "failed: see the log of its task"
+_NO_OUTCOME: Final = "failed: see the log of its task"
 _NOT_APPROVED: Final = "not approved"
 
 
 class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
-    """Write the report of a look, and return what is to be done about it.
+    """Write the report of a scan, and return what is to be done about it.
 
     Returned are `report`, its object key; `changed`, with the ids of `new` and `fixed` findings; `auto` and `approve`,
     the repairs a service that policy wants done at once and after approval; and `question`, what is to be approved.
@@ -121,14 +121,14 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
             RolloutFailedError: a repair failed.
         """
         ti: Any = context["ti"]
-        told = ti.xcom_pull(task_ids=self.report_task) or {}
+        planned = ti.xcom_pull(task_ids=self.report_task) or {}
         outcomes: dict[str, str] = {}
         by_service: dict[str, str] = {}
         for how, task_id in self.repair_tasks.items():
             came = {one["service"]: one[OUTCOME] for one in ti.xcom_pull(task_ids=[task_id], key=OUTCOME) if one}
             # Nobody having approved, not one of the repairs has begun.
-            otherwise = _NOT_APPROVED if how == APPROVE and not ti.xcom_pull(task_ids="approved") else _UNTOLD
-            for part in told.get(how, ()):
+            otherwise = _NOT_APPROVED if how == APPROVE and not ti.xcom_pull(task_ids="approved") else _NO_OUTCOME
+            for part in planned.get(how, ()):
                 outcome = by_service[part["service"]] = came.get(part["service"], otherwise)
                 outcomes |= {one["id"]: outcome for one in part[FINDINGS]}
         if outcomes:
@@ -138,13 +138,13 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
                 if latest is not None:
                     report = drift_report.repaired(Report.load(latest), outcomes)
                     self.log.info("%s\ns3://%s/%s", report.to_text(), bucket, self.hook.write(bucket, report))
-        failed = [service for service, outcome in by_service.items() if outcome == _UNTOLD]
+        failed = [service for service, outcome in by_service.items() if outcome == _NO_OUTCOME]
         if failed:
-            raise RolloutFailedError(f"not repaired: {', '.join(failed)}; the logs of their tasks say why")
+            raise RolloutFailedError(f"not repaired: {', '.join(failed)}; see the logs of their tasks")
         return by_service
 
 
 def _gathered(what: str, ti: Any, planned: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
-    """Return what all tasks that looked have told."""
-    told: list[dict[str, Any]] = list(ti.xcom_pull(task_ids=SCAN, key=what) or [])
-    return told + [one for part in planned if part for one in part[what]]
+    """Return what all scanning tasks have pushed."""
+    found: list[dict[str, Any]] = list(ti.xcom_pull(task_ids=SCAN, key=what) or [])
+    return found + [one for part in planned if part for one in part[what]]

@@ -44,13 +44,13 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         services = list(self._results(context))
         families = ", ".join(self._found(context, FAMILIES))
         counts = Counter(one.outcome for one in services)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
+        result = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
         report = Report(
             kind=REBAKE,
             environment=self.environment.name,
             region=self.environment.region,
             at=datetime.now(UTC),
-            title=f"New base {families or '(unknown)'}: {told}",
+            title=f"New base {families or '(unknown)'}: {result}",
             summary={"base families": families, "run": run_tag(context), **counts},
             tables=(
                 Table(

@@ -1,4 +1,4 @@
-"""The stage `revoke_image`: mark an image and all that was baked on it, or take that back; say who runs one."""
+"""The stage `revoke_image`: mark an image and all that was baked on it, or take that back; report who runs one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -65,7 +65,7 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             seen = self._view({one.base for one in services.valid.values()})
             options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
             scan = drift.scan(seen, services, busy={}, **options)
-            # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
+            # Most fleets have no finding: only of the others it matters whether a run is changing them.
             doubted = {one.service for one in scan.findings if one.kind is FindingKind.IMAGE}
             busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
             scan = drift.scan(seen, services, busy=busy, **options)

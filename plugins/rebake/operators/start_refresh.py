@@ -99,7 +99,7 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
     def _check_again(self, context: Context, refresh_id: str) -> None:
         """Cancel the refresh if a rollback acquired the lease while it was started.
 
-        The rollback acquires the lease and then looks for a refresh; this starts one and then checks the lease. So
+        The rollback acquires the lease and then searches for a refresh; this starts one and then checks the lease. So
         one of the two sees the other, whichever was faster.
         """
         if not refresh_id:

@@ -136,7 +136,7 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         instance_id: the temporary instance (templated).
         service: name of the service (templated), or
         base: name of the base family (templated).
-        version: the application's version, which checks may look for (templated).
+        version: the application's version, which checks may expect (templated).
     """
 
     aws_hook_class = InstanceHook
@@ -167,7 +167,7 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
                 **self.connection,
             ),
             method_name="execute_complete",
-            # Only a safeguard: the trigger keeps its deadline itself, and its event says more.
+            # Only a safeguard: the trigger keeps its deadline itself, and its event has the reason.
             timeout=timedelta(seconds=probe.timeout + 120),
         )
 
@@ -259,7 +259,7 @@ def test_image_group(
         ami_id: the image under test.
         service: name of the service, or
         base: name of the base family.
-        version: the application's version, which checks may look for.
+        version: the application's version, which checks may expect.
         probe_operator: runs the checks.
     """
     subject = {"service": service, "base": base}

@@ -35,7 +35,7 @@ BAKE_POOL: Final = "rebake_bakes"
 
 
 def log_failure(context: Context) -> None:
-    """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
+    """Log one line that says which stage of which run failed, and why: the line to search for in any log store."""
     ti = context["ti"]
     error = context.get("exception")
     why = " ".join(str(error).split()) if error else "Airflow passed no exception"

@@ -18,7 +18,7 @@ def release_run(context: Context, kind: str, service: str, environment: str) -> 
     """Return what is known of a run from its beginning: who requested what, and when."""
     dag_run, params = context["dag_run"], context.get("params", {})
     user = getattr(dag_run, "triggering_user_name", None) or ""
-    # What another DAG or program says of itself, and behind it whom Airflow knows: one cannot stand for the other.
+    # The requester that another DAG or program names, and behind it whom Airflow knows: one cannot stand for the other.
     requested_by = str(params.get("requested_by") or "")
     return ReleaseRun(
         service=service,

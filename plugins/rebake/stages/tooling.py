@@ -88,7 +88,7 @@ def workspace_key(context: Context) -> str:
 
 @contextlib.contextmanager
 def reachable(hook: AwsGenericHook[Any]) -> Iterator[None]:
-    """Turn botocore's connection errors into one that says what to do.
+    """Turn botocore's connection errors into one with the remedy.
 
     Raises:
         CloudUnreachableError: nothing answers at the API's address.

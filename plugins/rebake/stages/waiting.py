@@ -55,7 +55,7 @@ class RolloutWait(EnvironmentConnection):
             cause: why the refresh is rolled back or cancelled; empty if it is to succeed.
             because: the same, in words.
             roll_back: whether to roll back a refresh that goes wrong, instead of cancelling it; by default as the
-                service's file says.
+                service's file has it.
             method_name: the method that goes on then.
         """
         rollout = config.load_service(self.service, self.environment).rollout

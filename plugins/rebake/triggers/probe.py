@@ -35,7 +35,7 @@ class ProbeTrigger(DeadlineTrigger):
         port: where the application listens, for HTTP checks.
         checks: the checks as plain data, see `rebake.image.probe.Check`.
         least: seconds that the checks have, however late they begin: a triggerer that was down until the deadline
-            says nothing about the image.
+            proves nothing about the image.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class ProbeTrigger(DeadlineTrigger):
         try:
             answer = await ec2.describe_instances(InstanceIds=[self.instance_id])
         except Exception as error:
-            # An instance that was launched a moment ago may be unknown to the server that is asked.
+            # An instance that was launched a moment ago may be unknown to the server that answers.
             if is_transient(error) or error_code(error) == "InvalidInstanceID.NotFound":
                 self.log.info("%s is not described yet: %s", self.instance_id, error)
                 return None

@@ -72,7 +72,7 @@ def test_a_reused_image_is_released_for_the_commit_that_was_asked_for(packer: Pr
 def test_a_given_image_of_another_version_is_refused(packer: PretendedPacker, home: Path) -> None:
     first = Run("manual__1").execute(app())
 
-    with pytest.raises(ImageError, match=r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was asked for"):
+    with pytest.raises(ImageError, match=r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was requested"):
         Run("manual__2").execute(app(ami_id=first, version="1.2.4"))
 
 
