@@ -4,8 +4,6 @@ The clone is of the last commit, has no caches, and is removed afterwards; Debia
 stay, so that a bare machine takes longer by their installation.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import time

@@ -5,8 +5,6 @@ against it in a process of its own. All that work does by the AWS API is measure
 `detect_drift` runs one for each fleet, are not.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -4,26 +4,22 @@ For every 10,000 images there are 300 services, 3,000 instances and 10 base fami
 is a hundred times quicker than asking for each; groups, and with them the instances, by the API.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
 from benchmarks.estate_sizes import BUCKET, ENVIRONMENT, REGION, Size
+from localcloud.cloud import Cloud
+from localcloud.ec2.images import LocalAmi
 from localcloud.server import Settings, serve
 from rebake import tags
 from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS, base_name, parameter_name, service_name
-
-if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
-    from localcloud.ec2.images import LocalAmi
 
 KEY = "fill"
 SHARE_RELEASED = 0.7
@@ -153,7 +149,7 @@ def make_groups(size: Size, url: str) -> None:
 
 
 def main() -> None:
-    """Run the cloud until told to end."""
+    """Run the cloud until a signal ends it."""
     size = Size(int(sys.argv[1]))
     settings = Settings(name=f"bench-{size.images}", port=0, metadata_only=True, region=REGION)
     serve(settings, lambda url: print(url, flush=True), partial(fill, size))

@@ -1,7 +1,5 @@
 """The sizes of the measured estates."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 ENVIRONMENT = "bench"

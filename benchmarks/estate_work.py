@@ -5,8 +5,6 @@ processor, and the most memory that the process held, as JSON on its last line. 
 longer than most of the work.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import sys

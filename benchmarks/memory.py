@@ -1,7 +1,5 @@
 """The memory of a clone's services, with shared pages counted in parts (PSS)."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

@@ -5,8 +5,6 @@ alone. Each parse is that of a process of its own which has loaded what the sche
 same call as Airflow's.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

@@ -3,8 +3,6 @@
 Each part of the page is written by the module of its name; with one part only, the others stay as they are.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform
@@ -20,7 +18,7 @@ from stack.console import step
 
 RESULTS: Final = Path(__file__).with_name("results.md")
 PARTS: Final[dict[str, Callable[[], str]]] = {"demo": demo.run, "estate": estate.run, "parse": parse.run}
-HEAD: Final = "# Measured\n\nBy `make bench`, one run each. How is said at the top of each module in `benchmarks/`.\n"
+HEAD: Final = "# Measured\n\nBy `make bench`, one run each. The method is at the top of each module in `benchmarks/`.\n"
 
 
 def main() -> int:

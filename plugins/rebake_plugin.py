@@ -4,8 +4,6 @@ It runs every Python file below plugins/ under its bare name, unless `.airflowig
 `rebake` is ignored there and is imported by its full name instead. plugins/ is on the path of every component.
 """
 
-from __future__ import annotations
-
 from airflow.plugins_manager import AirflowPlugin
 
 from rebake.stages import pool

@@ -1,7 +1,5 @@
 """The commands behind the Makefile's targets: `python -m stack VERB`."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Airflow on one machine: four components on the loopback address, LocalExecutor, SQLite."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -111,7 +109,7 @@ class Airflow:
             self.processes[name].kill()
 
     def _executor_is_stuck(self) -> bool:
-        """Say whether no idle worker can get a task any more.
+        """Return whether no idle worker can get a task any more.
 
         One of LocalExecutor's idle workers reads the task queue and holds its lock meanwhile; the others wait for the
         lock. If that worker is killed, nobody releases the lock.

@@ -1,7 +1,5 @@
 """Airflow's REST API, as far as the commands need it."""
 
-from __future__ import annotations
-
 import datetime as dt
 import time
 from dataclasses import dataclass

@@ -1,13 +1,11 @@
 """Progress, as lines with the seconds since the command, or the make that called it, began."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
 
-# Make says when it began, so that what it did before us counts.
+# Make passes when it began, so that what it did before us counts.
 _BEGAN = time.monotonic() - max(0.0, time.time() - float(os.environ.get("REBAKE_BEGAN") or time.time()))
 _LOCK = threading.Lock()
 

@@ -1,7 +1,5 @@
 """The demo: deploy a service, then a new version of it under load, without losing a request."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections import Counter

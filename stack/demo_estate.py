@@ -1,7 +1,5 @@
 """The estate's demo: rebake two services on a new base, retire images, repair drift, revoke an image."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from examples.pages.build import build as build_pages

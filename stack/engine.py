@@ -1,7 +1,5 @@
 """The container engine: a Docker engine where one answers, else a Podman of this clone's own."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

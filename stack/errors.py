@@ -1,7 +1,5 @@
 """Errors of the commands, by exit status."""
 
-from __future__ import annotations
-
 
 class StackError(Exception):
     """Raised when something does not start, answer or end as it should: exit status 1."""

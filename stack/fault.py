@@ -1,20 +1,15 @@
 """Make the embedded cloud fail on demand: `make fault KIND=… NAME=value…`, `LIST=1`, `CLEAR=1`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import requests
 
 from localcloud.faults import kinds
 from localcloud.faults.exceptions import FaultError
+from stack.cloud import Cloud
 from stack.console import table
 from stack.errors import InputError, StackError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stack.cloud import Cloud
 
 USAGE = "make fault KIND=… [NAME=value…], make fault LIST=1, or make fault CLEAR=1 (or the id of one)"
 OWN = ("KIND", "LIST", "CLEAR")

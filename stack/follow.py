@@ -1,7 +1,5 @@
 """Start a run of a DAG and watch it: a line for each change of a task's state."""
 
-from __future__ import annotations
-
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence

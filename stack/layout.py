@@ -39,7 +39,7 @@ class Layout:
 
     @property
     def clone_id(self) -> str:
-        """Eight hexadecimal digits that tell this stack from all others on the machine."""
+        """Eight hexadecimal digits that distinguish this stack from all others on the machine."""
         return hashlib.sha256(f"{self.project}{self.name and ':'}{self.name}".encode()).hexdigest()[:8]
 
     @property

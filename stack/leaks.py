@@ -1,20 +1,15 @@
 """Temporary resources that a run did not remove, in the cloud and on this machine."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rebake import tags
 from rebake.config import load_environment
 from stack import processes
 from stack.settings import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stack.up import Stack
+from stack.up import Stack
 
 TEMPORARY_GROUPS: Final = ("packer_", "rebake-probe")
 """Prefixes of the names of temporary security groups."""

@@ -1,7 +1,5 @@
 """`make lineage OF=...`: everything about a release, from any end of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -29,7 +27,7 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
     """Return what is known of a commit, a version, a release, an image, a refresh or an instance, as text or JSON.
 
     Raises:
-        InputError: nothing is known of it, with what can be asked for.
+        InputError: nothing is known of it, with what can be searched for.
         StackError: the embedded cloud does not answer.
     """
     if not of:
@@ -39,7 +37,7 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
     services = [service] if service else config.service_names()
     try:
         records = read(stack, services)
-        found, via = look_up(stack, records, of)
+        found, via = find(stack, records, of)
         bases = Bases(stack)
         standings = [bases.standing(record) for record, _ in found]
         revoked = revoke.marks(stack)
@@ -58,7 +56,7 @@ def read(stack: Stack, services: Sequence[str]) -> list[ReleaseRecord]:
     return sorted(found, key=lambda record: record.requested_at, reverse=True)
 
 
-def look_up(stack: Stack, records: Sequence[ReleaseRecord], of: str) -> tuple[list[Found], str]:
+def find(stack: Stack, records: Sequence[ReleaseRecord], of: str) -> tuple[list[Found], str]:
     """Return the records that contain a thing, and what else they were found by if none contains it."""
     found = lineage.find(records, of)
     if not found and of.startswith("i-"):
@@ -116,14 +114,14 @@ def as_text(
     via: str = "",
 ) -> str:
     """Return the records as text, newest first."""
-    told = [via] if via else []
+    text = [via] if via else []
     if len(found) > 1:
-        told.append(f"{len(found)} releases contain {of}, the newest first:")
+        text.append(f"{len(found)} releases contain {of}, the newest first:")
     for (record, kinds), base, mark in zip(found, standings, marks, strict=True):
         if not via:
-            told.append(f"{of}: {', '.join(kinds)} of")
-        told += lineage.lines(
+            text.append(f"{of}: {', '.join(kinds)} of")
+        text += lineage.lines(
             lineage.tree(record, base.text if base else "", mark.message_for(record.ami_id or "") if mark else "")
         )
-        told.append("")
-    return "\n".join(told).strip("\n")
+        text.append("")
+    return "\n".join(text).strip("\n")

@@ -5,8 +5,6 @@ and its latency counts from when it was due. A service that stalls therefore sho
 machine too busy to send in time: how late requests were sent is reported beside the latency.
 """
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import math
@@ -63,7 +61,7 @@ class Load:
     """Sends requests in a thread of its own from `start` to `stop`, or as a context manager.
 
     Args:
-        url: Asked by GET; every answer but 200 counts as failed.
+        url: Requested by GET; every answer but 200 counts as failed.
         rate: Requests a second.
         connections: Most connections at a time; they are kept open.
         timeout: Seconds until a request counts as failed.

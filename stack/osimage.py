@@ -1,7 +1,5 @@
 """The operating system image that the embedded cloud's instances start from."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -55,8 +53,8 @@ def ensure(layout: Layout, engine: Engine) -> str:
             )
         )
         if not client.images(image):
-            said = "".join(str(entry.get("stream") or entry.get("error") or "") for entry in output)
-            raise StackError(f"the operating system image could not be built:\n{said[-2000:]}")
+            printed = "".join(str(entry.get("stream") or entry.get("error") or "") for entry in output)
+            raise StackError(f"the operating system image could not be built:\n{printed[-2000:]}")
     return image
 
 

@@ -1,7 +1,5 @@
 """Long-running processes: each command finds those that earlier commands started."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

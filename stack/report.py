@@ -1,7 +1,5 @@
 """`make report KIND=...`: the newest report on the estate."""
 
-from __future__ import annotations
-
 import json
 from typing import Final
 

@@ -1,7 +1,5 @@
 """`make revoke AMI=... REASON=...`: keep an image from being released, or take that back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from rebake import config, tags

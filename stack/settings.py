@@ -1,7 +1,5 @@
 """Settings that are chosen once for a clone: ports, the instances' network, passwords."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -1,7 +1,5 @@
 """What runs: Airflow, the embedded cloud, and each service's instances and releases."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections import Counter
 from typing import Any
@@ -129,7 +127,7 @@ def _instances(stack: Stack, group: dict[str, Any]) -> list[dict[str, str]]:
 def answer(url: str, probe: config.Probe) -> str:
     """Return, as one printable line, what the service answers to the first HTTP check of its probe."""
     if not probe.http:
-        return "not asked: its probe has no HTTP check"
+        return "not requested: its probe has no HTTP check"
     path = probe.http[0].path
     try:
         with requests.get(url.rstrip("/") + path, timeout=5, allow_redirects=False, stream=True) as response:
@@ -165,7 +163,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
     now = lease.read(s3, bucket, service)
     return {
         "current": images[CURRENT],
-        "base": base.facts | {"told": base.text} if base else None,
+        "base": base.facts | {"text": base.text} if base else None,
         "current_release": ids[CURRENT],
         "previous_release": ids[PREVIOUS],
         "last_release": newest.model_dump(mode="json") if newest else None,
@@ -174,7 +172,7 @@ def _releases(stack: Stack, service: str) -> dict[str, Any]:
 
 
 def _base_line(base: dict[str, Any] | None) -> str:
-    return f"{base['base_ami']}  {base['told']}" if base else "not known"
+    return f"{base['base_ami']}  {base['text']}" if base else "not known"
 
 
 def _run_line(record: dict[str, Any] | None) -> str:

@@ -1,7 +1,5 @@
 """Start everything, as much as possible at the same time; stop everything, and check that nothing is left."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -4,8 +4,6 @@ The clients retry a few times by themselves. A task outlives more than that: `re
 minutes, and a loop that waits for hours asks `is_transient` and goes on until its own deadline.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast

@@ -17,8 +17,6 @@ RebakeError
 └── SupersededError       another run acquired the lease: nothing to do, its outcome is what counts
 """
 
-from __future__ import annotations
-
 
 class RebakeError(Exception):
     """Base of every error that Rebake raises on purpose."""

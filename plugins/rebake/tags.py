@@ -1,7 +1,5 @@
 """The closed vocabulary of tags that lead from an AWS resource back to the run that made it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from typing import Any, Final

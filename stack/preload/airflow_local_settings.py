@@ -4,8 +4,6 @@ Tasks run in processes forked from the scheduler, which saves each of them about
 project's own modules are not imported, so that a change to them takes effect with the next task.
 """
 
-from __future__ import annotations
-
 import importlib
 
 for _module in (

@@ -1,7 +1,5 @@
 """Base records: what is kept of each base image that passed its tests, and how the record is named."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

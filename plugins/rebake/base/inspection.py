@@ -1,7 +1,5 @@
 """The inspection of an instance: the script that Run Command runs on it, and the facts in its output."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import gzip

@@ -1,7 +1,5 @@
 """The bill of materials of an image's packages (CycloneDX), and what differs between those of two images."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Whether a base image is as its family declares: every assertion with what was expected and what was found."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

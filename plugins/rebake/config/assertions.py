@@ -1,7 +1,5 @@
 """What a base image must be like: `assertions` in `config/bases/<family>.yaml`, held against a booted instance."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator

@@ -1,7 +1,5 @@
 """A family of base images is one file: `config/bases/<family>.yaml`."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field
@@ -37,9 +35,5 @@ def base_names() -> list[str]:
 
 
 def load_base(name: str) -> Base:
-    """Read and validate `config/bases/<name>.yaml`.
-
-    Raises:
-        ConfigError: naming the file, the field, the value and what is allowed.
-    """
+    """Read and validate `config/bases/<name>.yaml`, see `files.load`."""
     return files.load("bases", name, Base)

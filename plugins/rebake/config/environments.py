@@ -3,8 +3,6 @@
 `${NAME}` in it is replaced from the process environment.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any, Literal, Self
 
@@ -41,7 +39,7 @@ class Environment(Strict):
     ssh_interface: Literal["private_ip", "session_manager"] = "session_manager"
     install_agents: bool = Field(True, description="Install the Systems Manager agent in base images.")
     builder_instance_profile: str = Field("", description="Instance profile of builders and probes.")
-    poll_seconds: float = Field(15, gt=0, description="Seconds between two looks at AWS while waiting.")
+    poll_seconds: float = Field(15, gt=0, description="Seconds between two polls of AWS while waiting.")
     service_overrides: dict[str, Any] = Field({}, description="Merged over every service file.")
     policy: Policy = Policy()
 
@@ -54,7 +52,6 @@ class Environment(Strict):
 def load_environment(name: str | None = None) -> Environment:
     """Read and validate the environment `name`, by default the one that `REBAKE_ENVIRONMENT` names, or `local`.
 
-    Raises:
-        ConfigError: naming the file, the field, the value and what is allowed.
+    See `files.load`.
     """
     return files.load("environments", name or os.environ.get("REBAKE_ENVIRONMENT") or "local", Environment)

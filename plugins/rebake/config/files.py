@@ -1,6 +1,4 @@
-"""Read a configuration file, and say what is wrong with it: the file, the field, the value, what is allowed."""
-
-from __future__ import annotations
+"""Read a configuration file, and report what is wrong with it: the file, the field, the value, what is allowed."""
 
 import os
 import re

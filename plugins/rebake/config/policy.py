@@ -1,7 +1,5 @@
 """How an environment's estate of images and fleets is kept: `policy` in `config/environments/<environment>.yaml`."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -22,7 +20,7 @@ class Retirement(Strict):
     disable_after_days: float = Field(60, ge=0, description="Age in days from which it cannot be launched any more.")
     deregister_after_days: float = Field(90, ge=0, description="Age in days from which it and its snapshots go.")
     keep_template_versions: int = Field(10, ge=1, description="Newest launch template versions that always stay.")
-    young_minutes: float = Field(60, ge=0, description="Younger images stay, whatever the ages above say.")
+    young_minutes: float = Field(60, ge=0, description="Younger images stay, whatever the ages above are.")
     at_most: int = Field(100, ge=1, description="Images that one run changes; the rest waits for the next.")
     without_fleet: frozenset[Name] = Field(
         frozenset(), description="Services whose fleet was taken down on purpose, so that none is missed."
@@ -51,7 +49,7 @@ class Remedies(Strict):
 
     infrastructure: Remedy = Field("report", description="Resources that are not as Terraform declares them.")
     image: Remedy = Field("report", description="Fleets whose registry, template and instances name different images.")
-    posture: Remedy = Field("report", description="What no fleet of ours may look like, such as an open port 22.")
+    posture: Remedy = Field("report", description="Fleets that are open, old or undeclared, as by port 22.")
 
 
 class Drift(Strict):

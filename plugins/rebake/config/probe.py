@@ -1,7 +1,5 @@
 """The checks of a service or a base that an image must pass before it is promoted."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """A service's `rollout`: preferences of the instance refresh, and how long it may take."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -10,7 +8,7 @@ from rebake.config.strict import Strict
 
 
 class RolloutConfig(Strict):
-    """Preferences of the instance refresh (Auto Scaling API, RefreshPreferences), and how long it is put up with."""
+    """Preferences of the instance refresh (Auto Scaling API, RefreshPreferences), and how long it may take."""
 
     min_healthy_percentage: int = Field(100, ge=0, le=100)
     max_healthy_percentage: int = Field(125, ge=100, le=200)

@@ -1,7 +1,5 @@
 """A service is one file: `config/services/<service>.yaml`."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal, Self
 
@@ -124,8 +122,7 @@ def service_names() -> list[str]:
 def load_service(name: str, environment: Environment | None = None) -> Service:
     """Read and validate `config/services/<name>.yaml`, with the environment's overrides merged over it.
 
-    Raises:
-        ConfigError: naming the file, the field, the value and what is allowed.
+    See `files.load`.
     """
     overrides = (environment or load_environment()).service_overrides
     return files.load("services", name, Service, overrides)
@@ -134,9 +131,6 @@ def load_service(name: str, environment: Environment | None = None) -> Service:
 def read_service(name: str) -> Service:
     """Read and validate `config/services/<name>.yaml` as it is, without any environment's overrides.
 
-    For DAG files, which are parsed where the environment's variables need not be set.
-
-    Raises:
-        ConfigError: naming the file, the field, the value and what is allowed.
+    For DAG files, which are parsed where the environment's variables need not be set. See `files.load`.
     """
     return files.load("services", name, Service)

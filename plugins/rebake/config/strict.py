@@ -1,7 +1,5 @@
 """What every part of the configuration shares: no unknown field, no change after reading, safe names."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints

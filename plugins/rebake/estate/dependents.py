@@ -1,7 +1,5 @@
 """The dependents of a new base: which services bake on it, which of them need a new image, and the result."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final

@@ -5,8 +5,6 @@ keeps our image in use as well. Ours is what has the tag `rebake:kind`, an envir
 `rebake:environment`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

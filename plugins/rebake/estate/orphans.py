@@ -5,8 +5,6 @@ key pairs and security groups of a Packer older than 1.7, and an image until Pac
 the exact form of their names, as long as nobody else has tagged them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -6,20 +6,16 @@ always derived anew from the statements: an undo lifts what follows from it and 
 baked while its base was being revoked is revoked although nobody has marked it yet.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rebake import tags
+from rebake.estate.inventory import Estate
 from rebake.exceptions import ConfigError, ImageError
 from rebake.release.record import ReleaseRecord
-
-if TYPE_CHECKING:
-    from rebake.estate.inventory import Estate
 
 LONGEST_REASON: Final = 256
 """Characters that AWS keeps of a tag's value."""

@@ -1,7 +1,5 @@
 """Base records and bills of materials in S3: written once, never overwritten."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from rebake import bucket as objects
@@ -23,7 +21,7 @@ class BasesHook(BucketHook):
         return objects.write_if(self.s3, bucket, key, text, content_type)
 
     def records(self, bucket: str, family: str) -> Iterator[BaseRecord]:
-        """Yield a family's records, newest first; each is read when it is asked for (S3, ListObjectsV2, GetObject)."""
+        """Yield a family's records, newest first; each is read when it is needed (S3, ListObjectsV2, GetObject)."""
         for key in reversed(objects.keys(self.s3, bucket, base_record.folder(family))):
             text = self.read(bucket, key)
             if text is not None:

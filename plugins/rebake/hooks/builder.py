@@ -1,7 +1,5 @@
 """What a killed bake leaves behind: builder instances, their volumes, key pairs and security groups."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final

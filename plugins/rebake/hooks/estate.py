@@ -41,8 +41,6 @@ class EstateHook(Ec2ClientHook):
 
     Args:
         images: a hook whose EC2 client is shared, if there is one: each client takes 30 MiB.
-        *args: those of `AwsBaseHook`.
-        **kwargs: those of `AwsBaseHook`.
     """
 
     def __init__(self, *args: Any, images: ImageHook | None = None, **kwargs: Any) -> None:

@@ -1,7 +1,5 @@
 """Security groups and metadata options: what instances let in, and the two repairs that cannot harm them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Machine images: found by their tags, and removed where the tags prove that they are unfinished ones of ours."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial

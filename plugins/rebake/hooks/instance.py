@@ -1,7 +1,5 @@
 """Temporary instances: launched, found again and removed by the tag of the Airflow run that needs them."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

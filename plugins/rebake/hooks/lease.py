@@ -1,7 +1,5 @@
 """A service's lease in S3."""
 
-from __future__ import annotations
-
 from rebake.hooks.bucket import BucketHook
 from rebake.release import lease
 
@@ -10,9 +8,5 @@ class LeaseHook(BucketHook):
     """Thin wrapper around `boto3.client("s3")`, for `rebake.release.lease`; triggers use its asynchronous client."""
 
     def check(self, bucket: str, service: str, run: str) -> None:
-        """Make sure that the run still holds the service's lease.
-
-        Raises:
-            SupersededError: another run has, or had, it.
-        """
+        """Make sure that the run still holds the service's lease, see `lease.check`."""
         lease.check(self.s3, bucket, service, run)

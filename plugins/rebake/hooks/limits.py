@@ -1,7 +1,5 @@
 """How much one request to AWS may carry."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 

@@ -1,7 +1,5 @@
 """Where instances go: the network of the environment file, or the account's default VPC."""
 
-from __future__ import annotations
-
 from rebake.config import Network
 from rebake.exceptions import ConfigError
 from rebake.hooks.ec2 import Ec2ClientHook

@@ -1,18 +1,17 @@
 """Temporary resources of bakes and tests: found in pages, described again by their ids, and removed."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rebake import bucket as objects
 from rebake import tags
 from rebake.aws_errors import deleted
+from rebake.estate.inventory import Image
 from rebake.estate.orphans import TEMPORARY, Lock, OrphanKind, Temporary, made_at
 from rebake.estate.retirement import protection
 from rebake.exceptions import ImageError
@@ -22,9 +21,6 @@ from rebake.hooks.estate import EstateHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import LIVE_STATES
 from rebake.hooks.limits import FILTER_VALUES, PAGE, batches
-
-if TYPE_CHECKING:
-    from rebake.estate.inventory import Image
 
 IMAGES_BEGIN: Final = "rebake-"
 _ENDING: Final = ("shutting-down",)

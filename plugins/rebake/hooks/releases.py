@@ -1,7 +1,5 @@
 """Release records in S3: a final record is written once and never overwritten; that of a release in progress is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from rebake import bucket as objects
@@ -25,9 +23,6 @@ class ReleasesHook(BucketHook):
         """Write a final record under its first free name, and return it (S3, PutObject with If-None-Match).
 
         Where an earlier try of the run has written the same release, that record is returned and nothing is written.
-
-        Raises:
-            ConfigError: the bucket does not exist.
         """
         names = release.release_ids(record.service, record.version, record.requested_at)
         while True:
@@ -42,11 +37,7 @@ class ReleasesHook(BucketHook):
                 return known
 
     def write_progress(self, bucket: str, record: ReleaseRecord) -> None:
-        """Write what is known of a release in progress, over what was known before (S3, PutObject).
-
-        Raises:
-            ConfigError: the bucket does not exist.
-        """
+        """Write what is known of a release in progress, over what was known before (S3, PutObject)."""
         objects.write(self.s3, bucket, release.progress_key(record.service, record.release_id), _text(record))
 
 

@@ -1,15 +1,10 @@
 """Reports on the estate, in the environment's bucket."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rebake import bucket as objects
-from rebake.estate.report import latest
+from rebake.estate.report import Report, latest
 from rebake.hooks.bucket import BucketHook
-
-if TYPE_CHECKING:
-    from rebake.estate.report import Report
 
 
 class ReportsHook(BucketHook):
@@ -19,9 +14,6 @@ class ReportsHook(BucketHook):
         """Write a report as JSON and as a page, and return the JSON's object key (S3, PutObject).
 
         The page comes first: whoever finds the JSON finds the page too.
-
-        Raises:
-            ConfigError: the bucket does not exist.
         """
         objects.write(self.s3, bucket, f"{report.key}.html", report.to_html(), "text/html; charset=utf-8")
         objects.write(self.s3, bucket, f"{report.key}.json", report.to_json())

@@ -1,7 +1,5 @@
 """What the retirement of images reads and changes, beside `EstateHook`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial

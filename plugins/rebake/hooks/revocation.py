@@ -1,24 +1,19 @@
 """Revocations in the tags of images."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from rebake import tags
 from rebake.estate import revocation
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
 from rebake.hooks.image import ImageHook
 from rebake.hooks.limits import TAGGED_RESOURCES, batches
-
-if TYPE_CHECKING:
-    from rebake.estate.inventory import Image
-    from rebake.release.record import ReleaseRecord
+from rebake.release.record import ReleaseRecord
 
 
 class RevocationHook(ImageHook):
-    """Thick wrapper around `boto3.client("ec2")` for what says that an image may not be released."""
+    """Thick wrapper around `boto3.client("ec2")` for the marks of images that may not be released."""
 
     def mark_of(self, ami_id: str) -> revocation.Mark | None:
         """Return why an image may not be released; none if it may (EC2, DescribeImages, once for each below it)."""

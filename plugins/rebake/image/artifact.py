@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -16,8 +17,6 @@ from rebake import paths
 from rebake.exceptions import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_s3.client import S3Client
 
 HEALTH_CHECK: Final = "bin/healthcheck"
@@ -106,7 +105,7 @@ def _compare(source: str, checksum: Path, found: str, remedy: str) -> None:
         raise ArtifactError(f"{source}.sha256 must hold a SHA-256 in hexadecimal digits, found {text[:80]!r}; {remedy}")
     if expected != found:
         raise ArtifactError(
-            f"{source} does not match its checksum: {source}.sha256 says {expected}, the file is {found}; {remedy}"
+            f"{source} does not match its checksum: {source}.sha256 has {expected}, the file is {found}; {remedy}"
         )
 
 

@@ -3,8 +3,6 @@
 They are built and taken apart here alone.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 ROOT: Final = "/rebake"

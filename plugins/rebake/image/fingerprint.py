@@ -1,7 +1,5 @@
 """The fingerprint of an image's inputs: equal inputs need no second bake."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

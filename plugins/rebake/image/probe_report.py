@@ -1,7 +1,5 @@
 """The test report of an image: what each check of a temporary instance came to."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
 
@@ -13,11 +11,11 @@ class CheckOutcome(BaseModel):
     )
 
     name: str
-    """What was asked: a request, or a command."""
+    """The HTTP request, or the command."""
     ok: bool = False
     """Whether it passed."""
     attempts: NonNegativeInt = 0
-    """How often it was asked."""
+    """How often it was tried."""
     seconds: NonNegativeFloat = 0.0
     """From the first attempt to the end of the last."""
     answer: str = "never requested"

@@ -1,7 +1,5 @@
 """A bake, decided before it starts: its inputs, their fingerprint, and the names and tags of its image."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,20 +1,16 @@
 """The stage `acquire_lease`: from here on this run, and no other, changes what the service runs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.lease import LeaseHook
 from rebake.release.lease import RunKind
 from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.connection import EnvironmentConnection
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
@@ -26,7 +22,6 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         service: name of the service (templated).
         kind: `deploy`, which waits, or `rollback`, which acquires the lease from a deployment (templated).
         replaces: the release that must still be the current one; empty if any may be (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = LeaseHook
@@ -39,13 +34,7 @@ class AcquireLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.replaces = replaces
 
     def execute(self, context: Context) -> int:
-        """Return the lease's token; or defer until the lease of another run has ended.
-
-        Raises:
-            ConfigError: the environment's bucket does not exist, or the kind is unknown.
-            CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: this run is superseded.
-        """
+        """Return the lease's token; or defer, see `LeaseAcquisition.acquire`."""
         return LeaseAcquisition(self, self.service, self.kind, self.replaces).acquire(context).token
 
     def lease_ended(self, context: Context, event: dict[str, Any]) -> int:

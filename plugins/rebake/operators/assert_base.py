@@ -1,8 +1,8 @@
 """Part of the stage `test_image`, for base images: compare the booted instance with what the family declares."""
 
-from __future__ import annotations
+from typing import Any, Final
 
-from typing import TYPE_CHECKING, Any, Final
+from airflow.sdk import Context
 
 from rebake import config
 from rebake.base.inspection import decode, script
@@ -12,9 +12,6 @@ from rebake.hooks.image import ImageHook
 from rebake.image.probe import Check
 from rebake.image.probe_report import ProbeReport
 from rebake.operators.test_image import ProbeOperator
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 INSPECTION: Final = "inspection"
 """Name of the check that has the instance describe itself."""

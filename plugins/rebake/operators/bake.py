@@ -1,26 +1,21 @@
 """The stage `bake`: reuse an image of the same inputs, or bake one with Packer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.hooks.ssm import SsmHook
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import config, tags
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
 from rebake.image import artifact, channels, recipe
+from rebake.image.recipe import Recipe
 from rebake.stages.baking import BakeStage
 from rebake.stages.rendered import as_text
 from rebake.tools.workspace import Workspace
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Image
-    from rebake.image.recipe import Recipe
 
 
 class BakeOperator(BakeStage):
@@ -56,7 +51,7 @@ class BakeOperator(BakeStage):
         found = image.tags.get(tags.VERSION, "(none)")
         if found != version:
             raise ImageError(
-                f"image {ami_id} holds version {found} of {service.name}, and {version} was asked for: "
+                f"image {ami_id} holds version {found} of {service.name}, and {version} was requested: "
                 f"give version {found}, or another ami_id"
             )
         self.revocations.refuse(ami_id, f"ami_id of {service.name}", service=service.name)

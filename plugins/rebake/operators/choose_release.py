@@ -1,14 +1,13 @@
 """The stage `choose_release` of a rollback: which release to return to, and whether its image is still there."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import config, tags
 from rebake.exceptions import ImageError
@@ -25,9 +24,6 @@ from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import RevocationGuard
 from rebake.stages.tooling import reachable
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 
 class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Choose the release to return to and check that its image can be launched; return it, a `ChosenRelease`.
@@ -37,7 +33,6 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
     Args:
         service: name of the service (templated).
         release: id, version or image of the release; empty for the one before (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -48,10 +43,7 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         self.service = service
         self.release = release
 
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    revocations = cached_property(RevocationGuard)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the release to return to, a `ChosenRelease`.
@@ -60,7 +52,6 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             ConfigError: there is no such release, or it never succeeded.
             ImageError: its image is gone, or is not the service's.
             RevokedError: its image, or what that was baked on, was revoked.
-            CloudUnreachableError: the AWS API does not answer.
         """
         config.load_service(self.service, self.environment)
         with reachable(self.hook):

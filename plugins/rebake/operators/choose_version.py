@@ -1,13 +1,12 @@
 """The task `choose_version`: what a service runs, and whether it has to be baked anew on the newest base."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -17,16 +16,12 @@ from rebake.hooks.releases import ReleasesHook
 from rebake.image.channels import CURRENT, base_name
 from rebake.release import lease
 from rebake.release import record as release
+from rebake.release.record import ReleaseRecord
 from rebake.release.results import Failure
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import push_failure
 from rebake.stages.tooling import reachable
 from rebake.triggers.lease import until_over
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.release.record import ReleaseRecord
 
 
 class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
@@ -36,7 +31,6 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
     Args:
         service: name of the service (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -51,7 +45,6 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
 
         Raises:
             ConfigError: the service's file is wrong, or the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: the service was never released, or is on the newest base already.
         """
         service = config.load_service(self.service, self.environment)
@@ -60,7 +53,7 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             if other and other.is_open(datetime.now(UTC)):
                 self.log.info("%s is changing %s: waiting for its end", other.holder, self.service)
                 self.defer(**until_over(other, self.service, self.environment))
-            now, newest = look(self.hook, service, self.environment, self.connection)
+            now, newest = current_and_newest(self.hook, service, self.environment, self.connection)
         stay = dependents.reason_to_stay(service, now, newest)
         if now is None or stay:
             push_failure(context, Failure(reason="not_needed", message=stay))
@@ -75,11 +68,11 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         }
 
     def lease_ended(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Look again, now that the lease of the other run has ended."""
+        """Try again, now that the lease of the other run has ended."""
         return self.execute(context)
 
 
-def look(
+def current_and_newest(
     releases: ReleasesHook, service: config.Service, environment: config.Environment, connection: dict[str, Any]
 ) -> tuple[ReleaseRecord | None, str]:
     """Return the record of the service's current release, and the newest base of its family; none and "" if missing."""

@@ -1,27 +1,23 @@
 """The task `deploy` of a rebake: the service's own DAG rolls the new image out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.providers.standard.triggers.external_task import DagStateTrigger
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.estate import dependents
 from rebake.exceptions import DeploymentFailedError
 from rebake.hooks.releases import ReleasesHook
-from rebake.operators.choose_version import look
+from rebake.operators.choose_version import current_and_newest
 from rebake.release.record import ReleaseOutcome
 from rebake.release.results import Failure
 from rebake.release.stage import Stage
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import push_failure
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
@@ -37,7 +33,6 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
         build_id: build of its artifact (templated).
         replaces: id of the release that it runs (templated).
         base_ami: the base that it moves to (templated).
-        **kwargs: those of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = ("service", "version", "commit", "build_id", "replaces", "base_ami")
@@ -76,7 +71,7 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
 
         Raises:
             ConfigError: the service's file is wrong.
-            AirflowSkipException: the service's file asks for a bake alone.
+            AirflowSkipException: the service's file wants a bake alone.
         """
         if config.load_service(self.service, self.environment).on_new_base != dependents.DEPLOY:
             raise AirflowSkipException(f"{self.service} waits for its next deployment: it has on_new_base: bake")
@@ -84,13 +79,12 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
         self.trigger_dag_id = f"deploy_{self.service}"
         self.trigger_run_id = f"rebake__{ti.run_id}"
         self.poke_interval = max(1, round(self.environment.poll_seconds))
-        asked_by = f"new base {self.base_ami}"
         conf = {
             "version": self.version,
             "commit": self.commit,
             "build_id": self.build_id,
             "replaces": self.replaces,
-            "requested_by": asked_by,
+            "requested_by": f"new base {self.base_ami}",
         }
         self.conf = {name: value for name, value in conf.items() if value}
         if ti.get_dr_count(dag_id=self.trigger_dag_id, run_ids=[self.trigger_run_id]):
@@ -117,7 +111,7 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
         (run_id,) = data["run_ids"]
         dag_id = f"deploy_{self.service}"
         if data[run_id] == "failed":
-            raise DeploymentFailedError(f"run {run_id} of {dag_id} failed: its log and its release record say why")
+            raise DeploymentFailedError(f"run {run_id} of {dag_id} failed: see its log and its release record")
         ti: Any = context["ti"]
         pulled = {"dag_id": dag_id, "run_id": run_id, "map_indexes": -1}
         if ti.xcom_pull(task_ids=Stage.FINALIZE, **pulled) == ReleaseOutcome.SUCCESSFUL:
@@ -127,7 +121,7 @@ class DeployDependentOperator(EnvironmentConnection, TriggerDagRunOperator):
     def _superseded(self, context: Context, run_id: str) -> str:
         service = config.load_service(self.service, self.environment)
         hook = ReleasesHook(**self.connection)
-        stay = dependents.reason_to_stay(service, *look(hook, service, self.environment, self.connection))
+        stay = dependents.reason_to_stay(service, *current_and_newest(hook, service, self.environment, self.connection))
         if not stay:
             raise DeploymentFailedError(
                 f"run {run_id} of deploy_{self.service} was superseded by a later one, which is on an old base too: "

@@ -1,13 +1,12 @@
 """The stage `finalize`: however the run ended, write it down and release the lease."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.releases import ReleasesHook
@@ -21,12 +20,9 @@ from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import failure_of, release_run, results, task_states
 from rebake.stages.tooling import reachable, run_tag
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 RETURNED_STATES: Final = ("RollbackSuccessful",)
 """Statuses of a refresh that AWS has rolled back."""
-_NO_REASON: Final = "its log says why; the worker left no reason, and may have been lost"
+_NO_REASON: Final = "see its log; the worker left no reason, and may have been lost"
 
 
 class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
@@ -38,7 +34,6 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     Args:
         service: name of the service (templated).
         kind: `deploy` or `rollback` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -50,12 +45,7 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
         self.kind = kind
 
     def execute(self, context: Context) -> str:
-        """Return the outcome, a `ReleaseOutcome`.
-
-        Raises:
-            ConfigError: the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return the outcome, a `ReleaseOutcome`."""
         states = task_states(context)
         run, bucket = run_tag(context), self.environment.bucket
         s3 = self.hook.s3

@@ -1,20 +1,15 @@
 """The task `find_dependents`: which services bake on a base that was just promoted."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
 from rebake import config
 from rebake.estate import dependents
 from rebake.exceptions import ConfigError
 from rebake.image.recipe import base_asset_uri
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 FAMILIES: Final = "families"
 """XCom key of the base families that the run is about."""
@@ -23,11 +18,10 @@ LEFT_OUT: Final = "skipped"
 
 
 class FindDependentsOperator(BaseOperator):
-    """Return the names of the services that follow; AWS is not asked.
+    """Return the names of the dependents of new bases; no AWS request is made.
 
     Args:
-        base: the family to look at in a run by hand; empty for all of them (templated).
-        **kwargs: those of `BaseOperator`.
+        base: the family, in a run by hand; empty for all of them (templated).
     """
 
     template_fields: Sequence[str] = ("base",)
@@ -46,18 +40,18 @@ class FindDependentsOperator(BaseOperator):
         services = dict(_services())
         for name, service in services.items():
             if isinstance(service, ConfigError):
-                self.log.warning("%s cannot follow any base: %s", name, service)
+                self.log.warning("%s is no dependent of any base: %s", name, service)
         names = dependents.dependents(services, families)
         context["ti"].xcom_push(key=FAMILIES, value=families)
         context["ti"].xcom_push(key=LEFT_OUT, value=[asdict(one) for one in dependents.skipped(services, families)])
-        self.log.info("%s: followed by %s", ", ".join(families) or "no family", ", ".join(names) or "no service")
+        self.log.info("%s: dependents: %s", ", ".join(families) or "no family", ", ".join(names) or "no service")
         return names
 
     def _families(self, context: Context) -> list[str]:
         """Return the families whose assets started the run; of several events of one, the newest counts anyway."""
         known = config.base_names()
         events: Any = context.get("triggering_asset_events") or {}
-        promoted = {asset.uri: told[-1].extra.get("ami_id") for asset, told in events.items() if hasattr(asset, "uri")}
+        promoted = {asset.uri: sent[-1].extra.get("ami_id") for asset, sent in events.items() if hasattr(asset, "uri")}
         for uri, ami_id in promoted.items():
             self.log.info("%s was promoted for %s", ami_id, uri)
         if promoted:

@@ -1,22 +1,18 @@
 """The stage `promote_ami`: point a channel of the registry at an image that passed its checks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.registry import RegistryHook
 from rebake.image.channels import CANDIDATE
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import LeaseGuard, RevocationGuard
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
@@ -27,7 +23,6 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         name: whose channels, such as `/rebake/webapp` (templated).
         channel: `candidate`, `current` or `previous`; `candidate` by default (templated).
         service: whose lease the run must hold; empty for a base family, which has none (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = RegistryHook
@@ -40,15 +35,8 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         self.channel = channel
         self.service = service
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
-
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
+    revocations = cached_property(RevocationGuard)
 
     def execute(self, context: Context) -> int:
         """Return the parameter's version.
@@ -56,7 +44,6 @@ class PromoteAmiOperator(EnvironmentConnection, AwsBaseOperator[RegistryHook]):
         Raises:
             ImageError: Parameter Store does not accept the image.
             RevokedError: the image was revoked, perhaps since it was baked.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
         with reachable(self.hook):

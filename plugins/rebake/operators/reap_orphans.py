@@ -1,14 +1,13 @@
-"""The stage `reap_orphans`: remove what bakes and tests have left behind, and say what that was."""
-
-from __future__ import annotations
+"""The stage `reap_orphans`: remove the orphans of bakes and tests, and report it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake.estate import orphans
@@ -20,9 +19,6 @@ from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
 from rebake.triggers.probe import InstancesTerminatedTrigger
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that instances may take to terminate; what they use then stays until the next run."""
 
@@ -31,10 +27,7 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
     """Remove the environment's orphans, see `rebake.estate.orphans`; return the report's object key.
 
     Instances first; once they are terminated, which is waited for without a worker slot, what they used. Each thing is
-    looked at again immediately before it is removed. Safe to repeat.
-
-    Args:
-        **kwargs: those of `AwsBaseOperator`.
+    read again immediately before it is removed. Safe to repeat.
     """
 
     aws_hook_class = OrphansHook
@@ -45,7 +38,6 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
 
         Raises:
             EstateError: AWS refused to remove something; everything else was removed.
-            CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
             results = self._reap(OrphanKind.INSTANCE)
@@ -58,21 +50,17 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
                 trigger=InstancesTerminatedTrigger(
                     instance_ids=ended, waiter_delay=poll_seconds, waiter_max_attempts=attempts, **self.connection
                 ),
-                method_name="go_on",
-                kwargs={"told": [_dump(one) for one in results]},
+                method_name="instances_terminated",
+                kwargs={"results": [_dump(one) for one in results]},
                 timeout=timedelta(seconds=TERMINATION_TIMEOUT + 60),
             )
         return self._finish(results)
 
-    def go_on(self, context: Context, event: dict[str, Any], told: list[dict[str, Any]]) -> str:
-        """Remove what the instances used.
-
-        Raises:
-            EstateError: AWS refused to remove something; everything else was removed.
-        """
+    def instances_terminated(self, context: Context, event: dict[str, Any], results: list[dict[str, Any]]) -> str:
+        """Remove what the instances used, see `execute`."""
         if event["status"] != "success":
             self.log.warning("not every instance is terminated yet, the next run goes on: %s", event["message"])
-        return self._finish([_load(one) for one in told])
+        return self._finish([_load(one) for one in results])
 
     def _finish(self, results: list[ReapResult]) -> str:
         for kind in OrphanKind:
@@ -133,11 +121,11 @@ def _dump(result: ReapResult) -> dict[str, Any]:
     return {"thing": thing, "outcome": str(result.outcome), "why": result.why}
 
 
-def _load(told: dict[str, Any]) -> ReapResult:
-    thing = dict(told["thing"])
+def _load(result: dict[str, Any]) -> ReapResult:
+    thing = dict(result["thing"])
     made = datetime.fromisoformat(thing["made"]) if thing["made"] else None
     return ReapResult(
         Temporary(**{**thing, "kind": OrphanKind(thing["kind"]), "made": made, "users": tuple(thing["users"])}),
-        ReapOutcome(told["outcome"]),
-        told["why"],
+        ReapOutcome(result["outcome"]),
+        result["why"],
     )

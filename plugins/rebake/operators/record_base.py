@@ -1,21 +1,21 @@
 """The stage `record_base`: keep what a tested base image holds, what is new in it, and where it comes from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from pydantic import BaseModel
 
 from rebake import config, tags
 from rebake.base import base_record, sbom
 from rebake.base.base_record import BaseRecord
 from rebake.base.inspection import decode
+from rebake.estate.inventory import Image
 from rebake.hooks.bases import BasesHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.registry import RegistryHook
@@ -23,11 +23,6 @@ from rebake.image.channels import CURRENT, base_name
 from rebake.operators.assert_base import BaseReport
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable, run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Image
 
 
 class RecordedBase(BaseModel):
@@ -57,7 +52,6 @@ class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
         ami_id: the image (templated).
         base: name of the family (templated).
         report: the test report, a `BaseReport` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = BasesHook
@@ -75,7 +69,6 @@ class RecordBaseOperator(EnvironmentConnection, AwsBaseOperator[BasesHook]):
         Raises:
             ImageError: the image is gone, or the inspection is incomplete.
             ConfigError: the bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
         """
         bucket = self.environment.bucket
         with reachable(self.hook):

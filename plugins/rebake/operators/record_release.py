@@ -1,14 +1,13 @@
 """The stage `record_release`: write the release record, and only then make its image the current one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -24,9 +23,6 @@ from rebake.stages.guards import LeaseGuard
 from rebake.stages.run_facts import release_run, results, task_states
 from rebake.stages.tooling import reachable
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 
 class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
     """Write the release record from the results of the run, tag the image, move `current` and `previous`.
@@ -37,7 +33,6 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
     Args:
         service: name of the service (templated).
         kind: `deploy` or `rollback` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReleasesHook
@@ -48,17 +43,12 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         self.service = service
         self.kind = kind
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
 
     def execute(self, context: Context) -> str:
         """Return the release id.
 
         Raises:
-            ConfigError: the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: the run is superseded.
         """
         with reachable(self.hook):

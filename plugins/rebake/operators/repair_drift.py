@@ -1,15 +1,14 @@
 """The stages of `detect_drift` that repair: a person's approval, the repair under the service's lease, its release."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
@@ -18,7 +17,6 @@ from rebake.estate.drift.finding import Finding, FindingKind
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.image import ImageHook
-from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.registry import RegistryHook
@@ -29,12 +27,8 @@ from rebake.rollout.refresh import Version
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform
 from rebake.stages.guards import LeaseGuard
-from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable, run_tag
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 REPAIRED: Final = "repaired"
 
@@ -58,7 +52,7 @@ class ApproveRepairsOperator(ApprovalOperator):
             AirflowSkipException: there is nothing to approve.
         """
         if not self.body:
-            raise AirflowSkipException("policy asks for no approval, or nothing is to be repaired")
+            raise AirflowSkipException("policy requires no approval, or nothing is to be repaired")
         self.response_timeout = timedelta(minutes=config.load_environment().policy.drift.approval_minutes)
         return super().execute(context)
 
@@ -78,7 +72,6 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         service: name of the service (templated).
         auto_scaling_group_name: its group (templated).
         findings: what to repair, see `Finding.dump` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = NetworkHook
@@ -92,15 +85,8 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         self.auto_scaling_group_name = auto_scaling_group_name
         self.findings = findings
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
-
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""
@@ -113,7 +99,6 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             AirflowSkipException: a run is changing the service, or the fleet has changed since the scan.
             ToolFailedError: Terraform failed.
             RolloutFailedError: the refresh failed, or another one is active.
-            CloudUnreachableError: the AWS API does not answer.
         """
         found = [Finding.load(one) for one in self.findings]
         kinds = {one.kind for one in found}
@@ -132,11 +117,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return self._report(context, REPAIRED)
 
     def execute_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> str:
-        """Return the outcome, now that the fleet is healthy.
-
-        Raises:
-            RolloutFailedError: it did not become healthy in time.
-        """
+        """Return the outcome, now that the fleet is healthy, see `RolloutWait.execute_complete`."""
         status = super().execute_complete(context, event, wait)
         how = f"by instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "without a refresh"
         return self._report(context, f"{REPAIRED} {how}: {status}")
@@ -187,25 +168,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     def _roll(self, context: Context, wanted: Version, ami_id: str) -> None:
         """Bring every instance to the image, and defer until the fleet is healthy."""
         self.lease.check(context)
-        begun = Rollout(
-            autoscaling=AutoScalingHook(**self.connection),
-            instances=InstanceHook(**self.connection),
-            service=config.load_service(self.service, self.environment),
-            group_name=self.auto_scaling_group_name,
-            wanted=wanted,
-            ami_id=ami_id,
-            by_image=True,
-            requested_at=context["dag_run"].run_after,
-            log=self.log,
-        ).begin()
-        wait = {
-            "refresh_id": begun.refresh_id,
-            "template_version": begun.launch_template_version,
-            "status": "StillThere",
-        }
-        if not begun.refresh_id:
-            self.wait_for_health(wait)
-        self.wait_for_refresh(context, wait)
+        self.return_to(context, AutoScalingHook(**self.connection), ami_id, wanted)
 
 
 class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
@@ -213,7 +176,6 @@ class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
     Args:
         service: name of the service (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = LeaseHook
@@ -224,10 +186,6 @@ class ReleaseLeaseOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         self.service = service
 
     def execute(self, context: Context) -> bool:
-        """Return whether the run had the lease.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return whether the run had the lease."""
         with reachable(self.hook):
             return lease.release(self.hook.s3, self.environment.bucket, self.service, run_tag(context))

@@ -1,13 +1,12 @@
-"""The stages of `detect_drift` that tell: the report, and in the end what came of the repairs."""
-
-from __future__ import annotations
+"""The stages of `detect_drift` that report: the findings, and in the end what came of the repairs."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.estate.drift import report as drift_report
 from rebake.estate.drift.finding import Change, Finding, FindingKind, Unseen
@@ -19,9 +18,6 @@ from rebake.operators.scan_drift import FINDINGS, GROUPS, UNSEEN
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 SCAN: Final = "scan_estate"
 PLAN: Final = "plan_fleets"
 AUTO: Final = "auto"
@@ -32,12 +28,12 @@ OUTCOME: Final = "outcome"
 """XCom key of what a repair came to: `service`, `outcome`."""
 
 _PLANNED: Final = {AUTO: "under way", APPROVE: "waits for approval"}
-_UNTOLD: Final = "failed: see the log of its task"
+_NO_OUTCOME: Final = "failed: see the log of its task"
 _NOT_APPROVED: Final = "not approved"
 
 
 class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
-    """Write the report of a look, and return what is to be done about it.
+    """Write the report of a scan, and return what is to be done about it.
 
     Returned are `report`, its object key; `changed`, with the ids of `new` and `fixed` findings; `auto` and `approve`,
     the repairs a service that policy wants done at once and after approval; and `question`, what is to be approved.
@@ -46,11 +42,7 @@ class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
     aws_hook_class = ReportsHook
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return what follows.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return what follows."""
         ti: Any = context["ti"]
         planned: list[dict[str, Any]] = ti.xcom_pull(task_ids=[PLAN])
         findings = [Finding.load(one) for one in _gathered(FINDINGS, ti, planned)]
@@ -112,7 +104,6 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     Args:
         report_task: task that wrote the report.
         repair_tasks: tasks that repair, by how policy wants it done.
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReportsHook
@@ -128,17 +119,16 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
 
         Raises:
             RolloutFailedError: a repair failed.
-            CloudUnreachableError: the AWS API does not answer.
         """
         ti: Any = context["ti"]
-        told = ti.xcom_pull(task_ids=self.report_task) or {}
+        planned = ti.xcom_pull(task_ids=self.report_task) or {}
         outcomes: dict[str, str] = {}
         by_service: dict[str, str] = {}
         for how, task_id in self.repair_tasks.items():
             came = {one["service"]: one[OUTCOME] for one in ti.xcom_pull(task_ids=[task_id], key=OUTCOME) if one}
             # Nobody having approved, not one of the repairs has begun.
-            otherwise = _NOT_APPROVED if how == APPROVE and not ti.xcom_pull(task_ids="approved") else _UNTOLD
-            for part in told.get(how, ()):
+            otherwise = _NOT_APPROVED if how == APPROVE and not ti.xcom_pull(task_ids="approved") else _NO_OUTCOME
+            for part in planned.get(how, ()):
                 outcome = by_service[part["service"]] = came.get(part["service"], otherwise)
                 outcomes |= {one["id"]: outcome for one in part[FINDINGS]}
         if outcomes:
@@ -148,13 +138,13 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
                 if latest is not None:
                     report = drift_report.repaired(Report.load(latest), outcomes)
                     self.log.info("%s\ns3://%s/%s", report.to_text(), bucket, self.hook.write(bucket, report))
-        failed = [service for service, outcome in by_service.items() if outcome == _UNTOLD]
+        failed = [service for service, outcome in by_service.items() if outcome == _NO_OUTCOME]
         if failed:
-            raise RolloutFailedError(f"not repaired: {', '.join(failed)}; the logs of their tasks say why")
+            raise RolloutFailedError(f"not repaired: {', '.join(failed)}; see the logs of their tasks")
         return by_service
 
 
 def _gathered(what: str, ti: Any, planned: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
-    """Return what all tasks that looked have told."""
-    told: list[dict[str, Any]] = list(ti.xcom_pull(task_ids=SCAN, key=what) or [])
-    return told + [one for part in planned if part for one in part[what]]
+    """Return what all scanning tasks have pushed."""
+    found: list[dict[str, Any]] = list(ti.xcom_pull(task_ids=SCAN, key=what) or [])
+    return found + [one for part in planned if part for one in part[what]]

@@ -1,14 +1,13 @@
 """The task `report`: how it went with each service that a new base concerns."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import config
 from rebake.estate.dependents import STAGES, DependentResult, TaskResult, result_of
@@ -21,9 +20,6 @@ from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import task_states
 from rebake.stages.tooling import reachable, run_tag
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 
 class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
     """Write a report of the run, and return its object key.
@@ -33,7 +29,6 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     Args:
         found_by: id of the task that found the services.
         group: id of the mapped group, a part for each service.
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ReportsHook
@@ -45,21 +40,17 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         self.group = group
 
     def execute(self, context: Context) -> str:
-        """Return the key.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return the key."""
         services = list(self._results(context))
         families = ", ".join(self._found(context, FAMILIES))
         counts = Counter(one.outcome for one in services)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
+        result = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
         report = Report(
             kind=REBAKE,
             environment=self.environment.name,
             region=self.environment.region,
             at=datetime.now(UTC),
-            title=f"New base {families or '(unknown)'}: {told}",
+            title=f"New base {families or '(unknown)'}: {result}",
             summary={"base families": families, "run": run_tag(context), **counts},
             tables=(
                 Table(

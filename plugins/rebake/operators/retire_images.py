@@ -1,17 +1,17 @@
-"""The stage `retire_images`: take the step that is due for each image, and say what was done and why."""
-
-from __future__ import annotations
+"""The stage `retire_images`: take the step that is due for each image, and report what was done and why."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake import config, tags
+from rebake.estate.inventory import Estate, Image
 from rebake.estate.outdated import promotions
 from rebake.estate.retirement import protection, retire
 from rebake.estate.retirement.protection import Situation
@@ -29,23 +29,17 @@ from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import reachable
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Estate, Image
-
 BATCH: Final = 25
-"""Images between two looks at what is in use; at a few calls each, a look is seconds old when it counts."""
+"""Images between two scans of what is in use; at a few calls each, a scan is seconds old when it counts."""
 
 
 class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook]):
     """Deprecate, disable and deregister what is due (`rebake.estate.retirement.retire`); return the report's key.
 
-    Safe to repeat: each try looks at everything anew, and a step that was taken is not due again.
+    Safe to repeat: each try scans everything anew, and a step that was taken is not due again.
 
     Args:
-        dry: whether to change nothing, `true` or `false`; what the environment's policy says if empty (templated).
-        **kwargs: those of `AwsBaseOperator`.
+        dry: whether to change nothing, `true` or `false`; as the environment's policy has it if empty (templated).
     """
 
     aws_hook_class = RetirementHook
@@ -61,13 +55,12 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
         Raises:
             ConfigError: `dry` is neither true nor false.
             EstateError: what is in use could not be seen whole, and nothing was changed; or AWS refused a change.
-            CloudUnreachableError: the AWS API does not answer.
         """
         dry_run = self._is_dry()
         with reachable(self.hook):
             run = _Run(self.hook, self.connection, self.environment, dry_run=dry_run)
             run.go()
-        told = report(
+        written = report(
             run.plan,
             run.situation,
             region=self.environment.region,
@@ -77,8 +70,8 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
             snapshots=run.snapshots,
             blind_spots=run.blind_spots,
         )
-        key = ReportsHook(**self.connection).write(self.environment.bucket, told)
-        self.log.info("%s\n\nwrote s3://%s/%s", told.to_text(), self.environment.bucket, key)
+        key = ReportsHook(**self.connection).write(self.environment.bucket, written)
+        self.log.info("%s\n\nwrote s3://%s/%s", written.to_text(), self.environment.bucket, key)
         if run.blind_spots:
             raise EstateError(f"stopped, because what is in use could not be seen whole: {'; '.join(run.blind_spots)}")
         if failed := run.failed:
@@ -90,7 +83,7 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
 
 
 class _Run:
-    """One run: looks, plans, looks again before each batch, and changes.
+    """One run: scans, plans, scans again before each batch, and changes.
 
     Attributes:
         blind_spots: why it changed nothing, or stopped.

@@ -1,16 +1,16 @@
-"""The stage `revoke_image`: mark an image and all that was baked on it, or take that back; say who runs one."""
-
-from __future__ import annotations
+"""The stage `revoke_image`: mark an image and all that was baked on it, or take that back; report who runs one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake import tags
 from rebake.estate import revocation
+from rebake.estate.inventory import Estate
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
@@ -18,11 +18,6 @@ from rebake.image.channels import CURRENT
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.rendered import as_bool
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Estate
 
 
 class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]):
@@ -34,7 +29,6 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         ami: id of an image of ours (templated).
         reason: why; at most 256 characters (templated).
         undo: whether to take the revocation back (templated; a boolean or its name).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = RevocationHook
@@ -52,7 +46,6 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
         Raises:
             ConfigError: the id is no image's, the reason is missing or too long, or `undo` is no boolean.
             ImageError: the image is not ours, or only what it was baked on is revoked.
-            CloudUnreachableError: the AWS API does not answer.
         """
         undo = as_bool(self.undo, "undo")
         ami_id, reason = revocation.checked(self.ami, self.reason, undo=undo)

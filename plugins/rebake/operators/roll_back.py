@@ -1,13 +1,12 @@
 """The stage `roll_back` of a failed deployment: return to the image before, where AWS has not done so."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config, tags
@@ -22,15 +21,8 @@ from rebake.image.channels import CURRENT, service_name
 from rebake.rollout.refresh import Reason, Version, active_refresh, wanted_version
 from rebake.stages.fleet import FleetTerraform
 from rebake.stages.guards import LeaseGuard
-from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
-from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-STILL_THERE: Final = "StillThere"
-"""The status where AWS had already returned to the image before, so that no refresh was needed."""
+from rebake.stages.waiting import STILL_THERE, RolloutWait
 
 
 class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
@@ -52,7 +44,6 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         service: name of the service (templated).
         ami_id: the failed image (templated).
         auto_scaling_group_name: the group; empty if none was provisioned (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = NetworkHook
@@ -64,15 +55,8 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         self.ami_id = ami_id
         self.auto_scaling_group_name = auto_scaling_group_name
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
-
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""
@@ -85,7 +69,6 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             AirflowSkipException: there is nothing to roll back, or another run has acquired the service's lease.
             RolloutFailedError: a refresh to something else is active.
             ToolFailedError: Terraform failed.
-            CloudUnreachableError: the AWS API does not answer.
         """
         if not self.auto_scaling_group_name:
             raise AirflowSkipException("nothing was provisioned, so nothing was rolled out: nothing to roll back")
@@ -98,7 +81,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             raise RolloutFailedError(
                 f"instance refresh {active['InstanceRefreshId']} of {self.auto_scaling_group_name} to "
                 f"{goes_to or 'an unknown image'} is {active['Status']}: it is not this run's, so "
-                f"nothing is rolled back to {target}. Wait for its end, look at the fleet, clear this task if need be"
+                f"nothing is rolled back to {target}. Wait for its end, inspect the fleet, clear this task if need be"
             )
         if active and goes_to == self.ami_id:
             refresh_id = active["InstanceRefreshId"]
@@ -113,12 +96,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return self._return_to(context, target)
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> str:
-        """Go on when the refresh to the failed image has ended, however it ended.
-
-        Raises:
-            AirflowSkipException: another run has acquired the service's lease.
-            RolloutFailedError: it has not ended.
-        """
+        """Go on when the refresh to the failed image has ended, however it ended; see `execute`."""
         self.log_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         self.lease.check(context)
@@ -129,7 +107,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         if not config.load_service(self.service, self.environment).rollout.auto_rollback:
             raise AirflowSkipException(
                 f"config/services/{self.service}.yaml says auto_rollback: false: the fleet stays as it is; "
-                f"look at it, then deploy or roll back by hand"
+                f"inspect it, then deploy or roll back by hand"
             )
         registry = RegistryHook(**self.connection)
         current = registry.read(service_name(self.service), CURRENT)
@@ -144,7 +122,8 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     def _return_to(self, context: Context, ami_id: str) -> str:
         """Roll the image out, unless the fleet already runs it."""
         self._warn_if_revoked(ami_id)
-        if self._rollout(context, ami_id, Version("", "")).runs_the_image(self._group()):
+        rollout = self.rollout(context, self._autoscaling, ami_id, Version("", ""), by_image=True)
+        if rollout.runs_the_image(self._autoscaling.group(self.auto_scaling_group_name)):
             self.log.info("every instance runs %s already, as after a rollback by AWS: nothing is left to do", ami_id)
             self.wait_for_health({"refresh_id": "", "template_version": "", "status": STILL_THERE})
         version = ImageHook(**self.connection).available(ami_id, "the image to return to").tags.get(tags.VERSION, "")
@@ -154,15 +133,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         applied = self.fleet.apply(context, self.service, ami_id=ami_id, version=version)
         wanted = Version(applied.launch_template_id, applied.launch_template_version)
         self.lease.check(context)
-        begun = self._rollout(context, ami_id, wanted).begin()
-        wait = {
-            "refresh_id": begun.refresh_id,
-            "template_version": begun.launch_template_version,
-            "status": STILL_THERE,
-        }
-        if not begun.refresh_id:
-            self.wait_for_health(wait)
-        self.wait_for_refresh(context, wait)
+        self.return_to(context, self._autoscaling, ami_id, wanted)
 
     def _warn_if_revoked(self, ami_id: str) -> None:
         mark = RevocationHook(**self.connection).mark_of(ami_id)
@@ -174,25 +145,9 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
                 mark.message_for(ami_id),
             )
 
-    def _rollout(self, context: Context, ami_id: str, wanted: Version) -> Rollout:
-        return Rollout(
-            autoscaling=self._autoscaling,
-            instances=InstanceHook(**self.connection),
-            service=config.load_service(self.service, self.environment),
-            group_name=self.auto_scaling_group_name,
-            wanted=wanted,
-            ami_id=ami_id,
-            by_image=True,
-            requested_at=context["dag_run"].run_after,
-            log=self.log,
-        )
-
     @property
     def _autoscaling(self) -> AutoScalingHook:
         return AutoScalingHook(**self.connection)
-
-    def _group(self) -> dict[str, Any]:
-        return self._autoscaling.group(self.auto_scaling_group_name)
 
     def _goes_to(self, refresh: Mapping[str, Any]) -> str:
         """Return the image that a refresh goes to; empty if it names none."""

@@ -1,15 +1,14 @@
 """The stages of `detect_drift` that scan: everything by the AWS API, and each fleet by Terraform."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from botocore.exceptions import ClientError
 
 from rebake import config
@@ -27,9 +26,6 @@ from rebake.release import lease
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform, FleetTool
 from rebake.stages.tooling import reachable
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 FINDINGS: Final = "findings"
 UNSEEN: Final = "unseen"
@@ -61,11 +57,7 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     aws_hook_class = LeaseHook
 
     def execute(self, context: Context) -> list[list[dict[str, str]]]:
-        """Return the lanes; none where nothing is deployed.
-
-        Raises:
-            CloudUnreachableError: the AWS API does not answer.
-        """
+        """Return the lanes; none where nothing is deployed."""
         services = read_services(self.environment)
         began = datetime.now(UTC)
         policy = self.environment.policy
@@ -73,7 +65,7 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             seen = self._view({one.base for one in services.valid.values()})
             options: dict[str, Any] = {"environment": self.environment.name, "policy": policy, "now": began}
             scan = drift.scan(seen, services, busy={}, **options)
-            # Most fleets have nothing to tell: only of the others it matters whether a run is changing them.
+            # Most fleets have no finding: only of the others it matters whether a run is changing them.
             doubted = {one.service for one in scan.findings if one.kind is FindingKind.IMAGE}
             busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
             scan = drift.scan(seen, services, busy=busy, **options)
@@ -111,7 +103,6 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
     Args:
         fleets: the lane, of `ScanEstateOperator` (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = LeaseHook
@@ -121,10 +112,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         super().__init__(**kwargs)
         self.fleets = fleets
 
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""
@@ -135,7 +123,6 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
 
         Raises:
             ToolMissingError: Terraform is not on this worker.
-            CloudUnreachableError: the AWS API does not answer.
         """
         found: list[Finding] = []
         unseen: list[Unseen] = []

@@ -1,27 +1,20 @@
 """The stage `start_refresh`: start the instance refresh to a template version, unless one goes or went there."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from rebake import config
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.hooks.instance import InstanceHook
 from rebake.rollout.refresh import Reason, Version, active_refresh
 from rebake.stages.guards import LeaseGuard, RevocationGuard
-from rebake.stages.rollout import Rollout
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
@@ -41,7 +34,6 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         ami_id: the image that this version must hold (templated).
         by_image: whether to keep instances that run the image with another template version, as a rollback does
             (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = AutoScalingHook
@@ -68,15 +60,8 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         self.ami_id = ami_id
         self.by_image = by_image
 
-    @cached_property
-    def lease(self) -> LeaseGuard:
-        """The service's lease, which this run must hold."""
-        return LeaseGuard(self.service, self.environment)
-
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
+    revocations = cached_property(RevocationGuard)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the refresh to wait for, a `RefreshResult`; or defer until a blocking one has ended.
@@ -84,7 +69,6 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         Raises:
             RevokedError: the image was revoked, perhaps since it was promoted.
             RolloutFailedError: the version does not hold the image, or a refresh to something else is active.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease; a refresh that was started is cancelled.
         """
         try:
@@ -98,12 +82,7 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
             self.wait_for_refresh(context, wait, cause=Reason.CANCELLED, because=because, method_name="refresh_ended")
 
     def refresh_ended(self, context: Context, event: dict[str, Any], wait: Mapping[str, str]) -> dict[str, Any]:
-        """Try again, now that the blocking refresh has ended; fail if another one blocks.
-
-        Raises:
-            RolloutFailedError: see `execute`.
-            AirflowSkipException: see `execute`.
-        """
+        """Try again, now that the blocking refresh has ended; fail if another one blocks; see `execute`."""
         self.log_progress(event)
         self.log.info("instance refresh %s: %s", wait["refresh_id"], event["message"])
         return self._start(context)
@@ -112,24 +91,15 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         with reachable(self.hook):
             self.lease.check(context)
             self.revocations.refuse(self.ami_id, f"rolling out {self.service}", service=self.service)
-            begun = Rollout(
-                autoscaling=self.hook,
-                instances=InstanceHook(**self.connection),
-                service=config.load_service(self.service, self.environment),
-                group_name=self.auto_scaling_group_name,
-                wanted=Version(self.launch_template_id, str(self.launch_template_version)),
-                ami_id=self.ami_id,
-                by_image=self.by_image,
-                requested_at=context["dag_run"].run_after,
-                log=self.log,
-            ).begin()
-            self._rescan(context, begun.refresh_id)
+            wanted = Version(self.launch_template_id, str(self.launch_template_version))
+            begun = self.rollout(context, self.hook, self.ami_id, wanted, by_image=self.by_image).begin()
+            self._check_again(context, begun.refresh_id)
         return begun.model_dump(mode="json")
 
-    def _rescan(self, context: Context, refresh_id: str) -> None:
+    def _check_again(self, context: Context, refresh_id: str) -> None:
         """Cancel the refresh if a rollback acquired the lease while it was started.
 
-        The rollback acquires the lease and then looks for a refresh; this starts one and then checks the lease. So
+        The rollback acquires the lease and then searches for a refresh; this starts one and then checks the lease. So
         one of the two sees the other, whichever was faster.
         """
         if not refresh_id:

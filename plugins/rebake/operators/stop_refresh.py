@@ -1,12 +1,11 @@
 """The stage `stop_refresh` of a rollback: acquire the lease, and end a refresh to another image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -15,9 +14,6 @@ from rebake.release.lease import RunKind
 from rebake.rollout.refresh import BACKWARD_STATES, FORWARD_STATES, Reason, Version, active_refresh, wanted_version
 from rebake.stages.acquisition import LeaseAcquisition
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
@@ -32,7 +28,6 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         service: name of the service (templated).
         auto_scaling_group_name: the group (templated).
         ami_id: the image to return to (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = AutoScalingHook
@@ -48,8 +43,6 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         """Return the id of the refresh that was ended; empty if there was none; or defer until it has ended.
 
         Raises:
-            ConfigError: the environment's bucket does not exist.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: a run that was requested later held the lease: this one is superseded.
         """
         LeaseAcquisition(self, self.service, RunKind.ROLLBACK).acquire(context)

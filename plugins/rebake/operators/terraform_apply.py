@@ -1,20 +1,16 @@
-"""The stage `terraform_apply`: the fleet as its configuration says, with the image in a new template version."""
-
-from __future__ import annotations
+"""The stage `terraform_apply`: the fleet as it is declared, with the image in a new template version."""
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.network import NetworkHook
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]):
@@ -28,7 +24,6 @@ class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]
         service: name of the service (templated).
         ami_id: the image (templated).
         version: the application's version in it, for the tags (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = NetworkHook
@@ -40,24 +35,13 @@ class TerraformApplyOperator(EnvironmentConnection, AwsBaseOperator[NetworkHook]
         self.ami_id = ami_id
         self.version = version
 
-    @cached_property
-    def fleet(self) -> FleetTerraform:
-        """Terraform for the environment's fleets."""
-        return FleetTerraform(self)
+    fleet = cached_property(FleetTerraform)
 
     def on_kill(self) -> None:
         """Stop Terraform."""
         self.fleet.stop()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return the outputs of `infrastructure/fleet`, an `ApplyResult`.
-
-        Raises:
-            ConfigError: a file is wrong, or the state's bucket does not exist.
-            ToolMissingError: Terraform is not on this worker.
-            ToolFailedError: Terraform failed; the message has its own errors.
-            CloudUnreachableError: the AWS API does not answer.
-            AirflowSkipException: another run has acquired the service's lease.
-        """
+        """Return the outputs of `infrastructure/fleet`, an `ApplyResult`, see `FleetTerraform.apply`."""
         result = self.fleet.apply(context, self.service, ami_id=self.ami_id, version=self.version)
         return result.model_dump(mode="json")

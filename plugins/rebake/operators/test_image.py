@@ -1,17 +1,15 @@
 """The stage `test_image`: boot a temporary instance of an image, run the service's checks on it, remove it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk import TaskGroup, XComArg
+from airflow.sdk import Context, TaskGroup, XComArg
 
 from rebake import config
 from rebake.exceptions import ConfigError, ProbeFailedError
@@ -20,9 +18,6 @@ from rebake.image.probe import Check, checks_of
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import reachable, run_tag
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that an instance may take to terminate."""
@@ -57,7 +52,6 @@ class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         ami_id: the image under test (templated).
         service: name of the service (templated), or
         base: name of the base family (templated).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = InstanceHook
@@ -75,7 +69,6 @@ class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         Raises:
             ImageError: the image cannot be launched.
             ConfigError: a configuration file is wrong.
-            CloudUnreachableError: the AWS API does not answer.
         """
         run = run_tag(context)
         with reachable(self.hook):
@@ -143,8 +136,7 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
         instance_id: the temporary instance (templated).
         service: name of the service (templated), or
         base: name of the base family (templated).
-        version: the application's version, which checks may look for (templated).
-        **kwargs: those of `AwsBaseOperator`.
+        version: the application's version, which checks may expect (templated).
     """
 
     aws_hook_class = InstanceHook
@@ -175,7 +167,7 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
                 **self.connection,
             ),
             method_name="execute_complete",
-            # Only a safeguard: the trigger keeps its deadline itself, and its event says more.
+            # Only a safeguard: the trigger keeps its deadline itself, and its event has the reason.
             timeout=timedelta(seconds=probe.timeout + 120),
         )
 
@@ -207,7 +199,6 @@ class TerminateProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook
 
     Args:
         instance_id: the temporary instance (templated); only named in the log.
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = InstanceHook
@@ -268,7 +259,7 @@ def test_image_group(
         ami_id: the image under test.
         service: name of the service, or
         base: name of the base family.
-        version: the application's version, which checks may look for.
+        version: the application's version, which checks may expect.
         probe_operator: runs the checks.
     """
     subject = {"service": service, "base": base}

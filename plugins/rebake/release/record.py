@@ -110,9 +110,9 @@ class ReleaseRecord(_Part):
     version: Named
     """The application's version."""
     commit: str = ""
-    """What the artifact was built from; empty if the run's parameters do not say."""
+    """What the artifact was built from; empty if the run's parameters do not name it."""
     build_id: str = ""
-    """The build that made the artifact; empty if the run's parameters do not say."""
+    """The build that made the artifact; empty if the run's parameters do not name it."""
     template_version: str = ""
     """Version of the Packer template."""
     fingerprint: str = ""
@@ -211,7 +211,7 @@ def build(run: ReleaseRun, results: Results, **ending: Any) -> ReleaseRecord:
     Args:
         run: the run.
         results: what its stages have returned so far.
-        **ending: fields that only the end of the run tells; they take precedence.
+        **ending: fields that only the end of the run has; they take precedence.
 
     Raises:
         ValueError: the outcome contradicts the other fields.
@@ -290,7 +290,7 @@ def latest_first(keys: Collection[str]) -> list[str]:
 def records(s3: S3Client, bucket: str, service: str) -> Iterator[ReleaseRecord]:
     """Yield a service's records, newest first, those in progress too (S3, ListObjectsV2 and GetObject).
 
-    Each is read when it is asked for. A release that began after the list was made is not among them.
+    Each is read when it is needed. A release that began after the list was made is not among them.
     """
     return _read_all(s3, bucket, latest_first(objects.keys(s3, bucket, folder(service))))
 

@@ -3,8 +3,6 @@
 A stage returns its result with `model_dump(mode="json")`, so that Airflow can keep and show it.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict

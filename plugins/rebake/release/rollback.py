@@ -1,7 +1,5 @@
 """Which release a rollback returns to. Plain functions over release records, newest first."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 
 from rebake.exceptions import ConfigError

@@ -1,7 +1,5 @@
 """The JSON Schema of the release record, generated from its model: `python -m rebake.release.schema` writes it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The stages of a deployment and of a rollback."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -4,8 +4,6 @@ AWS retries for an hour with an image that never becomes healthy. It also replac
 grace period, so no single one need be old: an image that never works is seen as a row of short lives.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +11,7 @@ from typing import Any, Final
 
 from rebake.rollout.refresh import FleetHealth, Version, leaves_the_group
 
-LOOKS: Final = 3
+READINGS: Final = 3
 """Readings in a row that must agree: target health changes from moment to moment, and answers may be stale."""
 _GONE: Final = ("shutting-down", "terminated", "stopping", "stopped")
 
@@ -49,7 +47,7 @@ class HealthWatch:
     patience: float
     _proven: set[str] = field(default_factory=set)
     _ill_since: dict[str, float] = field(default_factory=dict)
-    _looks: int = 0
+    _readings: int = 0
 
     def judge(self, sightings: Sequence[Sighting], now: float) -> str:
         """Return why the rollout must not go on; empty while there is hope.
@@ -75,10 +73,10 @@ class HealthWatch:
         if ill:
             since += [one.launched for one in lost]
         if not since or now - min(since) < self.patience:
-            self._looks = 0
+            self._readings = 0
             return ""
-        self._looks += 1
-        if self._looks < LOOKS:
+        self._readings += 1
+        if self._readings < READINGS:
             return ""
         message = f"new instances are not healthy after {now - min(since):.0f} s"
         if lost:

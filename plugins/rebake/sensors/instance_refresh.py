@@ -1,18 +1,14 @@
 """The stage `wait_for_refresh`: hold nothing, and fail on every end that is not a healthy fleet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk import Context
 
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.stages.waiting import RolloutWait
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 NOT_NEEDED: Final = "NotNeeded"
 """The final status of a rollout that needed no refresh."""
@@ -33,7 +29,6 @@ class InstanceRefreshSensor(RolloutWait, AwsBaseSensor[AutoScalingHook]):
         auto_scaling_group_name: the group (templated).
         refresh_id: the refresh; empty if nothing had to be refreshed (templated).
         launch_template_version: version that every instance must run at the end; empty for any (templated).
-        **kwargs: those of `AwsBaseSensor`.
     """
 
     aws_hook_class = AutoScalingHook

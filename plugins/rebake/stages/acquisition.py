@@ -1,11 +1,9 @@
 """Acquiring a service's lease: wait for whoever has it, then begin the release record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
@@ -17,14 +15,10 @@ from rebake.release import record as release
 from rebake.release.lease import LeaseRequest, RunKind
 from rebake.release.record import ReleaseOutcome
 from rebake.release.results import Failure
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import push_failure, release_run, results, task_states
 from rebake.stages.tooling import reachable, run_tag
 from rebake.triggers.lease import until_over
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.stages.connection import EnvironmentConnection
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,6 @@ class LeaseAcquisition:
 
         Raises:
             ConfigError: the environment's bucket does not exist, or the kind is unknown.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: this run is superseded: a run that was requested later has, or had, the lease, or
                 the release that was to be replaced is no longer the current one.
         """

@@ -1,19 +1,20 @@
 """What baking a base image and baking an application share: reuse an image of the same inputs, or run Packer."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.sdk import Context
 
 from rebake import tags
+from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError, ToolFailedError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
+from rebake.image.recipe import Recipe
 from rebake.release.results import BakeResult
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import RevocationGuard
@@ -21,12 +22,6 @@ from rebake.stages.rendered import as_bool, as_text
 from rebake.stages.tooling import Access, RunningTool, reachable, run_tag, workspace_key
 from rebake.tools import packer
 from rebake.tools.workspace import Workspace, workspace
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.estate.inventory import Image
-    from rebake.image.recipe import Recipe
 
 NOTES: Final = "packer"
 """Key in the task's state store, which outlives a killed try, of the resources that Packer has logged."""
@@ -40,7 +35,6 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
 
     Args:
         force: bake even if an image of the same inputs exists (templated; a boolean or its name).
-        **kwargs: those of `AwsBaseOperator`.
     """
 
     aws_hook_class = ImageHook
@@ -51,10 +45,7 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         super().__init__(**kwargs)
         self.force = force
 
-    @cached_property
-    def revocations(self) -> RevocationGuard:
-        """Refuses revoked images."""
-        return RevocationGuard(self.environment)
+    revocations = cached_property(RevocationGuard)
 
     @cached_property
     def tool(self) -> RunningTool:
@@ -80,7 +71,6 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
             ToolMissingError: Packer is not on this worker.
             ToolFailedError: Packer failed.
             ToolKilledError: Packer was killed; the next try removes what it left.
-            CloudUnreachableError: the AWS API does not answer.
         """
         with reachable(self.hook):
             image, reused = self._image(context)

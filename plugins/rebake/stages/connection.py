@@ -9,10 +9,11 @@ from rebake.config import Environment, load_environment
 
 
 class EnvironmentConnection:
-    """Mixin, left of an Amazon provider's base class: the environment says which connection and region.
+    """Mixin, left of an Amazon provider's base class: the environment names connection and region.
 
     The file is read when the task runs. A DAG that names a connection of its own would make one DAG talk to
-    two accounts.
+    two accounts. Every operator here passes further keyword arguments on to the provider's class, and raises
+    `CloudUnreachableError` where the AWS API does not answer.
     """
 
     log: Any

@@ -1,13 +1,11 @@
 """What every DAG shares: default arguments, the vocabulary of tags, what is logged when a task fails."""
 
-from __future__ import annotations
-
 import logging
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule, XComArg
+from airflow.sdk import BaseOperator, Context, ExceptionRetryPolicy, RetryAction, RetryRule, XComArg
 
 from rebake.exceptions import (
     ArtifactError,
@@ -23,9 +21,6 @@ from rebake.exceptions import (
 from rebake.release.results import Failure
 from rebake.stages.run_facts import push_failure
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 log = logging.getLogger(__name__)
 
 TAG_DEPLOY: Final = "deploy"
@@ -40,7 +35,7 @@ BAKE_POOL: Final = "rebake_bakes"
 
 
 def log_failure(context: Context) -> None:
-    """Log one line that says which stage of which run failed, and why: the line to look for in any log store."""
+    """Log one line that says which stage of which run failed, and why: the line to search for in any log store."""
     ti = context["ti"]
     error = context.get("exception")
     why = " ".join(str(error).split()) if error else "Airflow passed no exception"

@@ -1,32 +1,27 @@
 """Applying a service's fleet with Terraform, as several stages do."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import Context
 from botocore.exceptions import ClientError
 
 from rebake import config
 from rebake.aws_errors import error_code
+from rebake.config import Environment, Network, Service
 from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.orphans import LocksHook
 from rebake.release.results import ApplyResult
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import LeaseGuard
 from rebake.stages.tooling import Access, RunningTool, reachable, workspace_key
 from rebake.tools import terraform
 from rebake.tools.workspace import workspace
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.config import Environment, Network, Service
-    from rebake.stages.connection import EnvironmentConnection
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,6 @@ class FleetTerraform(RunningTool):
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
             ToolKilledError: Terraform was killed; its lock is removed.
-            CloudUnreachableError: the AWS API does not answer.
             AirflowSkipException: another run has acquired the service's lease.
         """
         environment = self._stage.environment
@@ -114,7 +108,6 @@ class FleetTerraform(RunningTool):
         Raises:
             ConfigError: the connection has no credentials, or the network is not found.
             ToolMissingError: Terraform is not on this worker.
-            CloudUnreachableError: the AWS API does not answer.
         """
         environment = self._stage.environment
         hook = NetworkHook(**environment.connection)

@@ -1,23 +1,18 @@
 """The checks that a stage makes immediately before each effect: the lease is still ours, the image is not revoked."""
 
-from __future__ import annotations
-
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from rebake.config import Environment
 from rebake.estate import revocation
 from rebake.exceptions import RevokedError, SupersededError
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.hooks.revocation import RevocationHook
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from rebake.config import Environment
 
 
 class LeaseGuard:
@@ -53,16 +48,16 @@ class RevocationGuard:
     """Refuses images that were revoked.
 
     Args:
-        environment: where they are to run.
+        stage: the operator; its environment is read when it is needed.
     """
 
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
+    def __init__(self, stage: EnvironmentConnection) -> None:
+        self._stage = stage
 
     @cached_property
     def hook(self) -> RevocationHook:
         """The revocations' hook, with the environment's connection."""
-        return RevocationHook(**self.environment.connection)
+        return RevocationHook(**self._stage.connection)
 
     def refuse(self, ami_id: str, what: str, *, service: str = "", way_out: str = "") -> None:
         """Make sure that an image may be released; call this before each effect.
@@ -81,6 +76,6 @@ class RevocationGuard:
             return
         message = [f"{what}: image {ami_id} {mark.message_for(ami_id)}", way_out]
         if service:
-            records = ReleasesHook(**self.environment.connection).records(self.environment.bucket, service)
+            records = ReleasesHook(**self._stage.connection).records(self._stage.environment.bucket, service)
             message.append(revocation.advice(service, self.hook.safe_release(records)))
         raise RevokedError(". ".join(filter(None, message)))

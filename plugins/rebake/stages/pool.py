@@ -5,8 +5,6 @@ are rows of Airflow's database, which no task can write to. So this listener mak
 installed: on one machine, in the distributed stack and in production.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

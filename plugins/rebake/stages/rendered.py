@@ -1,7 +1,5 @@
 """Reading rendered template fields: they are always text, whatever type the parameter had."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from rebake.exceptions import ConfigError

@@ -1,16 +1,17 @@
 """Rolling an image out to a fleet: adopt the refresh to it, find nothing to do, or start one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from rebake.aws_errors import error_code
+from rebake.config import Service
 from rebake.exceptions import RolloutFailedError
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.instance import InstanceHook
 from rebake.release.results import RefreshResult
 from rebake.rollout.refresh import (
     SUCCESS_STATES,
@@ -22,11 +23,6 @@ from rebake.rollout.refresh import (
     leaves_the_group,
     preferences,
 )
-
-if TYPE_CHECKING:
-    from rebake.config import Service
-    from rebake.hooks.autoscaling import AutoScalingHook
-    from rebake.hooks.instance import InstanceHook
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,15 @@
 """What a run of a deployment or a rollback has come to so far: its tasks' states and results."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.sdk import Context
 
 from rebake.release.lease import RunKind
 from rebake.release.record import ReleaseRun
 from rebake.release.results import FAILURE, Failure, Results
 from rebake.release.stage import Stage
 from rebake.stages.tooling import run_tag
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 _SUCCESS = "success"
 
@@ -21,7 +18,7 @@ def release_run(context: Context, kind: str, service: str, environment: str) -> 
     """Return what is known of a run from its beginning: who requested what, and when."""
     dag_run, params = context["dag_run"], context.get("params", {})
     user = getattr(dag_run, "triggering_user_name", None) or ""
-    # What another DAG or program says of itself, and behind it whom Airflow knows: one cannot stand for the other.
+    # The requester that another DAG or program names, and behind it whom Airflow knows: one cannot stand for the other.
     requested_by = str(params.get("requested_by") or "")
     return ReleaseRun(
         service=service,

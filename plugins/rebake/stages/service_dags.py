@@ -1,6 +1,4 @@
-"""A DAG for each service file; for a file that is wrong, a DAG that says so."""
-
-from __future__ import annotations
+"""A DAG for each service file; for a file that is wrong, a DAG that reports it."""
 
 import inspect
 import logging
@@ -42,7 +40,7 @@ def for_each_service(verb: str, build: Callable[[config.Service], DAG], manual: 
 
 
 def _explain(dag_id: str, name: str, message: str, manual: str) -> DAG:
-    """Return a DAG that says what is wrong with a service's file, and fails if it is run.
+    """Return a DAG that shows what is wrong with a service's file, and fails if it is run.
 
     A DAG file that raised instead would take the other services' DAGs with it.
     """

@@ -1,21 +1,16 @@
 """What the operators that run Packer or Terraform share: credentials, the workspace, the stop."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.sdk import Context
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
 from rebake import tags
 from rebake.exceptions import CloudUnreachableError, ConfigError
-
-if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-    from airflow.sdk import Context
-
-    from rebake.tools.runner import Runner
+from rebake.tools.runner import Runner
 
 
 class RunningTool:
@@ -93,7 +88,7 @@ def workspace_key(context: Context) -> str:
 
 @contextlib.contextmanager
 def reachable(hook: AwsGenericHook[Any]) -> Iterator[None]:
-    """Turn botocore's connection errors into one that says what to do.
+    """Turn botocore's connection errors into one with the remedy.
 
     Raises:
         CloudUnreachableError: nothing answers at the API's address.

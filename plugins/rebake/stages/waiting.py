@@ -1,26 +1,27 @@
 """What the stages share that wait for a rollout: deferred, for the refresh and then for the fleet's health."""
 
-from __future__ import annotations
-
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.exceptions import RolloutFailedError
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.instance import InstanceHook
 from rebake.release.results import Failure
-from rebake.rollout.refresh import FleetHealth, Reason
+from rebake.rollout.refresh import FleetHealth, Reason, Version
 from rebake.stages.connection import EnvironmentConnection
+from rebake.stages.rollout import Rollout
 from rebake.stages.run_facts import push_failure
 from rebake.stages.tooling import run_tag
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
+STILL_THERE: Final = "StillThere"
+"""The final status where the fleet ran the image already, so that no refresh was needed."""
 _GRACE: Final = 120
 """Seconds after the trigger's own deadline at which Airflow ends the deferral if the trigger has not."""
 
@@ -54,7 +55,7 @@ class RolloutWait(EnvironmentConnection):
             cause: why the refresh is rolled back or cancelled; empty if it is to succeed.
             because: the same, in words.
             roll_back: whether to roll back a refresh that goes wrong, instead of cancelling it; by default as the
-                service's file says.
+                service's file has it.
             method_name: the method that goes on then.
         """
         rollout = config.load_service(self.service, self.environment).rollout
@@ -99,6 +100,31 @@ class RolloutWait(EnvironmentConnection):
             kwargs={"wait": wait},
             timeout=_until(deadline),
         )
+
+    def rollout(
+        self, context: Context, autoscaling: AutoScalingHook, ami_id: str, wanted: Version, *, by_image: bool
+    ) -> Rollout:
+        """Return the rollout of an image to the service's group, see `Rollout`."""
+        return Rollout(
+            autoscaling=autoscaling,
+            instances=InstanceHook(**self.connection),
+            service=config.load_service(self.service, self.environment),
+            group_name=self.auto_scaling_group_name,
+            wanted=wanted,
+            ami_id=ami_id,
+            by_image=by_image,
+            requested_at=context["dag_run"].run_after,
+            log=self.log,
+        )
+
+    def return_to(self, context: Context, autoscaling: AutoScalingHook, ami_id: str, wanted: Version) -> NoReturn:
+        """Roll out an image that the fleet ran before, and defer until the fleet is healthy."""
+        begun = self.rollout(context, autoscaling, ami_id, wanted, by_image=True).begin()
+        version = begun.launch_template_version
+        wait = {"refresh_id": begun.refresh_id, "template_version": version, "status": STILL_THERE}
+        if not begun.refresh_id:
+            self.wait_for_health(wait)
+        self.wait_for_refresh(context, wait)
 
     def refresh_complete(self, context: Context, event: dict[str, Any], wait: dict[str, str]) -> None:
         """Go on to the fleet's health, or to the end of a refresh that is being rolled back or cancelled.

@@ -12,8 +12,6 @@ Why not the task itself: Airflow gives a task that it kills five seconds, and th
 longer to terminate its builder, and no process would be left to end a program that hangs.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

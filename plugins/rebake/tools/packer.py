@@ -1,22 +1,17 @@
 """Bake an image with Packer: in a private folder, with proof that the image is this build's."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rebake import paths
 from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.tools.process import Log
 from rebake.tools.runner import PACKER, Runner
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from rebake.tools.process import Log
-    from rebake.tools.workspace import Workspace
+from rebake.tools.workspace import Workspace
 
 GRACE: Final = 300.0
 """Seconds that Packer has to terminate its builder and delete its key pair and security group."""

@@ -1,7 +1,5 @@
 """Run a program for a task: output streamed to the log, secrets masked, and a clean end whatever happens."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import re

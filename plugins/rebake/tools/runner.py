@@ -1,7 +1,5 @@
 """Packer and Terraform as programs: where they are, whether they are recent enough, which variables they inherit."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,22 +1,17 @@
 """Provision a fleet with Terraform or OpenTofu: from a private copy of the module, by a plan that is then applied."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from rebake import paths
+from rebake.config import Environment, Network, Service
 from rebake.exceptions import ConfigError, ToolFailedError
+from rebake.tools.process import Log
 from rebake.tools.runner import TERRAFORM, Runner
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rebake.config import Environment, Network, Service
-    from rebake.tools.process import Log
-    from rebake.tools.workspace import Workspace
+from rebake.tools.workspace import Workspace
 
 CAPACITY_TIMEOUT: Final = 600
 """Seconds that the first apply waits for the first instances to be healthy."""

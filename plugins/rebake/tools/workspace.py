@@ -1,7 +1,5 @@
 """A private folder for each run of a tool, which one try at a time may use."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

@@ -1,7 +1,5 @@
 """What the project's own triggers share: a deadline that outlives a restart, and clients that do not block."""
 
-from __future__ import annotations
-
 import abc
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Waiting for a fleet to be healthy, and what that shares with waiting for its instance refresh."""
 
-from __future__ import annotations
-
 import abc
 import asyncio
 import re
@@ -88,7 +86,6 @@ class FleetHealthTrigger(FleetTrigger):
         auto_scaling_group_name: the group.
         template_version: launch template version that instances must run; empty for any.
         status: the refresh's final status, which the event carries on.
-        **kwargs: those of `DeadlineTrigger`.
     """
 
     def __init__(self, *, auto_scaling_group_name: str, template_version: str, status: str, **kwargs: Any) -> None:

@@ -1,7 +1,5 @@
 """Waiting for an instance refresh without a worker slot, and rolling it back or cancelling it when it goes wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator
@@ -70,7 +68,7 @@ class InstanceRefreshTrigger(FleetTrigger):
 
     There are two phases, because a trigger loses its memory when its triggerer ends. In the first, without a `cause`,
     the trigger asks AWS to roll back or cancel the refresh when new instances stay unhealthy for too long, or at its
-    deadline; it also notices when somebody else has done so. Each ends the phase with an event that says `ending`.
+    deadline; it also notices when somebody else has done so. Each ends the phase with an event that has `ending` set.
     Then the trigger is built anew with that `cause` and waits, up to another deadline, for the refresh to end.
 
     An unknown status is waited on: AWS may add one.
@@ -85,7 +83,6 @@ class InstanceRefreshTrigger(FleetTrigger):
         roll_back: whether to roll back a refresh that goes wrong; otherwise it is cancelled and the fleet stays mixed.
         cause: why the refresh is being rolled back or cancelled, a `Reason`; empty while it goes forward.
         because: the same, in words.
-        **kwargs: those of `DeadlineTrigger`.
     """
 
     def __init__(
@@ -206,14 +203,14 @@ class InstanceRefreshTrigger(FleetTrigger):
         return _Verdict(status, f"{self.because}; {message}", self.cause)
 
     async def _end(self, status: str, reason: Reason, why: str) -> _Verdict | None:
-        """Ask AWS to roll back or cancel the refresh; none if it has ended by itself, or must be asked again."""
+        """Ask AWS to roll back or cancel the refresh; none if it has ended, or the request must be repeated."""
         requested = await self._request_end(status, why)
         if requested is None:
             return _Verdict(status, f"{why}; it goes on, because AWS refuses to end it", reason)
-        return _Verdict(status, f"{why}; asked AWS for {requested}", reason, is_ending=True) if requested else None
+        return _Verdict(status, f"{why}; requested {requested}", reason, is_ending=True) if requested else None
 
     async def _request_end(self, status: str, why: str) -> str | None:
-        """Return what AWS was asked for; empty if it did not take the request, none if it refuses."""
+        """Return what was requested of AWS; empty if it did not take the request, none if it refuses."""
         try:
             call = end_refresh(self._autoscaling, self.auto_scaling_group_name, roll_back=self.roll_back)
             answered, requested = await self.poll(call)
@@ -221,7 +218,7 @@ class InstanceRefreshTrigger(FleetTrigger):
             self.log.exception("AWS refuses to end instance refresh %s, which is %s", self.refresh_id, status)
             return None
         if answered and requested:
-            self.log.warning("instance refresh %s is %s: %s: asked for %s", self.refresh_id, status, why, requested)
+            self.log.warning("instance refresh %s is %s: %s: requested %s", self.refresh_id, status, why, requested)
         return requested if answered else ""
 
     async def _find_unhealthy(self, refresh: dict[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """Waiting for a service's lease to be free, without a worker slot."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

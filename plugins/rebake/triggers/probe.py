@@ -1,7 +1,5 @@
 """Waiting for a temporary instance, and for it to pass its checks, without a worker slot."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator
@@ -37,8 +35,7 @@ class ProbeTrigger(DeadlineTrigger):
         port: where the application listens, for HTTP checks.
         checks: the checks as plain data, see `rebake.image.probe.Check`.
         least: seconds that the checks have, however late they begin: a triggerer that was down until the deadline
-            says nothing about the image.
-        **kwargs: those of `DeadlineTrigger`.
+            proves nothing about the image.
     """
 
     def __init__(
@@ -143,7 +140,7 @@ class ProbeTrigger(DeadlineTrigger):
         try:
             answer = await ec2.describe_instances(InstanceIds=[self.instance_id])
         except Exception as error:
-            # An instance that was launched a moment ago may be unknown to the server that is asked.
+            # An instance that was launched a moment ago may be unknown to the server that answers.
             if is_transient(error) or error_code(error) == "InvalidInstanceID.NotFound":
                 self.log.info("%s is not described yet: %s", self.instance_id, error)
                 return None
@@ -200,7 +197,6 @@ class InstancesTerminatedTrigger(AwsBaseWaiterTrigger):
         instance_ids: the instances.
         waiter_delay: seconds between two polls.
         waiter_max_attempts: polls.
-        **kwargs: those of `AwsBaseWaiterTrigger`.
     """
 
     aws_hook_class: type[AwsGenericHook[Any]] = InstanceHook

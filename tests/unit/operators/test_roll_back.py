@@ -20,10 +20,11 @@ from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.registry import Pointer, RegistryHook
 from rebake.hooks.revocation import RevocationHook
-from rebake.operators.roll_back import STILL_THERE, RollBackOperator
+from rebake.operators.roll_back import RollBackOperator
 from rebake.release.results import ApplyResult
 from rebake.release.stage import Stage
 from rebake.stages.fleet import FleetTerraform
+from rebake.stages.waiting import STILL_THERE
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.support.aws import stubbed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rebake.rollout.health_watch import LOOKS, HealthWatch, Sighting, sightings
+from rebake.rollout.health_watch import READINGS, HealthWatch, Sighting, sightings
 from rebake.rollout.refresh import FleetHealth, Version
 from tests.support.fleet import TEMPLATE, group, instance, targets
 from tests.support.task import REQUESTED_AT
@@ -30,8 +30,8 @@ def _gone(name: str, launched: float) -> Sighting:
 def _judge(now: float, *seen: Sighting, watch: HealthWatch | None = None) -> str:
     """Return what as many scans as are needed come to."""
     watch = watch or HealthWatch(PATIENCE)
-    said = [watch.judge(seen, now) for _ in range(LOOKS)]
-    assert said[:-1] == [""] * (LOOKS - 1), "one scan is no proof"
+    said = [watch.judge(seen, now) for _ in range(READINGS)]
+    assert said[:-1] == [""] * (READINGS - 1), "one look is no proof"
     return said[-1]
 
 

@@ -46,7 +46,7 @@ def _probe(*paths: str) -> Probe:
 def test_a_service_is_asked_what_its_probe_asks_first(url: str) -> None:
     assert status.answer(url, _probe("/healthz", "/version")) == "HTTP 200 to GET /healthz: ok"
     assert status.answer(url, _probe("/missing")) == "HTTP 404 to GET /missing: (empty)"
-    assert status.answer(url, _probe()) == "not asked: its probe has no HTTP check"
+    assert status.answer(url, _probe()) == "not requested: its probe has no HTTP check"
 
 
 def test_control_characters_of_an_answer_do_not_reach_the_terminal(url: str) -> None:

@@ -102,7 +102,7 @@ def _revoked(cloud: Cloud) -> str:
 @pytest.mark.parametrize(
     ("given", "version", "message"),
     [
-        (_older, "1.2.4", r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was asked for"),
+        (_older, "1.2.4", r"holds version 1\.2\.3 of webapp, and 1\.2\.4 was requested"),
         (_strangers, "1.2.3", "image ami-.* was not made by Rebake for webapp"),
         (_missing, "1.2.3", "image 'ami-00000000000000000' does not exist in eu-west-1"),
         (_revoked, "1.2.3", r"ami_id of webapp: image ami-.* is revoked since .*: CVE-2026-1"),

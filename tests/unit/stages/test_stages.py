@@ -92,14 +92,14 @@ def test_the_constructor_only_assigns(stage: type[Any], monkeypatch: pytest.Monk
 
 def _required(item: type[Any]) -> dict[str, Any]:
     """Return a value for every argument that a class of ours requires."""
-    values: dict[str, Any] = {"list[dict[str, Any]]": [], "list[str]": ["i-1"], "float": 60.0, "bool": True, "int": 1}
+    values: dict[Any, Any] = {list[dict[str, Any]]: [], list[str]: ["i-1"], float: 60.0, bool: True, int: 1}
     found = inspect.signature(item).parameters.values()
     ours = [one for one in found if one.default is one.empty and one.kind is one.KEYWORD_ONLY]
     connection = {"deadline": 1.0, "poll_seconds": 1.0, **CONNECTION} if issubclass(item, DeadlineTrigger) else {}
     task = {"task_id": "stage"} if issubclass(item, BaseOperator) else {}
     if item is ApproveRepairsOperator:
         task["subject"] = "Repair?"
-    return {**{one.name: values.get(str(one.annotation), "x") for one in ours}, **connection, **task}
+    return {**{one.name: values.get(one.annotation, "x") for one in ours}, **connection, **task}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rebake.release.lease import Lease, RunKind
-from rebake.rollout.health_watch import LOOKS
+from rebake.rollout.health_watch import READINGS
 from rebake.rollout.refresh import FAILURE_STATES
 from rebake.triggers import instance_refresh
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
@@ -60,16 +60,16 @@ def test_new_instances_that_do_not_become_healthy_end_the_refresh(
     script: Script, roll_back: bool, requested: str, answers: list[Any]
 ) -> None:
     script(
-        [*[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS, *answers, group_is(NEW_ON_THE_WAY)],
-        [SICK] * (LOOKS + 1),
-        ec2=[_instances("i-1", "i-2", "i-3")] * LOOKS,
+        [*[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS, *answers, group_is(NEW_ON_THE_WAY)],
+        [SICK] * (READINGS + 1),
+        ec2=[_instances("i-1", "i-2", "i-3")] * READINGS,
     )
 
     event = run_trigger(refresh_trigger(roll_back=roll_back))
 
     assert (event["ok"], event["ending"], event["reason"]) == (False, True, "unhealthy")
     assert "i-3 is unhealthy Target.ResponseCodeMismatch" in event["message"]
-    assert event["message"].endswith(f"asked AWS for {requested}")
+    assert event["message"].endswith(f"requested {requested}")
 
 
 def test_new_instances_are_not_checked_before_they_can_be_too_old(script: Script) -> None:
@@ -81,12 +81,12 @@ def test_new_instances_are_not_checked_before_they_can_be_too_old(script: Script
 def test_a_refresh_that_succeeds_just_before_it_is_rolled_back_is_a_success(script: Script) -> None:
     script(
         [
-            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
+            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS,
             ("rollback_instance_refresh", "ActiveInstanceRefreshNotFound"),
             refresh_is(refresh("Successful")),
         ],
-        [SICK] * LOOKS,
-        ec2=[_instances("i-3")] * LOOKS,
+        [SICK] * READINGS,
+        ec2=[_instances("i-3")] * READINGS,
     )
 
     assert run_trigger(refresh_trigger())["ok"]
@@ -95,7 +95,7 @@ def test_a_refresh_that_succeeds_just_before_it_is_rolled_back_is_a_success(scri
 def test_throttling_at_the_moment_of_the_request_only_delays_it(script: Script) -> None:
     script(
         [
-            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
+            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS,
             ("rollback_instance_refresh", "Throttling"),
             refresh_is(_going()),
             ("describe_auto_scaling_groups", "Throttling"),
@@ -104,8 +104,8 @@ def test_throttling_at_the_moment_of_the_request_only_delays_it(script: Script) 
             ASK_ROLLBACK,
             group_is(NEW_ON_THE_WAY),
         ],
-        [SICK] * (LOOKS + 2),
-        ec2=[_instances("i-3")] * (LOOKS + 1),
+        [SICK] * (READINGS + 2),
+        ec2=[_instances("i-3")] * (READINGS + 1),
     )
 
     assert run_trigger(refresh_trigger())["reason"] == "unhealthy"
@@ -114,12 +114,12 @@ def test_throttling_at_the_moment_of_the_request_only_delays_it(script: Script) 
 def test_a_request_that_aws_refuses_ends_the_wait_and_says_that_the_refresh_goes_on(script: Script) -> None:
     script(
         [
-            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * LOOKS,
+            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS,
             ("rollback_instance_refresh", "AccessDenied"),
             group_is(NEW_ON_THE_WAY),
         ],
-        [SICK] * (LOOKS + 1),
-        ec2=[_instances("i-3")] * LOOKS,
+        [SICK] * (READINGS + 1),
+        ec2=[_instances("i-3")] * READINGS,
     )
 
     event = run_trigger(refresh_trigger())
@@ -143,7 +143,7 @@ def test_a_refresh_that_does_not_end_in_time_is_rolled_back(script: Script, answ
 
 
 def _rolled_back(seconds: float = 30) -> InstanceRefreshTrigger:
-    return refresh_trigger(seconds=seconds, cause="unhealthy", because="i-3 is unhealthy; asked AWS for rollback")
+    return refresh_trigger(seconds=seconds, cause="unhealthy", because="i-3 is unhealthy; requested rollback")
 
 
 @pytest.mark.parametrize("status", FAILURE_STATES)
@@ -156,7 +156,7 @@ def test_the_end_of_a_rollback_keeps_the_reason_that_began_it(script: Script, st
     event = run_trigger(_rolled_back())
 
     assert (event["reason"], event["status"], event["ending"]) == ("unhealthy", status, False)
-    assert event["message"].startswith("i-3 is unhealthy; asked AWS for rollback; ")
+    assert event["message"].startswith("i-3 is unhealthy; requested rollback; ")
 
 
 def test_a_request_that_aws_forgot_is_repeated(script: Script) -> None:

@@ -3,8 +3,6 @@
 Plain functions over the inventory. `scan` is all that `detect_drift` finds by the AWS API, without Terraform.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Posture of fleets: open ports, metadata that answers without a token, instances that nobody declared."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

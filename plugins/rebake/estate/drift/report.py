@@ -1,7 +1,5 @@
 """The report of a scan for drift, and what the next scan reads from it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -95,7 +93,7 @@ def repaired(report: Report, outcomes: Mapping[str, str]) -> Report:
 
 
 def question(findings: Iterable[Finding]) -> str:
-    """Return what a person is asked to approve, in Markdown: all repairs, because all are then done."""
+    """Return what a person is to approve, in Markdown: all repairs, because all are then done."""
     lines = [f"* `{one.id}`: found `{one.found}`, declared `{one.declared}` {one.note}".rstrip() for one in findings]
     return "\n".join(["Approve to repair all of these, and nothing else:", "", *lines]) if lines else ""
 

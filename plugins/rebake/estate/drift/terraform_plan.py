@@ -1,7 +1,5 @@
 """Terraform's view of drift: what a plan would change, attribute by attribute. Plain functions over `show -json`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -3,8 +3,6 @@
 Plain functions over the estate. Each answers for one image with a reason, or with nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Launch template versions that nothing uses: every rollout leaves one, and a template holds 10,000."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass

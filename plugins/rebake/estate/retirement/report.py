@@ -1,7 +1,5 @@
 """The report of a run of `retire_images`: what it did or would do, and why each image stays."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
