@@ -78,32 +78,6 @@ def test_a_broken_service_file_is_named_with_field_value_and_rule(
         config.load_service("webapp", config.load_environment("production"))
 
 
-def test_all_mistakes_of_a_file_are_told_at_once(files: Path) -> None:
-    _change(files / "services/webapp.yaml", "min_size: 3", "mini_size: 3")
-    _change(files / "services/webapp.yaml", "interval: 15", "interval: 0")
-
-    with pytest.raises(ConfigError) as caught:
-        config.load_service("webapp", config.load_environment("production"))
-
-    said = str(caught.value).splitlines()
-    assert len(said) == 3
-    assert all("services/webapp.yaml: fleet." in line for line in said)
-
-
-def test_a_file_that_is_no_mapping_is_named(files: Path) -> None:
-    (files / "services/webapp.yaml").write_text("- webapp\n", encoding="utf-8")
-
-    with pytest.raises(ConfigError, match=r"services/webapp\.yaml: must be a mapping, found list"):
-        config.load_service("webapp")
-
-
-def test_an_unknown_name_lists_those_that_there_are(files: Path) -> None:
-    with pytest.raises(ConfigError, match=r"services/shop\.yaml: no such file; known services: pages, webapp"):
-        config.load_service("shop")
-    with pytest.raises(ConfigError, match=r"bases/beos\.yaml: no such file; known bases: amazon-linux-2023, debian-12"):
-        config.load_base("beos")
-
-
 @pytest.mark.parametrize("version", ["1.2.3", "10.0.0"])
 def test_a_version_of_the_pattern_is_returned(version: str) -> None:
     assert config.load_service("webapp").check_version(version) == version

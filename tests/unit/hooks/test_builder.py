@@ -59,31 +59,7 @@ def test_the_instance_its_key_pair_and_its_security_group_go(ec2: Any, hook: Bui
     assert _keys(ec2) == set()
     assert _groups(ec2) == set()
     assert removed == [instance, "packer_1", "packer_1"]
-
-
-def test_key_pair_and_group_that_only_the_bakes_notes_know_go(ec2: Any, hook: BuilderHook) -> None:
-    ec2.create_key_pair(KeyName="packer_key")
-    ec2.create_security_group(GroupName="packer_group", Description="Temporary group for Packer")
-
-    hook.sweep(RUN, {"key_pair": ["packer_key"], "security_group": ["packer_group"]}, 0.01)
-
-    assert _keys(ec2) == set()
-    assert _groups(ec2) == set()
-
-
-def test_key_pair_and_group_with_the_runs_tags_go(ec2: Any, hook: BuilderHook) -> None:
-    tagged = _tags(tags.KIND_BUILDER, RUN)
-    ec2.create_key_pair(KeyName="packer_3", TagSpecifications=[{"ResourceType": "key-pair", "Tags": tagged}])
-    ec2.create_security_group(
-        GroupName="packer_4",
-        Description="Temporary group for Packer",
-        TagSpecifications=[{"ResourceType": "security-group", "Tags": tagged}],
-    )
-
-    hook.sweep(RUN, {}, 0.01)
-
-    assert _keys(ec2) == set()
-    assert _groups(ec2) == set()
+    assert hook.sweep(RUN, {}, 0.01) == [], "a second sweep finds nothing"
 
 
 def test_a_volume_that_lost_its_builder_goes(ec2: Any, hook: BuilderHook) -> None:
@@ -138,13 +114,6 @@ def test_a_run_id_with_wildcards_means_itself(ec2: Any, hook: BuilderHook) -> No
     assert _state(ec2, instance) == "running"
 
 
-def test_a_second_sweep_finds_nothing(ec2: Any, hook: BuilderHook) -> None:
-    _builder(ec2, "packer_1")
-    hook.sweep(RUN, {}, 0.01)
-
-    assert hook.sweep(RUN, {}, 0.01) == []
-
-
 def _stub_group(hook: BuilderHook, refusals: int) -> Stubber:
     stub = Stubber(hook.conn)
     stub.add_response("describe_instances", {"Reservations": []})
@@ -172,3 +141,22 @@ def test_a_group_that_stays_in_use_is_an_error(hook: BuilderHook, pauses: list[f
         hook.sweep(RUN, {"security_group": ["packer_1"]}, 60)
 
     assert pauses == [5] * 19
+
+
+@pytest.mark.parametrize(
+    ("labels", "notes"),
+    [
+        pytest.param([], {"key_pair": ["packer_3"], "security_group": ["packer_4"]}, id="only the bake's notes know"),
+        pytest.param(_tags(tags.KIND_BUILDER, RUN), {}, id="with the run's tags"),
+    ],
+)
+def test_key_pair_and_group_without_an_instance_go(ec2: Any, hook: BuilderHook, labels: Any, notes: Any) -> None:
+    def tagged(kind: str) -> dict[str, Any]:
+        return {"TagSpecifications": [{"ResourceType": kind, "Tags": labels}]} if labels else {}
+
+    ec2.create_key_pair(KeyName="packer_3", **tagged("key-pair"))
+    ec2.create_security_group(GroupName="packer_4", Description="Packer's", **tagged("security-group"))
+
+    hook.sweep(RUN, notes, 0.01)
+
+    assert (_keys(ec2), _groups(ec2)) == (set(), set())

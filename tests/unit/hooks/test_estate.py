@@ -100,7 +100,7 @@ def test_an_image_that_everyone_may_launch_is_public(ec2: Any) -> None:
         pytest.param({"SourceImageId": "ami-source", "SourceInstanceId": "i-1"}, "", id="baked"),
     ],
 )
-def test_a_copy_is_told_from_an_image_that_was_baked(answer: dict[str, str], copied_from: str) -> None:
+def test_a_copy_is_distinguished_from_an_image_that_was_baked(answer: dict[str, str], copied_from: str) -> None:
     hook = ImageHook(aws_conn_id=None, region_name=REGION)
     with Stubber(hook.ec2) as stub:
         stub.add_response(

@@ -39,15 +39,9 @@ def test_an_image_is_found_by_kind_service_and_fingerprint(ec2: Any, hook: Image
     _image(ec2, "of another service", service="other")
     _image(ec2, "of other inputs", fingerprint="0" * 64)
     _image(ec2, "not finished", kind="")
+    ec2_backends["123456789012"]["eu-west-1"].amis[_image(ec2, "not available")].state = "failed"
 
     assert [image.id for image in hook.find(tags.KIND_APP_IMAGE, "webapp", FINGERPRINT)] == [wanted]
-
-
-def test_an_image_that_is_not_available_is_not_found(ec2: Any, hook: ImageHook) -> None:
-    wanted = _image(ec2, "wanted")
-    ec2_backends["123456789012"]["eu-west-1"].amis[wanted].state = "failed"
-
-    assert hook.find(tags.KIND_APP_IMAGE, "webapp", FINGERPRINT) == []
 
 
 def test_the_newest_image_comes_first(ec2: Any, hook: ImageHook) -> None:
@@ -97,16 +91,6 @@ def test_an_image_without_tags_is_tagged_as_a_builders_before_it_is_removed(ec2:
     assert asked[0][1]["Resources"] == [image.id, *image.snapshots]
 
 
-def test_an_image_that_is_gone_is_named_with_what_it_was_needed_for(hook: ImageHook) -> None:
-    with pytest.raises(ImageError, match="base image of webapp: image 'ami-00000000000000000' does not exist"):
-        hook.available("ami-00000000000000000", "base image of webapp")
-
-
-def test_a_text_that_is_no_image_id_is_named(hook: ImageHook) -> None:
-    with pytest.raises(ImageError, match="image 'latest' does not exist"):
-        hook.available("latest", "ami_id")
-
-
 def test_an_image_of_ours_is_accepted(ec2: Any, hook: ImageHook) -> None:
     image = _image(ec2, "good", version="1.2.3")
 
@@ -133,7 +117,7 @@ def test_an_image_that_was_not_made_for_the_service_is_refused_by_its_tags(
         assert part in str(caught.value)
 
 
-def test_an_image_is_told_once_to_demand_imds_v2(hook: ImageHook) -> None:
+def test_an_image_is_made_to_demand_imds_v2_once(hook: ImageHook) -> None:
     image = Image(id="ami-0123456789abcdef0", name="new", state="available", created="", tags={}, snapshots=())
 
     with Stubber(hook.ec2) as stubber:
@@ -142,3 +126,9 @@ def test_an_image_is_told_once_to_demand_imds_v2(hook: ImageHook) -> None:
         hook.demand_imds_v2(image)
         hook.demand_imds_v2(replace(image, imds_support="v2.0"))
         stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("image", ["ami-00000000000000000", "latest"], ids=["gone", "no id"])
+def test_an_image_that_does_not_exist_is_named_with_what_it_was_needed_for(hook: ImageHook, image: str) -> None:
+    with pytest.raises(ImageError, match=f"base image of webapp: image '{image}' does not exist"):
+        hook.available(image, "base image of webapp")

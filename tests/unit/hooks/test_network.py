@@ -33,7 +33,7 @@ def test_without_one_the_default_vpc_and_its_default_subnets_are_taken_by_zone(e
     assert extra["SubnetId"] not in network.subnet_ids
 
 
-def test_an_account_without_a_default_vpc_is_told_to_name_a_network(ec2: Any, hook: NetworkHook) -> None:
+def test_an_account_without_a_default_vpc_has_to_name_a_network(ec2: Any, hook: NetworkHook) -> None:
     for subnet in ec2.describe_subnets()["Subnets"]:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
     with pytest.raises(ConfigError, match=r"has no default subnet: give network\.vpc_id and network\.subnet_ids"):

@@ -47,7 +47,7 @@ def test_an_image_goes_with_all_its_snapshots(hook: RetirementHook, aws: Stubber
     assert hook.deregister(OLD) == []
 
 
-def test_a_snapshot_that_is_in_use_is_told_of_and_the_others_go(hook: RetirementHook, aws: Stubber) -> None:
+def test_a_snapshot_that_is_in_use_is_reported_and_the_others_go(hook: RetirementHook, aws: Stubber) -> None:
     aws.add_response("deregister_image", {}, {"ImageId": "ami-old"})
     aws.add_client_error("delete_snapshot", "InvalidSnapshot.InUse", expected_params={"SnapshotId": "snap-1"})
     deletes(aws, "snap-2")
@@ -80,7 +80,7 @@ def test_template_versions_are_deleted_two_hundred_at_a_time(hook: RetirementHoo
     assert hook.delete_versions("lt-1", range(1, 251)) == {}
 
 
-def test_a_template_version_that_aws_does_not_delete_is_told_of_and_one_that_is_gone_is_not(
+def test_a_template_version_that_aws_does_not_delete_is_reported_and_one_that_is_gone_is_not(
     hook: RetirementHook, aws: Stubber
 ) -> None:
     def refused(number: int, code: str) -> dict[str, Any]:

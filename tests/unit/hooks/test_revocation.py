@@ -18,7 +18,7 @@ from rebake.hooks.revocation import RevocationHook
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.start_refresh import StartRefreshOperator
-from tests.support.aws import CONNECTION
+from tests.support.aws import CONNECTION, tag_list
 from tests.support.fleet import GROUP, TEMPLATE, group, instance
 from tests.support.releases import put_record, record
 from tests.support.task import context
@@ -46,7 +46,7 @@ class Cloud:
         return image
 
     def tag(self, image: str, labels: dict[str, str]) -> None:
-        self.ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()])
+        self.ec2.create_tags(Resources=[image], Tags=tag_list(labels))
 
     def tags_of(self, image: str) -> dict[str, str]:
         (found,) = self.ec2.describe_images(ImageIds=[image])["Images"]

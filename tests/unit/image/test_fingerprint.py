@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +35,6 @@ def test_equal_inputs_have_equal_fingerprints_of_64_hexadecimal_digits(folder: P
     assert int(_of(folder), 16)
 
 
-def test_the_order_of_variables_does_not_count(folder: Path) -> None:
-    assert _of(folder, variables={"a": 1, "b": 2}) == _of(folder, variables={"b": 2, "a": 1})
-
-
-def test_where_the_folder_lies_and_when_it_was_written_do_not_count(folder: Path, tmp_path: Path) -> None:
-    before = _of(folder)
-    moved = folder.rename(tmp_path / "elsewhere")
-    (moved / "app.pkr.hcl").touch()
-
-    assert _of(moved) == before
-
-
-def test_an_editors_hidden_file_does_not_count(folder: Path) -> None:
-    before = _of(folder)
-    (folder / ".app.pkr.hcl.swp").write_text("x", encoding="utf-8")
-
-    assert _of(folder) == before
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -65,26 +47,28 @@ def test_each_input_counts(folder: Path, change: dict[str, Any]) -> None:
     assert _of(folder, **change) != _of(folder)
 
 
-def test_a_changed_file_counts(folder: Path) -> None:
-    before = _of(folder)
-    (folder / "steps" / "one.sh").write_text("false\n", encoding="utf-8")
-
-    assert _of(folder) != before
-
-
-def test_a_renamed_file_counts(folder: Path) -> None:
-    before = _of(folder)
-    (folder / "steps" / "one.sh").rename(folder / "steps" / "two.sh")
-
-    assert _of(folder) != before
-
-
-def test_the_executable_bit_counts(folder: Path) -> None:
-    before = _of(folder)
-    (folder / "steps" / "one.sh").chmod(0o755)
-
-    assert _of(folder) != before
-
-
 def test_text_that_moves_from_one_field_to_the_next_counts(folder: Path) -> None:
     assert _of(folder, base_ami="ab", artifact_sha256="c") != _of(folder, base_ami="a", artifact_sha256="bc")
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        pytest.param(lambda file: file.write_text("false\n", encoding="utf-8"), True, id="a changed file"),
+        pytest.param(lambda file: file.rename(file.with_name("two.sh")), True, id="a renamed file"),
+        pytest.param(lambda file: file.chmod(0o755), True, id="the executable bit"),
+        pytest.param(lambda file: file.touch(), False, id="when it was written"),
+        pytest.param(lambda file: file.with_name(".one.sh.swp").touch(), False, id="an editor's hidden file"),
+    ],
+)
+def test_what_packer_sees_of_the_folder_counts(folder: Path, change: Callable[[Path], object], counts: bool) -> None:
+    before = _of(folder)
+    change(folder / "steps" / "one.sh")
+
+    assert (_of(folder) != before) == counts
+
+
+def test_where_the_folder_lies_and_the_order_of_variables_do_not_count(folder: Path, tmp_path: Path) -> None:
+    before = _of(folder, variables={"a": 1, "b": 2})
+
+    assert _of(folder.rename(tmp_path / "elsewhere"), variables={"b": 2, "a": 1}) == before

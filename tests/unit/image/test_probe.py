@@ -1,9 +1,12 @@
-"""Checks of a temporary instance: asked until they pass, and told about in full when they do not."""
+"""Checks of a temporary instance: asked until they pass, and reported in full when they do not."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
+
+import pytest
 
 from rebake.config import HttpCheck, Probe
 from rebake.image.probe import Answer, Check, checks_of, excerpt, explain, run_checks
@@ -25,31 +28,6 @@ def test_an_image_without_checks_must_still_run_a_command() -> None:
 
 def test_a_long_body_is_cut() -> None:
     assert excerpt("x" * 1000).endswith("... (1000 characters)")
-
-
-def _pursue(*answers: Answer, seconds: float = 30) -> CheckOutcome:
-    left = list(answers)
-
-    async def ask(_: Check) -> Answer:
-        return left.pop(0)
-
-    told: list[CheckOutcome] = []
-    outcomes = asyncio.run(
-        run_checks([Check("check")], ask, deadline=time.time() + seconds, poll_seconds=0.001, on_attempt=told.append)
-    )
-    return outcomes[0]
-
-
-def test_a_check_is_asked_until_it_passes() -> None:
-    outcome = _pursue(Answer(False, "no"), Answer(False, "no"), Answer(True, "yes"))
-
-    assert (outcome.ok, outcome.attempts, outcome.answer) == (True, 3, "yes")
-
-
-def test_a_check_is_asked_at_least_once_and_not_after_the_deadline() -> None:
-    outcome = _pursue(Answer(False, "no"), seconds=0.0005)
-
-    assert (outcome.ok, outcome.attempts) == (False, 1)
 
 
 def test_a_check_that_hangs_does_not_outlive_the_deadline_nor_hide_the_others() -> None:
@@ -83,3 +61,27 @@ def test_the_explanation_names_each_failed_check_with_its_last_answer() -> None:
     )
 
     assert explain(report) == "1 of 2 checks failed on i-1 (10.0.0.1): self-test: exit 1 (4 attempts in 9 s)"
+
+
+@pytest.mark.parametrize(
+    ("answers", "seconds", "expected"),
+    [
+        pytest.param("no no yes", 30, (True, 3, "yes"), id="until it passes"),
+        pytest.param("no", 0.0005, (False, 1, "no"), id="at least once, and not after the deadline"),
+    ],
+)
+def test_a_check_is_asked_until_it_passes_or_the_deadline(answers: str, seconds: float, expected: tuple[Any]) -> None:
+    left = answers.split()
+
+    async def ask(_: Check) -> Answer:
+        answer = left.pop(0)
+        return Answer(answer == "yes", answer)
+
+    attempts: list[CheckOutcome] = []
+    (outcome,) = asyncio.run(
+        run_checks(
+            [Check("check")], ask, deadline=time.time() + seconds, poll_seconds=0.001, on_attempt=attempts.append
+        )
+    )
+
+    assert (outcome.ok, outcome.attempts, outcome.answer) == expected

@@ -89,7 +89,7 @@ def test_the_builder_carries_the_run_that_must_remove_it(app: Recipe) -> None:
     assert given[tags.DAG_RUN] == "deploy_webapp/run"
 
 
-def test_the_name_tells_service_version_inputs_and_time(app: Recipe) -> None:
+def test_the_name_has_service_version_inputs_and_time(app: Recipe) -> None:
     assert app.image_name(NOW) == f"rebake-webapp-1.2.3-{app.fingerprint[:12]}-20261123090807"
     assert app.image_name(NOW).startswith(app.name_prefix)
 

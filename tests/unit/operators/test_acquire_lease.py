@@ -16,7 +16,7 @@ from rebake.release.lease import RunKind
 from rebake.release.stage import Stage
 from rebake.triggers.lease import LeaseTrigger
 from tests.support.aws import object_keys, read_json
-from tests.support.releases import RESULTS, acquire_lease, lease_now, put_record, record, run_context
+from tests.support.releases import RESULTS, acquire_lease, lease_now, run_context
 from tests.support.task import REQUESTED_AT, RUN_TAG, deferral
 
 
@@ -72,32 +72,6 @@ def test_a_run_that_comes_too_late_is_skipped_and_leaves_no_record(s3: Any) -> N
     assert object_keys(s3) == [lease.key("webapp")]
 
 
-def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> None:
-    replaces = put_record(s3, record(1))
-    put_record(s3, record(2, "failed"))
-
-    assert AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(_context()) == 1
-
-
-def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -> None:
-    replaces, newer = put_record(s3, record(1)), put_record(s3, record(2))
-    task = _context()
-
-    with pytest.raises(AirflowSkipException, match=f"superseded: {newer} is the current release of webapp"):
-        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(task)
-
-    assert task["ti"].pushed["failure"]["superseded_by"] == "deploy_webapp/manual__2"
-
-
 def test_a_kind_outside_the_vocabulary_is_refused(s3: Any) -> None:
     with pytest.raises(ConfigError, match="kind 'redeploy' of a lease is none of deploy, rollback"):
         _take("redeploy")
-
-
-def test_a_run_that_was_to_replace_a_release_that_is_gone_is_superseded_by_nobody_known(s3: Any) -> None:
-    task = _context()
-
-    with pytest.raises(AirflowSkipException, match="superseded: there is no release of webapp, and webapp-1"):
-        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces="webapp-1").execute(task)
-
-    assert task["ti"].pushed["failure"]["superseded_by"] == "unknown"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
 from rebake.hooks.bases import BasesHook
 from rebake.operators.assert_base import INSPECTION, AssertBaseOperator
 from rebake.operators.record_base import RecordBaseOperator
-from tests.support.aws import BUCKET, CONNECTION, REGION
+from tests.support.aws import BUCKET, CONNECTION, REGION, object_keys, read_json, tag_list
 from tests.support.task import RUN_TAG, context
 from tests.unit.base.base_facts import DECLARED, LINES, encoded, instead
 
@@ -37,7 +36,7 @@ class Cloud:
         """Return a new image."""
         ami_id: str = self.ec2.register_image(Name=name)["ImageId"]
         labels = {tags.FINGERPRINT: "f" * 64, tags.BASE_AMI: "ami-0vendor", tags.TEMPLATE_VERSION: "1.1.0"}
-        self.ec2.create_tags(Resources=[ami_id], Tags=[{"Key": key, "Value": text} for key, text in labels.items()])
+        self.ec2.create_tags(Resources=[ami_id], Tags=tag_list(labels))
         # moto takes no ImdsSupport from a request, but tells it.
         kept: Any = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].amis[ami_id]
         kept.imds_support = imds_support or None
@@ -50,14 +49,6 @@ class Cloud:
     def boot(self, ami_id: str) -> str:
         """Return an instance of the image."""
         return str(self.ec2.run_instances(ImageId=ami_id, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
-
-    def listed(self) -> list[str]:
-        """Return the keys in the bucket."""
-        return [found["Key"] for found in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
-
-    def read(self, key: str) -> Any:
-        """Return what an object holds."""
-        return json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
 @pytest.fixture
@@ -137,7 +128,7 @@ def test_an_image_that_breaks_assertions_fails_with_all_of_them(cloud: Cloud) ->
     ]
 
 
-def test_an_instance_that_does_not_tell_all_of_itself_passes_nothing(cloud: Cloud) -> None:
+def test_an_instance_whose_report_is_cut_passes_nothing(cloud: Cloud) -> None:
     with pytest.raises(ImageError, match="has no end"):
         _judge(cloud.boot(cloud.image("cut")), *LINES[:-1])
 
@@ -147,8 +138,8 @@ def test_the_first_base_is_recorded_with_nothing_to_compare_with(cloud: Cloud) -
 
     keys = _record(ami_id)
 
-    record = cloud.read(keys["record"])
-    assert sorted(cloud.listed()) == sorted([keys["record"], keys["sbom"], keys["diff"]])
+    record = read_json(cloud.s3, keys["record"])
+    assert sorted(object_keys(cloud.s3)) == sorted([keys["record"], keys["sbom"], keys["diff"]])
     assert keys["sbom"] == f"sboms/{FAMILY}/{ami_id}.cdx.json"
     assert record["ami_id"] == ami_id
     assert record["family"] == FAMILY
@@ -156,8 +147,8 @@ def test_the_first_base_is_recorded_with_nothing_to_compare_with(cloud: Cloud) -
     assert record["dag_run"] == RUN_TAG
     assert record["packages"] == 2
     assert record["previous_ami"] is None
-    assert cloud.read(keys["diff"])["compared"] is False
-    assert {component["name"] for component in cloud.read(keys["sbom"])["components"]} == {"sudo", "curl"}
+    assert read_json(cloud.s3, keys["diff"])["compared"] is False
+    assert {component["name"] for component in read_json(cloud.s3, keys["sbom"])["components"]} == {"sudo", "curl"}
 
 
 def test_the_next_base_is_compared_with_the_one_that_is_promoted(cloud: Cloud) -> None:
@@ -167,19 +158,21 @@ def test_the_next_base_is_compared_with_the_one_that_is_promoted(cloud: Cloud) -
     keys = _record(second, *instead("package\tcurl", "package\tcurl\t7.88.1-11\tamd64"))
 
     assert keys["previous_ami"] == first
-    assert cloud.read(keys["diff"])["changed"] == [{"name": "curl", "from": ["7.88.1-10"], "to": ["7.88.1-11"]}]
-    assert keys["difference"] == cloud.read(keys["diff"])
+    assert read_json(cloud.s3, keys["diff"])["changed"] == [
+        {"name": "curl", "from": ["7.88.1-10"], "to": ["7.88.1-11"]}
+    ]
+    assert keys["difference"] == read_json(cloud.s3, keys["diff"])
 
 
 def test_a_retry_after_the_promotion_finds_the_record_and_changes_nothing(cloud: Cloud) -> None:
     first, second = cloud.image("first"), cloud.image("second")
     cloud.promote(first)
     keys = _record(second)
-    before = {key: cloud.read(key) for key in cloud.listed()}
+    before = {key: read_json(cloud.s3, key) for key in object_keys(cloud.s3)}
     cloud.promote(second)
 
     assert _record(second, *instead("package\tcurl")) == keys
-    assert {key: cloud.read(key) for key in cloud.listed()} == before
+    assert {key: read_json(cloud.s3, key) for key in object_keys(cloud.s3)} == before
 
 
 def test_a_try_that_was_killed_before_the_record_is_finished_by_the_next(cloud: Cloud) -> None:
@@ -188,7 +181,7 @@ def test_a_try_that_was_killed_before_the_record_is_finished_by_the_next(cloud: 
     cloud.s3.delete_object(Bucket=BUCKET, Key=keys["record"])
 
     assert _record(ami_id) == keys
-    assert cloud.read(keys["record"])["ami_id"] == ami_id
+    assert read_json(cloud.s3, keys["record"])["ami_id"] == ami_id
 
 
 def test_a_familys_records_come_newest_first_however_many_there_are(cloud: Cloud) -> None:
@@ -208,7 +201,7 @@ def test_a_familys_records_come_newest_first_however_many_there_are(cloud: Cloud
     assert records[0].baked_at.month == 3
 
 
-def test_without_the_bucket_the_way_out_is_told(cloud: Cloud) -> None:
+def test_without_the_bucket_the_way_out_is_named(cloud: Cloud) -> None:
     cloud.s3.delete_bucket(Bucket=BUCKET)
 
     with pytest.raises(ConfigError, match="make it, or correct `bucket`"):

@@ -9,7 +9,7 @@ from tests.unit.stages.bake_support import Cloud, PretendedPacker, Run, app, bas
 
 
 def test_an_application_is_baked_on_the_promoted_base_and_its_provenance_returned(
-    packer: PretendedPacker, cloud: Cloud
+    packer: PretendedPacker, cloud: Cloud, home: Path
 ) -> None:
     run = Run()
 
@@ -18,6 +18,9 @@ def test_an_application_is_baked_on_the_promoted_base_and_its_provenance_returne
     (built,) = packer.built
     base = cloud.ssm.get_parameter(Name="/rebake/bases/debian-12/current")["Parameter"]["Value"]
     assert ami_id in cloud.images()
+    assert list((home / "work").iterdir()) == [], "nothing stays in the work folder"
+    assert packer.environment["AWS_ACCESS_KEY_ID"] == "AKID"
+    assert packer.environment["AWS_REGION"] == "eu-west-1"
     assert built["template"] == "app"
     assert built["source_ami"] == base
     assert run.result == {
@@ -39,16 +42,3 @@ def test_a_base_image_is_baked_on_the_vendors_newest(packer: PretendedPacker, cl
     assert ami_id in cloud.images()
     assert packer.built[0]["template"] == "base"
     assert packer.built[0]["source_ami"] == parameter["Value"]
-
-
-def test_packer_gets_the_connections_credentials(packer: PretendedPacker) -> None:
-    Run().execute(app())
-
-    assert packer.environment["AWS_ACCESS_KEY_ID"] == "AKID"
-    assert packer.environment["AWS_REGION"] == "eu-west-1"
-
-
-def test_nothing_stays_in_the_work_folder(packer: PretendedPacker, home: Path) -> None:
-    Run().execute(app())
-
-    assert list((home / "work").iterdir()) == []

@@ -14,7 +14,7 @@ from rebake.operators.find_dependents import FindDependentsOperator
 from tests.support.task import context
 
 
-def test_the_families_of_the_events_are_looked_at_and_no_other() -> None:
+def test_the_families_of_the_events_are_scanned_and_no_other() -> None:
     event = SimpleNamespace(extra={"ami_id": "ami-0new"})
     task = context() | {"triggering_asset_events": {Asset("rebake://bases/amazon-linux-2023"): [event]}}
 
@@ -23,7 +23,7 @@ def test_the_families_of_the_events_are_looked_at_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("base", "names"), [("", ["pages", "webapp"]), ("debian-12", ["pages", "webapp"])])
-def test_by_hand_a_family_is_named_or_all_are_looked_at(base: str, names: list[str]) -> None:
+def test_by_hand_a_family_is_named_or_all_are_scanned(base: str, names: list[str]) -> None:
     assert FindDependentsOperator(task_id="find_dependents", base=base).execute(context()) == names
 
 

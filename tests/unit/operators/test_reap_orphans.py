@@ -17,7 +17,7 @@ from rebake.exceptions import EstateError
 from rebake.hooks.orphans import OrphansHook
 from rebake.hooks.reports import ReportsHook
 from rebake.operators.reap_orphans import ReapOrphansOperator
-from tests.support.aws import BUCKET, CONNECTION
+from tests.support.aws import BUCKET, CONNECTION, tag_list
 from tests.support.task import context
 
 BUILDER = {tags.KIND: tags.KIND_BUILDER, tags.ENVIRONMENT: "local"}
@@ -47,14 +47,14 @@ class Cloud:
         self.tag(self.finished, {tags.KIND: tags.KIND_APP_IMAGE})
 
     def tag(self, resource: str, labels: dict[str, str]) -> None:
-        self.ec2.create_tags(Resources=[resource], Tags=_listed(labels))
+        self.ec2.create_tags(Resources=[resource], Tags=tag_list(labels))
 
     def instance(self, labels: dict[str, str], **more: Any) -> str:
         made: str = self.ec2.run_instances(
             ImageId=AMI,
             MinCount=1,
             MaxCount=1,
-            TagSpecifications=[{"ResourceType": "instance", "Tags": _listed(labels)}],
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tag_list(labels)}],
             **more,
         )["Instances"][0]["InstanceId"]
         return made
@@ -80,10 +80,6 @@ class Cloud:
             *(one["GroupId"] for one in self.ec2.describe_security_groups()["SecurityGroups"]),
             *(one["ImageId"] for one in self.ec2.describe_images(Owners=["self"])["Images"]),
         }
-
-
-def _listed(labels: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in labels.items()]
 
 
 @pytest.fixture
@@ -114,9 +110,9 @@ def reap(monkeypatch: pytest.MonkeyPatch) -> Reap:
         except TaskDeferred as deferred:
             go_on = getattr(operator, deferred.method_name)
             go_on(context(), {"status": "success", "message": ""}, **(deferred.kwargs or {}))
-        told = ReportsHook(**CONNECTION).latest(BUCKET, "orphans")
-        assert told is not None
-        return told
+        report = ReportsHook(**CONNECTION).latest(BUCKET, "orphans")
+        assert report is not None
+        return report
 
     return run
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -20,7 +19,7 @@ from rebake.release.results import ApplyResult
 from rebake.release.stage import Stage
 from rebake.stages.fleet import FleetTerraform
 from tests.support.aws import BUCKET
-from tests.support.releases import RESULTS
+from tests.support.releases import RESULTS, acquire_lease, lease_now
 
 RUN = "detect_drift/scheduled__1"
 DELAY = Finding(
@@ -37,12 +36,10 @@ pytestmark = pytest.mark.usefixtures("s3")
 
 
 @pytest.fixture
-def current() -> str:
+def current(ec2: Any, ssm: Any) -> str:
     """Return the image of the current release."""
-    ec2: Any = boto3.client("ec2", region_name="eu-west-1")
     ami_id: str = ec2.register_image(Name="webapp-1.0.0", RootDeviceName="/dev/sda1")["ImageId"]
     ec2.create_tags(Resources=[ami_id], Tags=[{"Key": tags.VERSION, "Value": "1.0.0"}])
-    ssm: Any = boto3.client("ssm", region_name="eu-west-1")
     ssm.put_parameter(Name="/rebake/webapp/current", Value=ami_id, Type="String")
     return ami_id
 
@@ -62,9 +59,9 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def _repair(*findings: Finding) -> tuple[Any, Mapping[str, Any]]:
-    told: dict[str, Any] = {}
+    pushed: dict[str, Any] = {}
     ti = SimpleNamespace(
-        dag_id="detect_drift", run_id="scheduled__1", xcom_push=lambda key, value: told.update({key: value})
+        dag_id="detect_drift", run_id="scheduled__1", xcom_push=lambda key, value: pushed.update({key: value})
     )
     context: Any = {"ti": ti}
     operator = RepairDriftOperator(
@@ -74,72 +71,41 @@ def _repair(*findings: Finding) -> tuple[Any, Mapping[str, Any]]:
         findings=[one.dump() for one in findings],
     )
     try:
-        return operator.execute(context), told
+        return operator.execute(context), pushed
     except AirflowSkipException:
-        return None, told
-
-
-def _take(s3: Any, kind: RunKind, *, minutes_ago: float = 5) -> LeaseRequest:
-    asked = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    claim = LeaseRequest(f"{kind}_webapp/manual__1", kind, asked, timedelta(hours=1))
-    assert lease.acquire(s3, BUCKET, "webapp", claim)
-    return claim
+        return None, pushed
 
 
 def test_infrastructure_is_applied_with_the_image_and_version_of_the_current_release(
     current: str, applied: list[dict[str, Any]]
 ) -> None:
-    outcome, told = _repair(DELAY)
+    outcome, pushed = _repair(DELAY)
 
     assert outcome == "repaired"
     assert applied == [{"service": "webapp", "ami_id": current, "version": "1.0.0"}]
-    assert told["outcome"] == {"service": "webapp", "outcome": "repaired"}
-
-
-def test_a_plan_that_would_change_more_than_was_found_is_not_applied(
-    current: str, applied: list[dict[str, Any]]
-) -> None:
-    elsewhere = Finding(**{**vars(DELAY), "resource": "aws_lb.fleet"})
-
-    outcome, told = _repair(elsewhere)
-
-    assert outcome is None
-    assert applied == []
-    assert "would change more than may be repaired" in told["outcome"]["outcome"]
-
-
-def test_what_has_drifted_further_since_it_was_approved_is_not_applied(
-    current: str, applied: list[dict[str, Any]]
-) -> None:
-    approved = Finding(**{**vars(DELAY), "found": "30"})
-
-    outcome, _ = _repair(approved)
-
-    assert outcome is None
-    assert applied == []
+    assert pushed["outcome"] == {"service": "webapp", "outcome": "repaired"}
 
 
 @pytest.mark.parametrize("kind", [RunKind.DEPLOY, RunKind.ROLLBACK])
 def test_a_service_that_a_run_is_changing_is_left_alone(
     s3: Any, current: str, applied: list[dict[str, Any]], kind: RunKind
 ) -> None:
-    claim = _take(s3, kind)
+    run = f"{kind}_webapp/manual__1"
+    acquire_lease(s3, run, -5, since=datetime.now(UTC))
 
-    outcome, told = _repair(DELAY)
-    holder = lease.read(s3, BUCKET, "webapp")
+    outcome, pushed = _repair(DELAY)
 
     assert outcome is None
     assert applied == []
-    assert "another run is changing webapp" in told["outcome"]["outcome"]
-    assert holder is not None
-    assert holder.holder == claim.run
+    assert "another run is changing webapp" in pushed["outcome"]["outcome"]
+    assert lease_now(s3).holder == run
 
 
-def test_a_deployment_that_was_baking_meanwhile_gets_its_turn_afterwards(
+def test_a_deployment_that_was_baking_meanwhile_gets_the_lease_afterwards(
     s3: Any, current: str, applied: list[dict[str, Any]]
 ) -> None:
-    earlier = _take(s3, RunKind.DEPLOY, minutes_ago=60)
-    lease.release(s3, BUCKET, "webapp", earlier.run)
+    acquire_lease(s3, "deploy_webapp/manual__1", -60, since=datetime.now(UTC))
+    lease.release(s3, BUCKET, "webapp", "deploy_webapp/manual__1")
     baking = LeaseRequest(
         "deploy_webapp/manual__2", RunKind.DEPLOY, datetime.now(UTC) - timedelta(minutes=5), timedelta(1)
     )
@@ -154,17 +120,14 @@ def test_a_deployment_that_was_baking_meanwhile_gets_its_turn_afterwards(
     assert taken.holder == baking.run
 
 
-def test_a_rollback_by_hand_takes_the_turn_from_a_repair(s3: Any, current: str, applied: list[dict[str, Any]]) -> None:
+def test_a_rollback_by_hand_takes_the_lease_from_a_repair(s3: Any, current: str, applied: list[dict[str, Any]]) -> None:
     _repair(DELAY)
-    rollback = LeaseRequest("rollback_webapp/manual__1", RunKind.ROLLBACK, datetime.now(UTC), timedelta(hours=1))
 
-    taken = lease.acquire(s3, BUCKET, "webapp", rollback)
-
-    assert taken is not None
-    assert taken.holder == rollback.run
+    assert acquire_lease(s3, "rollback_webapp/manual__1", since=datetime.now(UTC)) is not None
+    assert lease_now(s3).holder == "rollback_webapp/manual__1"
 
 
-def test_the_turn_is_given_back_and_only_by_the_run_that_has_it(s3: Any, current: str, applied: Any) -> None:
+def test_the_lease_is_released_and_only_by_the_run_that_holds_it(s3: Any, current: str, applied: Any) -> None:
     _repair(DELAY)
     release = ReleaseLeaseOperator(task_id="release_lease", service="webapp")
     context: Any = {"ti": SimpleNamespace(dag_id="detect_drift", run_id="scheduled__1")}
@@ -173,8 +136,7 @@ def test_the_turn_is_given_back_and_only_by_the_run_that_has_it(s3: Any, current
     assert [release.execute(one) for one in (other, context, context)] == [False, True, False]
 
 
-def test_a_door_that_was_found_open_is_closed_without_terraform(applied: list[dict[str, Any]]) -> None:
-    ec2: Any = boto3.client("ec2", region_name="eu-west-1")
+def test_a_port_that_was_found_open_is_closed_without_terraform(ec2: Any, applied: list[dict[str, Any]]) -> None:
     group = ec2.create_security_group(GroupName="webapp-local-instance", Description="instances")["GroupId"]
     rules = [
         {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
@@ -188,3 +150,16 @@ def test_a_door_that_was_found_open_is_closed_without_terraform(applied: list[di
     assert outcome == "repaired"
     assert [rule["FromPort"] for rule in after["IpPermissions"]] == [8080]
     assert applied == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"resource": "aws_lb.fleet"}, {"found": "30"}], ids=["more than was found", "drifted further since then"]
+)
+def test_a_plan_that_differs_from_what_was_approved_is_not_applied(
+    current: str, applied: list[dict[str, Any]], change: dict[str, str]
+) -> None:
+    outcome, pushed = _repair(Finding(**{**vars(DELAY), **change}))
+
+    assert outcome is None
+    assert applied == []
+    assert "would change more than may be repaired" in pushed["outcome"]["outcome"]

@@ -10,7 +10,7 @@ from tests.support.aws import BUCKET
 from tests.support.task import RUN_ID, context
 
 
-def test_the_report_tells_of_every_service(aws: Any) -> None:
+def test_the_report_has_every_service(aws: Any) -> None:
     states = {
         "find_dependents": "success",
         "rebake.choose_version_0": "success",

@@ -11,6 +11,7 @@ from rebake.estate import inventory, revocation
 from rebake.exceptions import ConfigError, ImageError
 from rebake.hooks.estate import EstateHook
 from rebake.operators.revoke_image import RevokeImageOperator
+from tests.support.aws import tag_list
 from tests.support.releases import put_record, record
 from tests.support.task import REQUESTED_AT, context
 
@@ -31,9 +32,7 @@ class Cloud:
     def _image(self, name: str, labels: dict[str, str]) -> str:
         image: str = self.ec2.register_image(Name=name)["ImageId"]
         if labels:
-            self.ec2.create_tags(
-                Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in labels.items()]
-            )
+            self.ec2.create_tags(Resources=[image], Tags=tag_list(labels))
         return image
 
     def _release(self, number: int, ami_id: str) -> None:

@@ -1,9 +1,8 @@
-"""The stages that look: which fleets are planned, in which lanes, and what one broken fleet does to the others."""
+"""The stages that scan: which fleets are planned, in which lanes, and what one broken fleet does to the others."""
 
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +13,13 @@ from rebake.estate.drift.drift import View
 from rebake.exceptions import ToolFailedError
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
-from rebake.release.lease import LeaseRequest, RunKind
 from rebake.stages.fleet import FleetTerraform
 from tests.support.aws import BUCKET
+from tests.support.releases import acquire_lease
 from tests.unit.estate.drift.drift_support import ESTATE, GOOD, GROUPS, OTHER, instance, with_instance
 
 FLEET = {"service": "webapp", "auto_scaling_group_name": "webapp-local", "ami_id": GOOD, "version": "1.0.0"}
+DEPLOYMENT = "deploy_webapp/manual__1"
 DIFFERENT = {"actions": ["update"], "before": {"deregistration_delay": 60}, "after": {"deregistration_delay": 5}}
 PLAN = {
     "resource_changes": [
@@ -31,34 +31,28 @@ PLAN = {
 pytestmark = pytest.mark.usefixtures("s3")
 
 
-def _deployment(s3: Any) -> LeaseRequest:
-    claim = LeaseRequest("deploy_webapp/manual__1", RunKind.DEPLOY, datetime.now(UTC), timedelta(hours=1))
-    assert lease.acquire(s3, BUCKET, "webapp", claim)
-    return claim
-
-
-def _look(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict[str, Any]]:
+def _scan(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict[str, Any]]:
     monkeypatch.setattr(ScanEstateOperator, "_view", lambda _self, _families: View(estate, GROUPS, {}))
-    told: dict[str, Any] = {}
-    context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))}
-    return ScanEstateOperator(task_id="scan_estate").execute(context), told
+    found: dict[str, Any] = {}
+    context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: found.update({key: value}))}
+    return ScanEstateOperator(task_id="scan_estate").execute(context), found
 
 
 def test_a_fleet_that_is_as_declared_is_handed_on_to_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    lanes, told = _look(monkeypatch, ESTATE)
+    lanes, found = _scan(monkeypatch, ESTATE)
 
     assert lanes == [[FLEET]]
-    assert told["groups"] == {"webapp": "webapp-local"}
+    assert found["groups"] == {"webapp": "webapp-local"}
 
 
-def test_a_fleet_that_a_deployment_is_changing_is_told_as_rolling(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _deployment(s3)
+def test_a_fleet_that_a_deployment_is_changing_is_reported_as_rolling(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    acquire_lease(s3, DEPLOYMENT)
 
-    lanes, told = _look(monkeypatch, with_instance(instance(1, ami_id=OTHER)))
+    lanes, found = _scan(monkeypatch, with_instance(instance(1, ami_id=OTHER)))
 
     assert lanes == []
-    assert [one for one in told["findings"] if one["kind"] == "image"] == []
-    assert all("deploy_webapp/manual__1" in one["why"] for one in told["unseen"])
+    assert [one for one in found["findings"] if one["kind"] == "image"] == []
+    assert all("deploy_webapp/manual__1" in one["why"] for one in found["unseen"])
 
 
 def test_a_service_file_that_is_wrong_stops_no_other(
@@ -71,17 +65,17 @@ def test_a_service_file_that_is_wrong_stops_no_other(
     (tmp_path / "services/shop.yaml").write_text("name: shop\n", encoding="utf-8")
     monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path))
 
-    lanes, told = _look(monkeypatch, ESTATE)
+    lanes, found = _scan(monkeypatch, ESTATE)
 
     assert lanes == [[FLEET]]
-    assert {(one["check"], one["service"]) for one in told["findings"]} == {
+    assert {(one["check"], one["service"]) for one in found["findings"]} == {
         ("service-file", "shop"),
         ("no-fleet", "shop"),
     }
 
 
 class PretendedTool:
-    """Plans what it was told to, a fleet after the other."""
+    """Plans what it was found to, a fleet after the other."""
 
     def __init__(self, *answers: Any, meanwhile: Any = None) -> None:
         self.runner = self
@@ -107,33 +101,36 @@ def _plan(monkeypatch: pytest.MonkeyPatch, tool: PretendedTool, *fleets: dict[st
 
 
 def test_what_a_plan_would_change_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = _plan(monkeypatch, PretendedTool(PLAN), FLEET)
+    found = _plan(monkeypatch, PretendedTool(PLAN), FLEET)
 
-    assert [one["attribute"] for one in told["findings"]] == ["deregistration_delay"]
-    assert told["unseen"] == []
+    assert [one["attribute"] for one in found["findings"]] == ["deregistration_delay"]
+    assert found["unseen"] == []
 
 
 def test_a_fleet_whose_plan_fails_is_a_finding_and_the_next_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = _plan(monkeypatch, PretendedTool(ToolFailedError("Error: no valid credential"), PLAN), FLEET, FLEET)
+    found = _plan(monkeypatch, PretendedTool(ToolFailedError("Error: no valid credential"), PLAN), FLEET, FLEET)
 
-    assert [one["check"] for one in told["findings"]] == ["plan-failed", "attribute"]
-    assert "no valid credential" in told["findings"][0]["found"]
-
-
-def test_a_fleet_whose_turn_a_run_has_is_not_planned(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _deployment(s3)
-
-    told = _plan(monkeypatch, PretendedTool(), FLEET)
-
-    assert told["findings"] == []
-    assert [one["service"] for one in told["unseen"]] == ["webapp"]
+    assert [one["check"] for one in found["findings"]] == ["plan-failed", "attribute"]
+    assert "no valid credential" in found["findings"][0]["found"]
 
 
-def test_what_a_deployment_changed_while_terraform_looked_is_no_drift(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fleet_whose_lease_a_run_holds_is_not_planned(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    acquire_lease(s3, DEPLOYMENT)
+
+    found = _plan(monkeypatch, PretendedTool(), FLEET)
+
+    assert found["findings"] == []
+    assert [one["service"] for one in found["unseen"]] == ["webapp"]
+
+
+def test_what_a_deployment_changed_while_terraform_planned_is_no_drift(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def deploy() -> None:
-        lease.release(s3, BUCKET, "webapp", _deployment(s3).run)
+        acquire_lease(s3, DEPLOYMENT)
+        lease.release(s3, BUCKET, "webapp", DEPLOYMENT)
 
-    told = _plan(monkeypatch, PretendedTool(PLAN, meanwhile=deploy), FLEET)
+    found = _plan(monkeypatch, PretendedTool(PLAN, meanwhile=deploy), FLEET)
 
-    assert told["findings"] == []
-    assert "held the lease until" in told["unseen"][0]["why"]
+    assert found["findings"] == []
+    assert "held the lease until" in found["unseen"][0]["why"]

@@ -141,7 +141,7 @@ def test_an_active_refresh_to_another_version_is_an_error_that_names_it(
 @pytest.mark.parametrize(
     ("winner", "returned"), [("2", "r-race"), ("9", None)], ids=["to the same version", "to another version"]
 )
-def test_a_refresh_that_someone_started_a_moment_ago_is_looked_at(
+def test_a_refresh_that_someone_started_a_moment_ago_is_checked(
     autoscaling: Stubber, operator: Operator, winner: str, returned: str | None
 ) -> None:
     _answer(autoscaling, OLD)

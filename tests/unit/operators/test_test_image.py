@@ -8,8 +8,6 @@ from typing import Any
 
 import moto.settings
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
-from botocore.exceptions import ClientError
 
 from rebake import tags
 from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
@@ -17,7 +15,7 @@ from rebake.hooks.instance import LIVE_STATES, InstanceHook
 from rebake.operators.test_image import LaunchProbeOperator, ProbeOperator, TerminateProbeOperator
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
 from tests.support.aws import CONNECTION, AsyncScript, stubbed
-from tests.support.task import RUN_TAG, context, run_trigger
+from tests.support.task import RUN_TAG, context, deferral, run_trigger
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -167,10 +165,10 @@ def test_a_probe_is_for_a_service_or_for_a_base(subject: dict[str, str]) -> None
 
 
 def test_the_probe_defers_with_the_services_checks_and_timeout() -> None:
-    with pytest.raises(TaskDeferred) as deferred:
-        ProbeOperator(task_id="probe", instance_id="i-1", service="webapp", version="1.2.3").execute(context())
+    operator = ProbeOperator(task_id="probe", instance_id="i-1", service="webapp", version="1.2.3")
 
-    trigger = deferred.value.trigger
+    trigger = deferral(operator.execute, context()).trigger
+
     assert isinstance(trigger, ProbeTrigger)
     assert [check.name for check in trigger.checks] == [
         "GET /healthz",
@@ -203,11 +201,10 @@ def test_the_teardown_terminates_waits_and_removes_the_security_group(
     operator = TerminateProbeOperator(task_id="terminate", instance_id=instance_id)
 
     monkeypatch.setattr(InstanceHook, "delete_probe_groups", lambda *_: pytest.fail("too early"))
-    with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(context())
+    deferred = deferral(operator.execute, context())
 
-    assert isinstance(deferred.value.trigger, InstancesTerminatedTrigger)
-    assert deferred.value.timeout is not None
+    assert isinstance(deferred.trigger, InstancesTerminatedTrigger)
+    assert deferred.timeout is not None
     assert _live(ec2) == []
 
 
@@ -267,9 +264,3 @@ def test_the_trigger_waits_by_the_same_waiter(monkeypatch: pytest.MonkeyPatch) -
     trigger = InstancesTerminatedTrigger(instance_ids=["i-1"], waiter_delay=0.001, waiter_max_attempts=5, **CONNECTION)
 
     assert run_trigger(trigger) == {"status": "success", "value": ["i-1"]}
-
-
-def test_moto_refuses_what_ec2_refuses(ec2: Any) -> None:
-    """The clean-up above counts on errors that a permissive fake would never raise."""
-    with pytest.raises(ClientError, match="InvalidInstanceID"):
-        ec2.terminate_instances(InstanceIds=["i-0123456789abcdef0"])

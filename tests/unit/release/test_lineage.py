@@ -37,11 +37,11 @@ def test_part_of_a_name_is_no_name(of: str) -> None:
     assert lineage.matches(record(), of) == []
 
 
-def test_a_run_that_was_told_a_short_commit_is_found_by_the_whole_one() -> None:
+def test_a_run_that_was_given_a_short_commit_is_found_by_the_whole_one() -> None:
     assert lineage.matches(record(commit=COMMIT[:8]), COMMIT) == ["commit"]
 
 
-def test_all_releases_that_tell_of_a_thing_are_found_in_order() -> None:
+def test_all_releases_that_name_a_thing_are_found_in_order() -> None:
     found = lineage.find([record(3), record(2), record(1)], "ami-0ba5e")
 
     assert [one.version for one, _ in found] == ["1.3.0", "1.2.0", "1.1.0"]

@@ -108,7 +108,7 @@ def _described(name: str, seconds: float, state: str = "running") -> dict[str, A
 
 
 @pytest.mark.parametrize("started", [STARTED, STARTED.astimezone(UTC)])
-def test_the_new_instances_are_told_from_the_old_ones_and_from_those_that_are_gone(started: datetime) -> None:
+def test_the_new_instances_are_distinguished_from_the_old_ones_and_from_those_that_are_gone(started: datetime) -> None:
     of = group(
         "1",
         instance("i-old", "1"),

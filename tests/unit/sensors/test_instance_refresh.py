@@ -17,7 +17,7 @@ from rebake.stages.dag_defaults import push_error
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.support.fleet import GROUP, targets
-from tests.support.task import context
+from tests.support.task import context, deferral
 from tests.unit.triggers.trigger_support import MIXED
 
 
@@ -32,15 +32,14 @@ def _sensor(refresh_id: str = "r-1") -> InstanceRefreshSensor:
 
 
 def test_the_sensor_defers_with_the_services_own_deadline() -> None:
-    with pytest.raises(TaskDeferred) as deferred:
-        _sensor().execute(context())
+    deferred = deferral(_sensor().execute, context())
 
-    trigger = deferred.value.trigger
+    trigger = deferred.trigger
     assert isinstance(trigger, InstanceRefreshTrigger)
     assert trigger.deadline == pytest.approx(time.time() + 900, abs=30)  # rollout.timeout of the local environment
-    assert deferred.value.method_name == "refresh_complete"
-    assert deferred.value.timeout is not None
-    assert deferred.value.timeout.total_seconds() > 900
+    assert deferred.method_name == "refresh_complete"
+    assert deferred.timeout is not None
+    assert deferred.timeout.total_seconds() > 900
 
 
 WAIT = {"refresh_id": "r-1", "template_version": "2", "status": NOT_NEEDED}
@@ -65,23 +64,21 @@ def test_what_the_trigger_saw_is_in_the_tasks_own_log(monkeypatch: pytest.Monkey
 
 
 def test_the_sensor_waits_for_health_after_a_successful_refresh_as_long_as_an_instance_may_take() -> None:
-    with pytest.raises(TaskDeferred) as deferred:
-        _sensor().refresh_complete(context(), _event(), wait=WAIT)
+    deferred = deferral(_sensor().refresh_complete, context(), _event(), wait=WAIT)
 
-    trigger = deferred.value.trigger
+    trigger = deferred.trigger
     assert isinstance(trigger, FleetHealthTrigger)
     assert trigger.deadline == pytest.approx(time.time() + 60, abs=30)  # rollout.unhealthy_deadline, locally
-    assert deferred.value.kwargs == {"wait": {**WAIT, "status": "Successful"}}
+    assert deferred.kwargs == {"wait": {**WAIT, "status": "Successful"}}
     assert trigger.template_version == "2"
     assert trigger.status == "Successful"
 
 
 def test_without_a_refresh_the_sensor_only_waits_for_health() -> None:
-    with pytest.raises(TaskDeferred) as deferred:
-        _sensor(refresh_id="").execute(context())
+    deferred = deferral(_sensor(refresh_id="").execute, context())
 
-    assert isinstance(deferred.value.trigger, FleetHealthTrigger)
-    assert deferred.value.trigger.status == NOT_NEEDED
+    assert isinstance(deferred.trigger, FleetHealthTrigger)
+    assert deferred.trigger.status == NOT_NEEDED
 
 
 def test_the_sensor_returns_the_final_status() -> None:
@@ -94,18 +91,17 @@ def test_the_sensor_waits_on_for_the_end_of_a_refresh_that_is_rolled_back() -> N
     """The cause is part of the deferral: a triggerer that is restarted knows it."""
     event = _event("unhealthy", ending=True, message="i-3 is unhealthy", status="InProgress")
 
-    with pytest.raises(TaskDeferred) as deferred:
-        _sensor().refresh_complete(context(), event, wait=WAIT)
+    deferred = deferral(_sensor().refresh_complete, context(), event, wait=WAIT)
 
-    _, arguments = deferred.value.trigger.serialize()
+    _, arguments = deferred.trigger.serialize()
     assert (arguments["cause"], arguments["because"], arguments["refresh_id"]) == (
         "unhealthy",
         "i-3 is unhealthy",
         "r-1",
     )
     assert arguments["deadline"] == pytest.approx(time.time() + 900, abs=30)
-    assert deferred.value.method_name == "refresh_complete"
-    assert deferred.value.kwargs == {"wait": WAIT}
+    assert deferred.method_name == "refresh_complete"
+    assert deferred.kwargs == {"wait": WAIT}
 
 
 def test_a_run_that_was_superseded_is_skipped_and_no_failure() -> None:
@@ -121,10 +117,9 @@ def test_a_service_without_auto_rollback_has_its_refresh_cancelled(monkeypatch: 
     rollout = service.rollout.model_copy(update={"auto_rollback": False})
     monkeypatch.setattr(config, "load_service", lambda *_: service.model_copy(update={"rollout": rollout}))
 
-    with pytest.raises(TaskDeferred) as deferred:
-        _sensor().execute(context())
+    deferred = deferral(_sensor().execute, context())
 
-    assert deferred.value.trigger.serialize()[1]["roll_back"] is False
+    assert deferred.trigger.serialize()[1]["roll_back"] is False
 
 
 def test_the_sensor_fails_with_the_reason_the_refresh_and_the_instances() -> None:

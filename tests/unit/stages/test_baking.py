@@ -115,21 +115,6 @@ def test_an_image_that_lacks_the_tags_of_its_bake_is_not_used(packer: PretendedP
         Run().execute(app())
 
 
-@pytest.mark.parametrize("version", ["latest", "1.2", "", None], ids=repr)
-def test_a_version_that_breaks_the_pattern_is_refused_with_the_pattern(packer: PretendedPacker, version: Any) -> None:
-    with pytest.raises(ConfigError, match=r"version '.*' of webapp does not match '\^\[0-9\]"):
-        Run().execute(app(version=version))
-
-    assert packer.built == []
-
-
-def test_a_missing_artifact_fails_before_anything_is_baked(packer: PretendedPacker) -> None:
-    with pytest.raises(ArtifactError, match=r"webapp-9\.9\.9\.tar\.gz does not exist: build it: make artifact"):
-        Run().execute(app(version="9.9.9"))
-
-    assert packer.built == []
-
-
 def test_an_artifact_that_changed_since_its_checksum_was_written_fails_before_anything_is_baked(
     packer: PretendedPacker, home: Path
 ) -> None:
@@ -188,3 +173,20 @@ def test_a_retry_does_not_take_the_image_of_its_own_run_that_was_revoked_meanwhi
 
     with pytest.raises(RevokedError, match="trigger a new run with force_bake"):
         run.execute(app(force=True))
+
+
+MISSING = r"webapp-9\.9\.9\.tar\.gz does not exist: build it: make artifact"
+PATTERN = r"version '.*' of webapp does not match '\^\[0-9\]"
+
+
+@pytest.mark.parametrize(
+    ("version", "error", "message"),
+    [("9.9.9", ArtifactError, MISSING), *((odd, ConfigError, PATTERN) for odd in ("latest", "1.2", "", None))],
+)
+def test_a_version_without_artifact_or_of_another_pattern_fails_before_anything_is_baked(
+    packer: PretendedPacker, version: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Run().execute(app(version=version))
+
+    assert packer.built == []

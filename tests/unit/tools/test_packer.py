@@ -32,6 +32,9 @@ def _manifest(*ids: str, last_run: str = "run-1") -> str:
     return json.dumps({"builds": builds, "last_run_uuid": last_run})
 
 
+GOOD = _manifest(f"eu-west-1:{AMI}")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a project with one template, and a pretended Packer on PATH that notes how it is called."""
@@ -54,58 +57,36 @@ def build(home: Path) -> Callable[..., str]:
 
     def run(**settings: str) -> str:
         pretended = {f"PRETENDED_{name.upper()}": value for name, value in settings.items()}
-        place = Workspace(home / "work", os.open(home / "lock", os.O_RDWR | os.O_CREAT))
+        work = Workspace(home / "work", os.open(home / "lock", os.O_RDWR | os.O_CREAT))
         environment = {"PRETENDED_HOME": str(home), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", **pretended}
-        packer = Packer(place, environment=environment, log=Silence(), poll_seconds=1)
+        packer = Packer(work, environment=environment, log=Silence(), poll_seconds=1)
         return packer.build("app", {"service": "webapp", "pipeline_cidrs": ["10.0.0.0/16"]})
 
     return run
 
 
-def test_a_build_returns_the_image_that_its_manifest_proves(build: Callable[..., str], home: Path) -> None:
-    assert build(manifest=_manifest(f"eu-west-1:{AMI}")) == AMI
+def test_a_build_in_a_private_copy_returns_the_image_of_its_manifest(build: Callable[..., str], home: Path) -> None:
+    assert build(manifest=GOOD) == AMI
 
-    folder = home / "work"
-    command = f"build -color=false -var-file={folder}/variables.pkrvars.json {folder}/app\n"
-    assert (home / "commands").read_text(encoding="utf-8") == command
-
-
-def test_packer_works_in_a_private_copy_of_template_and_scripts(build: Callable[..., str], home: Path) -> None:
-    build(manifest=_manifest(f"eu-west-1:{AMI}"))
-
+    folder, written = home / "work", home / "variables"
     files = (home / "files").read_text(encoding="utf-8").split()
     assert {"./app/app.pkr.hcl", "./scripts/cleanup.sh", "./variables.pkrvars.json"} <= set(files)
-    assert not (home / "packer/manifest.json").exists()
-
-
-def test_the_variables_go_by_a_file_that_only_the_worker_can_read(build: Callable[..., str], home: Path) -> None:
-    build(manifest=_manifest(f"eu-west-1:{AMI}"))
-
-    written = home / "variables"
+    assert "plugins.pkr.hcl" not in " ".join(files), "Packer before plugins refuses it"
+    assert not (home / "packer/manifest.json").exists(), "it works in a private copy"
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert json.loads(written.read_text(encoding="utf-8")) == {
         "service": "webapp",
         "pipeline_cidrs": ["10.0.0.0/16"],
         "manifest_path": f"{home}/work/manifest.json",
     }
-
-
-def test_credentials_and_polling_go_by_the_environment(build: Callable[..., str], home: Path) -> None:
-    build(manifest=_manifest(f"eu-west-1:{AMI}"))
-
-    seen = (home / "environment").read_text(encoding="utf-8").splitlines()
     assert {
         "AWS_ACCESS_KEY_ID=AKIDEXAMPLE",
         "AWS_POLL_DELAY_SECONDS=1",
         "AWS_MAX_ATTEMPTS=1800",
         "CHECKPOINT_DISABLE=1",
-    } <= set(seen)
-
-
-def test_packer_before_plugins_is_not_given_the_file_that_it_refuses(build: Callable[..., str], home: Path) -> None:
-    build(manifest=_manifest(f"eu-west-1:{AMI}"), version="1.6.6")
-
-    assert "plugins.pkr.hcl" not in (home / "files").read_text(encoding="utf-8")
+    } <= set((home / "environment").read_text(encoding="utf-8").splitlines())
+    command = f"build -color=false -var-file={folder}/variables.pkrvars.json {folder}/app\n"
+    assert (home / "commands").read_text(encoding="utf-8") == command
 
 
 def test_packer_with_plugins_installs_them_first(
@@ -113,29 +94,12 @@ def test_packer_with_plugins_installs_them_first(
 ) -> None:
     program = home / "packer-program"
     program.write_text(PRETENDED_PACKER.replace("1.6.6", "1.11.2"), encoding="utf-8")
-    build(manifest=_manifest(f"eu-west-1:{AMI}"))
+    build(manifest=GOOD)
 
     commands = (home / "commands").read_text(encoding="utf-8").splitlines()
     assert commands[0] == f"init {home}/work/app"
     assert commands[1].startswith("build ")
     assert "plugins.pkr.hcl" in (home / "files").read_text(encoding="utf-8")
-
-
-def test_a_missing_packer_is_named(build: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REBAKE_PACKER", "/nowhere/packer")
-
-    with pytest.raises(ToolMissingError, match=r"Packer .*\$REBAKE_PACKER is '/nowhere/packer'"):
-        build()
-
-
-def test_a_failed_build_is_a_failure_whatever_the_manifest_says(build: Callable[..., str]) -> None:
-    with pytest.raises(ToolFailedError, match=r"Packer \(build\) failed with status 1"):
-        build(status="1", manifest=_manifest(f"eu-west-1:{AMI}"))
-
-
-def test_a_build_that_made_nothing_is_a_failure_although_its_status_is_zero(build: Callable[..., str]) -> None:
-    with pytest.raises(ToolFailedError, match="is not readable"):
-        build(manifest="")
 
 
 @pytest.mark.parametrize(
@@ -162,38 +126,6 @@ def test_a_missing_manifest_is_a_failure(tmp_path: Path) -> None:
         ami_of_manifest(tmp_path / "manifest.json")
 
 
-def test_a_failed_step_is_told_with_what_it_printed() -> None:
-    output = """
-==> amazon-ebs.app: Connected to SSH!
-    amazon-ebs.app: ==> install-artifact
-    amazon-ebs.app:     install-artifact: 1 s
-    amazon-ebs.app: ==> self-test
-    amazon-ebs.app: healthcheck: /healthz on port 44641 answered 500
-    amazon-ebs.app: step self-test failed with exit status 1
-==> amazon-ebs.app: Provisioning step had errors: Running the cleanup provisioner, if present...
---> amazon-ebs.app: Script exited with non-zero exit status: 1.Allowed exit codes are: [0]
-"""
-
-    assert reason_in(output) == (
-        "step self-test failed with exit status 1\n  healthcheck: /healthz on port 44641 answered 500"
-    )
-
-
-def test_a_failure_without_a_step_is_told_in_packers_summary() -> None:
-    output = """
-Build 'amazon-ebs.app' errored after 2 seconds: Error launching source instance: InvalidAMIID.NotFound
-
-==> Some builds didn't complete successfully and had errors:
---> amazon-ebs.app: Error launching source instance: InvalidAMIID.NotFound
-"""
-
-    assert reason_in(output) == "Error launching source instance: InvalidAMIID.NotFound"
-
-
-def test_an_output_without_a_known_form_gives_no_reason() -> None:
-    assert not reason_in("Error: Unsupported attribute\n\n  on app.pkr.hcl line 3")
-
-
 @pytest.mark.parametrize(
     ("line", "made"),
     [
@@ -213,3 +145,58 @@ def test_the_templates_version_is_read_from_its_file(home: Path) -> None:
     assert template_version("app") == "1.4.0"
     with pytest.raises(ConfigError, match=r"packer/none/VERSION does not exist"):
         template_version("none")
+
+
+STEP_FAILED = """
+==> amazon-ebs.app: Connected to SSH!
+    amazon-ebs.app: ==> install-artifact
+    amazon-ebs.app:     install-artifact: 1 s
+    amazon-ebs.app: ==> self-test
+    amazon-ebs.app: healthcheck: /healthz on port 44641 answered 500
+    amazon-ebs.app: step self-test failed with exit status 1
+==> amazon-ebs.app: Provisioning step had errors: Running the cleanup provisioner, if present...
+--> amazon-ebs.app: Script exited with non-zero exit status: 1.Allowed exit codes are: [0]
+"""
+LAUNCH_FAILED = """
+Build 'amazon-ebs.app' errored after 2 seconds: Error launching source instance: InvalidAMIID.NotFound
+
+==> Some builds didn't complete successfully and had errors:
+--> amazon-ebs.app: Error launching source instance: InvalidAMIID.NotFound
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (STEP_FAILED, "step self-test failed with exit status 1\n  healthcheck: /healthz on port 44641 answered 500"),
+        (LAUNCH_FAILED, "Error launching source instance: InvalidAMIID.NotFound"),
+        ("Error: Unsupported attribute\n\n  on app.pkr.hcl line 3", ""),
+    ],
+    ids=["a step's output", "Packer's summary", "no known form"],
+)
+def test_the_reason_of_a_failure_is_found_in_the_output(output: str, reason: str) -> None:
+    assert reason_in(output) == reason
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "error", "message"),
+    [
+        ("/nowhere/packer", {}, ToolMissingError, r"Packer .*\$REBAKE_PACKER is '/nowhere/packer'"),
+        ("", {"status": "1", "manifest": GOOD}, ToolFailedError, r"Packer \(build\) failed with status 1"),
+        ("", {"manifest": ""}, ToolFailedError, "is not readable"),
+    ],
+    ids=["missing", "failed, whatever the manifest says", "status zero, but nothing was made"],
+)
+def test_a_build_that_fails_is_a_failure(
+    build: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    settings: dict[str, str],
+    error: type[Exception],
+    message: str,
+) -> None:
+    if program:
+        monkeypatch.setenv("REBAKE_PACKER", program)
+
+    with pytest.raises(error, match=message):
+        build(**settings)

@@ -57,41 +57,8 @@ def test_each_line_of_both_outputs_goes_to_the_log_in_order(run: Run, log: Lines
     assert result == process.ProcessResult(status=0, output="one\ntwo\nthree", stopped=False)
 
 
-def test_the_exit_status_is_the_programs_own(run: Run) -> None:
-    assert run("sh", "-c", "exit 7").status == 7
-
-
-def test_a_program_that_a_signal_ended_has_the_status_that_a_shell_would_show(run: Run) -> None:
-    assert run("sh", "-c", "kill -KILL $$").status == 128 + signal.SIGKILL
-
-
 def test_only_the_last_lines_are_kept_for_the_error(run: Run) -> None:
     assert run("sh", "-c", "seq 1 100", keep=3).output == "98\n99\n100"
-
-
-def test_a_secret_is_masked_in_the_log_and_in_the_kept_output(run: Run, log: Lines) -> None:
-    result = run("sh", "-c", "echo key=wJalrXUtnFEMI!", secrets=["wJalrXUtnFEMI"])
-
-    assert log == ["key=***!"]
-    assert result.output == "key=***!"
-
-
-def test_a_short_secret_is_not_masked_because_it_would_black_out_ordinary_words(run: Run, log: Lines) -> None:
-    run("sh", "-c", "echo self-test", secrets=["test"])
-
-    assert log == ["self-test"]
-
-
-def test_colours_and_redrawn_lines_arrive_as_plain_text(run: Run, log: Lines) -> None:
-    run("sh", "-c", r"printf '\033[1;31mred\033[0m\r\n10%%\r20%%\n'")
-
-    assert log == ["red", "20%"]
-
-
-def test_bytes_that_are_no_text_do_not_break_the_log(run: Run, log: Lines) -> None:
-    run("sh", "-c", r"printf 'a\377b\n'")
-
-    assert log == ["a\ufffdb"]
 
 
 def test_the_program_sees_the_given_environment_and_nothing_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +90,7 @@ def test_a_second_stop_does_not_signal_again_because_terraform_would_drop_everyt
     script = """
         trap 'echo signal' TERM
         echo started
-        for turn in 1 2 3 4 5 6 7 8; do sleep 0.05; done
+        for step in 1 2 3 4 5 6 7 8; do sleep 0.05; done
         echo finished
     """
     result = _stop_at_first_line(tmp_path, log, textwrap.dedent(script))
@@ -181,3 +148,26 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in {"Z", "X"}
+
+
+@pytest.mark.parametrize(
+    ("script", "secret", "lines"),
+    [
+        pytest.param("echo key=wJalrXUtnFEMI!", "wJalrXUtnFEMI", ["key=***!"], id="a secret is masked"),
+        pytest.param("echo self-test", "test", ["self-test"], id="a short one would black out ordinary words"),
+        pytest.param(r"printf '\033[1;31mred\033[0m\r\n10%%\r20%%\n'", "", ["red", "20%"], id="colours, redrawn lines"),
+        pytest.param(r"printf 'a\377b\n'", "", ["a\ufffdb"], id="bytes that are no text"),
+    ],
+)
+def test_output_arrives_as_plain_text_without_secrets(
+    run: Run, log: Lines, script: str, secret: str, lines: list[str]
+) -> None:
+    result = run("sh", "-c", script, secrets=[secret])
+
+    assert log == lines
+    assert result.output.splitlines() == lines
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 7", 7), ("kill -KILL $$", 128 + signal.SIGKILL)])
+def test_the_exit_status_is_the_programs_own_or_what_a_shell_would_show(run: Run, script: str, status: int) -> None:
+    assert run("sh", "-c", script).status == status

@@ -98,7 +98,7 @@ def test_a_tool_that_is_too_old_is_named_with_both_versions_and_the_reason(tmp_p
         assert part in str(caught.value)
 
 
-def test_a_program_that_tells_no_version_is_quoted(tmp_path: Path, program: Make) -> None:
+def test_a_program_that_prints_no_version_is_quoted(tmp_path: Path, program: Make) -> None:
     program("packer", "echo cracklib: no dictionary >&2; exit 1")
 
     with pytest.raises(

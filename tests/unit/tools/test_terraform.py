@@ -54,9 +54,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def apply(home: Path) -> Callable[..., dict[str, Any]]:
     def run(endpoint: str = "", **settings: str) -> dict[str, Any]:
         pretended = {f"PRETENDED_{name.upper()}": value for name, value in {"output": OUTPUT, **settings}.items()}
-        place = Workspace(home / "work", os.open(home / "lock", os.O_RDWR | os.O_CREAT))
+        work = Workspace(home / "work", os.open(home / "lock", os.O_RDWR | os.O_CREAT))
         environment = {"PRETENDED_HOME": str(home), **pretended}
-        tool = Terraform(place, environment=environment, log=Silence(), endpoint=endpoint)
+        tool = Terraform(work, environment=environment, log=Silence(), endpoint=endpoint)
         return tool.apply({"bucket": "state"}, {"service": "webapp"})
 
     return run
@@ -81,23 +81,18 @@ def test_a_plan_without_changes_is_not_applied(apply: Callable[..., Any], home: 
     assert [command.split()[0] for command in _commands(home)] == ["init", "plan", "output"]
 
 
-def test_terraform_works_in_a_copy_without_a_developers_state_overrides_and_tests(
+def test_terraform_works_in_a_copy_without_a_developers_files_and_gets_settings_by_files_of_its_own_form(
     apply: Callable[..., Any], home: Path
 ) -> None:
-    apply()
-
-    files = (home / "files").read_text(encoding="utf-8").split()
-    assert "./main.tf" in files
-    unwanted = ("tftest", ".terraform/x", "tfstate", "override")
-    assert [name for name in files if any(part in name for part in unwanted)] == []
-
-
-def test_settings_go_by_files_of_terraforms_own_form(apply: Callable[..., Any], home: Path) -> None:
     apply()
 
     assert json.loads((home / "backend.tfbackend.json").read_text(encoding="utf-8")) == {"bucket": "state"}
     assert json.loads((home / "terraform.tfvars.json").read_text(encoding="utf-8")) == {"service": "webapp"}
     assert not (home / "endpoint_override.tf.json").exists()
+    files = (home / "files").read_text(encoding="utf-8").split()
+    assert "./main.tf" in files
+    unwanted = ("tftest", ".terraform/x", "tfstate", "override")
+    assert [name for name in files if any(part in name for part in unwanted)] == []
     environment = (home / "environment").read_text(encoding="utf-8").splitlines()
     assert {"TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1"} <= set(environment)
     assert not [line for line in environment if line.startswith("AWS_ENDPOINT_URL")]
@@ -129,7 +124,7 @@ aws_lb.fleet: Creating...
 ╵"""
 
 
-def test_a_failed_apply_is_told_in_terraforms_own_errors(apply: Callable[..., Any]) -> None:
+def test_a_failed_apply_is_reported_in_terraforms_own_errors(apply: Callable[..., Any]) -> None:
     with pytest.raises(ToolFailedError) as caught:
         apply(error=BOX)
 
@@ -145,37 +140,6 @@ def test_a_failed_plan_is_not_applied(apply: Callable[..., Any], home: Path) -> 
         apply(plan="1")
 
     assert [command.split()[0] for command in _commands(home)] == ["init", "plan"]
-
-
-def test_a_lock_that_somebody_holds_is_explained(apply: Callable[..., Any]) -> None:
-    with pytest.raises(ToolFailedError, match=r"delete the \.tflock object .* and clear this task"):
-        apply(error="╷\n│ Error: Error acquiring the state lock\n│\n│   Path: state/terraform/webapp.tfstate\n╵")
-
-
-def test_an_error_without_a_box_shows_the_end_of_the_output(apply: Callable[..., Any]) -> None:
-    with pytest.raises(ToolFailedError, match=r"The end of its output:\npanic: nil map"):
-        apply(error="panic: nil map")
-
-
-def test_outputs_that_are_no_json_are_shown(apply: Callable[..., Any]) -> None:
-    with pytest.raises(ToolFailedError, match=r"`output -json` is not readable.*\nno outputs"):
-        apply(output="no outputs")
-
-
-def test_a_missing_module_names_the_setting_that_leads_there(
-    apply: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("REBAKE_HOME", str(tmp_path / "elsewhere"))
-
-    with pytest.raises(ConfigError, match=r"infrastructure/fleet does not exist: .*check REBAKE_HOME"):
-        apply()
-
-
-def test_a_missing_terraform_is_named(apply: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REBAKE_TERRAFORM", "/nowhere/terraform")
-
-    with pytest.raises(ToolMissingError, match=r"Terraform .*\$REBAKE_TERRAFORM is '/nowhere/terraform'"):
-        apply()
 
 
 def test_the_backend_is_one_object_a_service_and_environment() -> None:
@@ -200,20 +164,45 @@ def test_the_backend_in_the_embedded_cloud_asks_it_alone() -> None:
 def test_every_variable_that_the_pipeline_sends_is_one_of_the_module(project: Path) -> None:
     environment = load_environment("local")
     network = Network(vpc_id="vpc-1", subnet_ids=("subnet-1", "subnet-2"))
-    sent = terraform.fleet_variables(
-        load_service("webapp", environment), environment, network, ami_id="ami-1", version="1.2.3"
-    )
+    service = load_service("webapp", environment)
+    sent = terraform.fleet_variables(service, environment, network, ami_id="ami-1", version="1.2.3")
     declared = (project / "infrastructure/fleet/variables.tf").read_text(encoding="utf-8")
 
     assert [name for name in sent if f'variable "{name}"' not in declared] == []
     assert sent["ami_id"] == "ami-1"
     assert sent["version_label"] == "1.2.3"
+    assert sent["health_check_grace_period"] > service.rollout.instance_warmup, "an instance boots first"
     assert sent["subnet_ids"] == ["subnet-1", "subnet-2"]
 
 
-def test_a_booting_instance_gets_more_than_its_warm_up_before_its_health_counts() -> None:
-    environment = load_environment("local")
-    service = load_service("webapp", environment)
-    sent = terraform.fleet_variables(service, environment, Network(), ami_id="ami-1", version="1")
+LOCKED = "╷\n│ Error: Error acquiring the state lock\n│\n│   Path: state/terraform/webapp.tfstate\n╵"
 
-    assert sent["health_check_grace_period"] > service.rollout.instance_warmup
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"error": LOCKED}, r"delete the \.tflock object .* and clear this task"),
+        ({"error": "panic: nil map"}, r"The end of its output:\npanic: nil map"),
+        ({"output": "no outputs"}, r"`output -json` is not readable.*\nno outputs"),
+    ],
+    ids=["a lock", "no box", "no JSON"],
+)
+def test_a_failure_is_explained_or_shown(apply: Callable[..., Any], settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ToolFailedError, match=message):
+        apply(**settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ("REBAKE_HOME", ConfigError, r"infrastructure/fleet does not exist: .*check REBAKE_HOME"),
+        ("REBAKE_TERRAFORM", ToolMissingError, r"Terraform .*\$REBAKE_TERRAFORM is '/nowhere'"),
+    ],
+)
+def test_a_missing_module_or_program_names_the_setting_that_leads_there(
+    apply: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, setting: str, error: type[Exception], message: str
+) -> None:
+    monkeypatch.setenv(setting, "/nowhere")
+
+    with pytest.raises(error, match=message):
+        apply()

@@ -180,7 +180,7 @@ def test_a_command_passes_with_exit_code_0(clients: Callable[..., None]) -> None
     assert event["report"]["checks"][0]["attempts"] == 2
 
 
-def test_a_command_that_fails_is_told_with_its_exit_code_and_output(clients: Callable[..., None]) -> None:
+def test_a_command_that_fails_is_reported_with_its_exit_code_and_output(clients: Callable[..., None]) -> None:
     event = _probe_by_command(clients, SENT, _invocation("Failed", 3, "checking", "no database"), seconds=0.0001)
 
     assert not event["ok"]
@@ -218,7 +218,7 @@ def test_an_instance_that_ends_while_it_is_checked_breaks_the_checks_off(clients
     assert "shutting-down before its checks passed: Server.SpotInstanceTermination" in event["message"]
 
 
-def test_an_instance_that_never_runs_is_told_with_its_state(clients: Callable[..., None]) -> None:
+def test_an_instance_that_never_runs_is_reported_with_its_state(clients: Callable[..., None]) -> None:
     clients([("describe_instances", "InvalidInstanceID.NotFound"), _instances(State={"Name": "pending"})])
 
     # Two looks fit before the deadline.
