@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +55,10 @@ class Server:
     def client(self, service: str, principal: str = "AKIATEST") -> Any:
         """Return a boto3 client of the service, signing with that access key id."""
         return _client(service, self.url, principal)
+
+    def admin(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask an admin endpoint and return its answer."""
+        return admin(self.url, path, method, body)
 
     def seed_image(self) -> str:
         """Return the id of the AMI to begin with, looked up where Debian publishes it."""
@@ -122,6 +128,14 @@ class Server:
             self.wait_for_state(instance_id, "terminated")
         for image in ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]:
             ec2.deregister_image(ImageId=image["ImageId"])
+
+
+def admin(url: str, path: str, method: str = "GET", body: Any = None) -> Any:
+    """Ask an admin endpoint of the cloud at that address and return its answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}/_localcloud/{path}", method=method, data=data)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or "null")
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:

@@ -120,8 +120,7 @@ def test_capacity_follows_set_desired_capacity(small: World) -> None:
 
 def test_scale_in_spares_protected_instances(small: World) -> None:
     small.create_group()
-    kept = small.instances()[0]["InstanceId"]
-    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[kept], ProtectedFromScaleIn=True)
+    kept = small.protect_one()
     small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
     small.run(5)
 

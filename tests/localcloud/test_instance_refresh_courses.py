@@ -235,9 +235,7 @@ def test_scaling_while_baking_fails_nothing(small: World) -> None:
 
 def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
     small.create_group()
-    small.asg.set_instance_protection(
-        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
-    )
+    small.protect_one()
     small.refresh_to("2", ScaleInProtectedInstances="Ignore", BakeTime=60)
 
     assert small.run_refresh()["Status"] == "Successful"
@@ -247,8 +245,7 @@ def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
 def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) -> None:
     """By default a refresh waits an hour for a protected instance."""
     small.create_group()
-    protected = small.instances()[0]["InstanceId"]
-    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
+    small.protect_one()
     small.refresh_to("2")
     small.run(300)
 
@@ -261,9 +258,7 @@ def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) ->
 @pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Refresh", ["2", "2", "2"])])
 def test_protected_instances_are_ignored_or_replaced_on_request(small: World, choice: str, left: list[str]) -> None:
     small.create_group()
-    small.asg.set_instance_protection(
-        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
-    )
+    small.protect_one()
     small.refresh_to("2", ScaleInProtectedInstances=choice)
 
     assert small.run_refresh()["Status"] == "Successful"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from urllib.request import urlopen
 
 from tests.localcloud.server_support import ROOT, Server, wait_until
 
@@ -50,12 +48,8 @@ def test_a_group_of_records_is_healthy_by_declaration(records: Server) -> None:
         Name="records", Protocol="HTTP", Port=8080, VpcId=vpc_id, HealthCheckIntervalSeconds=5
     )["TargetGroups"][0]["TargetGroupArn"]
     balancer = elb.create_load_balancer(Name="records", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
-    elb.create_listener(
-        LoadBalancerArn=balancer,
-        Protocol="HTTP",
-        Port=18080,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": targets}],
-    )
+    forward = [{"Type": "forward", "TargetGroupArn": targets}]
+    elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=18080, DefaultActions=forward)
     template = ec2.create_launch_template(
         LaunchTemplateName="records", LaunchTemplateData={"ImageId": records.seed_image(), "InstanceType": "t3.micro"}
     )["LaunchTemplate"]["LaunchTemplateId"]
@@ -77,10 +71,7 @@ def test_a_group_of_records_is_healthy_by_declaration(records: Server) -> None:
 
 
 def test_the_health_endpoint_says_that_instances_are_records(records: Server) -> None:
-    with urlopen(f"{records.url}/_localcloud/health") as answer:
-        health = json.load(answer)
-
-    assert health["instances"] == "records"
+    assert records.admin("health")["instances"] == "records"
 
 
 def test_containers_and_records_exclude_each_other() -> None:
