@@ -111,15 +111,7 @@ def test_an_image_is_given_by_its_id_or_not_at_all(dag: DAG, ami_id: str, accept
 
 def test_every_parameter_is_described(dag: DAG) -> None:
     assert [name for name in dag.params if not dag.params.get_param(name).description] == []
-    assert set(dag.params) == {
-        "version",
-        "commit",
-        "build_id",
-        "force_bake",
-        "ami_id",
-        "replaces",
-        "requested_by",
-    }
+    assert set(dag.params) == {"version", "commit", "build_id", "force_bake", "ami_id", "replaces", "requested_by"}
 
 
 @pytest.fixture

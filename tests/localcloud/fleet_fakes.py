@@ -23,12 +23,12 @@ BOOT_SECONDS = 3.0
 
 @cache
 def client(service: str) -> Any:
-    """A client of moto's, made once; what it is told to send it sends, so that the cloud is what refuses it."""
+    """A client of moto's, made once; it validates no request, so that the cloud has to."""
     return boto3.client(service, REGION, config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
 
 
 class Clock:
-    """Seconds that pass only when told to."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0

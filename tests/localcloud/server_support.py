@@ -65,7 +65,7 @@ class Server:
         return str(self.client("ssm").get_parameter(Name=SEED_PARAMETER)["Parameter"]["Value"])
 
     def launch(self, **arguments: Any) -> str:
-        """Launch one instance of the seed image, unless told otherwise, and return its id at once."""
+        """Launch one instance of the seed image, unless the arguments name another, and return its id at once."""
         request = {"ImageId": self.seed_image(), "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **arguments}
         return str(self.client("ec2").run_instances(**request)["Instances"][0]["InstanceId"])
 
@@ -149,7 +149,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
 
 @contextlib.contextmanager
 def started(name: str, *options: str, containers: bool = True) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m localcloud` under that name, on a free port; it is told to end afterwards, and waited for."""
+    """Run `python -m localcloud` under that name, on a free port; it is terminated afterwards, and waited for."""
     machines = ["--engine", ENGINE, "--os-image", OS_IMAGE] if containers else ["--metadata-only"]
     command = [sys.executable, "-m", "localcloud", *machines, "--port", "0"]
     with subprocess.Popen([*command, "--name", name, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -75,10 +75,10 @@ def test_an_instance_that_never_serves_runs(clean: Server) -> None:
     wait_until(lambda: serves(addresses[1]), "the neighbour serves")
     clean.command(victim, "systemctl is-system-running --wait")
 
-    told = clean.command(victim, "systemctl start hello; systemctl status hello")
+    shown = clean.command(victim, "systemctl start hello; systemctl status hello")
 
     assert not serves(addresses[0])
-    assert "ConditionPathExists=/broken-by-a-fault-of-the-embedded-cloud" in told["StandardOutputContent"]
+    assert "ConditionPathExists=/broken-by-a-fault-of-the-embedded-cloud" in shown["StandardOutputContent"]
 
 
 def test_a_service_dies_when_its_time_has_come_and_stays_dead(clean: Server) -> None:
@@ -92,10 +92,10 @@ def test_a_service_dies_when_its_time_has_come_and_stays_dead(clean: Server) -> 
     wait_until(lambda: not serves(address), "it is dead")
     took = time.monotonic() - began
     wait_until(lambda: bool(clean.admin("faults")[0]["fired"]), "it is counted")
-    told = clean.command(victim, "systemctl start hello; sleep 0.5; systemctl is-active hello")
+    shown = clean.command(victim, "systemctl start hello; sleep 0.5; systemctl is-active hello")
 
     assert took >= 2
     # Systemd calls it failed where the kill came first and the stop after it.
-    assert told["StandardOutputContent"].strip() in {"inactive", "failed"}
+    assert shown["StandardOutputContent"].strip() in {"inactive", "failed"}
     assert not serves(address)
     assert clean.instance(victim)["State"]["Name"] == "running"

@@ -58,12 +58,7 @@ def test_refresh_may_follow_a_finished_one(small: World) -> None:
 
 @pytest.mark.parametrize(
     "action",
-    [
-        "start_instance_refresh",
-        "describe_instance_refreshes",
-        "cancel_instance_refresh",
-        "rollback_instance_refresh",
-    ],
+    ["start_instance_refresh", "describe_instance_refreshes", "cancel_instance_refresh", "rollback_instance_refresh"],
 )
 def test_unknown_group_is_named(small: World, action: str) -> None:
     message = invalid(getattr(small.asg, action), AutoScalingGroupName="nope")

@@ -33,7 +33,7 @@ def refusal(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_health_tells_the_set_up_which_network_the_instances_are_in(server: Server) -> None:
+def test_health_names_the_network_of_the_instances(server: Server) -> None:
     """The pipeline limits its temporary security groups to that network."""
     health = server.admin("health")
     address = server.instance(server.launch())["PrivateIpAddress"]
@@ -42,7 +42,7 @@ def test_health_tells_the_set_up_which_network_the_instances_are_in(server: Serv
     assert health["network_cidr"].rpartition(".")[0] == address.rpartition(".")[0]
 
 
-def test_the_request_log_tells_who_asked_for_what(server: Server) -> None:
+def test_the_request_log_names_the_principal_of_each_request(server: Server) -> None:
     """AWS's names of service and action whatever the protocol, the access key id, and the status of refusals too."""
     server.client("ec2", "AKIAREADER").describe_images(Owners=["self"])
     server.client("ssm", "AKIAREADER").get_parameters_by_path(Path="/rebake")

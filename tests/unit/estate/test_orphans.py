@@ -108,7 +108,7 @@ def test_the_age_of_a_probes_group_is_known_from_its_tag() -> None:
         pytest.param("packer_00000001-0123-4567-89ab-0123456789ab", {}, id="a time before Packer"),
     ],
 )
-def test_where_nothing_tells_the_age_none_is_assumed(name: str, labels: dict[str, str]) -> None:
+def test_an_unknown_age_is_none(name: str, labels: dict[str, str]) -> None:
     assert orphans.made_at(name, labels) is None
 
 

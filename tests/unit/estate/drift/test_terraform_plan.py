@@ -28,7 +28,7 @@ def _attributes(found: list[Finding]) -> set[str]:
     return {one.attribute for one in found}
 
 
-def test_an_attribute_that_was_changed_by_hand_is_told_with_what_is_there_and_what_is_declared() -> None:
+def test_an_attribute_that_was_changed_by_hand_is_reported_with_both_values() -> None:
     (found,) = terraform_plan.findings("webapp", _plan("deregistration-delay"))
 
     assert (found.resource, found.attribute) == ("aws_lb_target_group.fleet", "deregistration_delay")
@@ -47,7 +47,7 @@ def test_what_terraform_refreshes_without_planning_to_change_it_is_no_finding() 
     }
 
 
-def test_a_template_version_made_by_hand_is_told_attribute_by_attribute() -> None:
+def test_a_template_version_made_by_hand_is_reported_attribute_by_attribute() -> None:
     found = {one.attribute: one for one in terraform_plan.findings("webapp", _plan("template-by-hand"))}
 
     tokens = found["metadata_options[0].http_tokens"]
@@ -68,15 +68,14 @@ def test_a_plan_that_changes_nothing_finds_nothing() -> None:
     assert terraform_plan.findings("webapp", {}) == []
 
 
-def test_a_declaration_that_was_not_applied_yet_is_told_from_a_change_by_hand() -> None:
+def test_a_declaration_that_was_not_applied_yet_is_distinguished_from_a_change_by_hand() -> None:
     edited = _plan("deregistration-delay") | {"resource_drift": []}
 
     assert [one.note for one in terraform_plan.findings("webapp", edited)] == [terraform_plan.NOT_APPLIED]
 
 
 @pytest.mark.parametrize(
-    ("actions", "check", "repairable"),
-    [(["create"], "missing-resource", True), (["delete"], "extra-resource", False)],
+    ("actions", "check", "repairable"), [(["create"], "missing-resource", True), (["delete"], "extra-resource", False)]
 )
 def test_a_resource_that_is_gone_can_be_made_again_and_none_is_removed(
     actions: list[str], check: str, repairable: bool
