@@ -112,9 +112,9 @@ def test_a_failed_task_leaves_one_line_with_the_run_the_stage_and_the_error(capl
     class Task:
         dag_id, run_id, task_id = "deploy_webapp", "manual__1", "bake"
 
-    told: Any = {"ti": Task(), "exception": exceptions.ArtifactError("no such file:\n  build/webapp-1.2.3.tar.gz")}
+    shown: Any = {"ti": Task(), "exception": exceptions.ArtifactError("no such file:\n  build/webapp-1.2.3.tar.gz")}
 
-    log_failure(told)
+    log_failure(shown)
 
     (record,) = caplog.records
     assert record.getMessage() == (

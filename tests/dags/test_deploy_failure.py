@@ -19,7 +19,7 @@ def dag(load_dag_file: Callable[[str], ModuleType]) -> DAG:
     return found
 
 
-def _course(dag: DAG, failing: str, skipping: Iterable[str] = ()) -> dict[str, str]:
+def _outcomes(dag: DAG, failing: str, skipping: Iterable[str] = ()) -> dict[str, str]:
     """Return the end of every task when the tasks do what their trigger rules make of `failing` being failed.
 
     The rules: `all_success`, the default, waits for all and takes over a failure or a skip; `one_failed` runs when
@@ -59,7 +59,7 @@ class _Instance:
 
 def test_the_rollback_runs_after_a_rollout_that_failed_and_the_run_has_failed_all_the_same(dag: DAG) -> None:
     """A rollback that goes well must not make a success of the deployment that it takes back."""
-    ends = _course(dag, "wait_for_refresh")
+    ends = _outcomes(dag, "wait_for_refresh")
 
     assert (ends["roll_back"], ends["record_release"]) == ("success", "upstream_failed")
     assert _run_fails(dag, ends)
@@ -67,17 +67,17 @@ def test_the_rollback_runs_after_a_rollout_that_failed_and_the_run_has_failed_al
 
 @pytest.mark.parametrize("failing", ["bake", "test_image.probe", "terraform_apply", "start_refresh", "record_release"])
 def test_the_run_fails_whichever_stage_fails(dag: DAG, failing: str) -> None:
-    assert _run_fails(dag, _course(dag, failing))
+    assert _run_fails(dag, _outcomes(dag, failing))
 
 
 def test_a_failed_rollback_is_a_failed_run(dag: DAG) -> None:
-    ends = _course(dag, "wait_for_refresh") | {"roll_back": "failed"}
+    ends = _outcomes(dag, "wait_for_refresh") | {"roll_back": "failed"}
 
     assert _run_fails(dag, ends)
 
 
 def test_the_rollback_is_skipped_when_all_goes_well_and_the_run_succeeds(dag: DAG) -> None:
-    ends = _course(dag, "")
+    ends = _outcomes(dag, "")
 
     assert ends.pop("roll_back") == "skipped"
     assert set(ends.values()) == {"success"}
@@ -87,7 +87,7 @@ def test_the_rollback_is_skipped_when_all_goes_well_and_the_run_succeeds(dag: DA
 @pytest.mark.parametrize("stage", ["start_refresh", "wait_for_refresh"])
 def test_a_superseded_run_is_skipped_from_there_on_and_has_not_failed(dag: DAG, stage: str) -> None:
     """Nobody is paged for a deployment that a rollback by hand took over, and nothing is rolled back under it."""
-    ends = _course(dag, "", skipping=[stage])
+    ends = _outcomes(dag, "", skipping=[stage])
 
     assert (ends["roll_back"], ends["record_release"]) == ("skipped", "skipped")
     assert not _run_fails(dag, ends)

@@ -125,15 +125,12 @@ def test_an_unknown_family_is_refused_before_anything_runs(dag: DAG) -> None:
     ("force_bake", "run_type", "expected"),
     [(False, "manual", "False"), (True, "manual", "True"), (False, "scheduled", "True")],
 )
-def test_the_quarterly_run_bakes_always_and_a_run_by_hand_where_it_is_told_to(
+def test_the_quarterly_run_bakes_always_and_a_run_by_hand_on_request(
     dag: DAG, force_bake: bool, run_type: str, expected: str
 ) -> None:
     bake: Any = copy.copy(dag.get_task("bake"))
     bake.render_template_fields(
-        {
-            "params": {"base": "debian-12", "force_bake": force_bake},
-            "dag_run": SimpleNamespace(run_type=run_type),
-        }
+        {"params": {"base": "debian-12", "force_bake": force_bake}, "dag_run": SimpleNamespace(run_type=run_type)}
     )
 
     assert bake.base == "debian-12"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from botocore.config import Config
 from localcloud.cloud import Cloud
 from localcloud.requestlog import RequestLog
 from localcloud.server import Application, _http_server, _listen, _moto_application
-
-REGION = "eu-west-1"
+from tests.localcloud.server_support import REGION, admin
 
 
 class Api:
@@ -34,11 +32,8 @@ class Api:
         return client(service, region_name=REGION, endpoint_url=self.url, config=config)
 
     def admin(self, method: str, path: str = "faults", body: Any = None) -> Any:
-        """Ask an admin endpoint and return what it says."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_localcloud/{path}", method=method, data=data)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read() or "null")
+        """Ask an admin endpoint and return its answer."""
+        return admin(self.url, path, method, body)
 
     def fault(self, kind: str, **settings: Any) -> str:
         """Make a fault and return its id."""

@@ -23,12 +23,12 @@ BOOT_SECONDS = 3.0
 
 @cache
 def client(service: str) -> Any:
-    """A client of moto's, made once; what it is told to send it sends, so that the cloud is what refuses it."""
+    """A client of moto's, made once; it validates no request, so that the cloud has to."""
     return boto3.client(service, REGION, config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
 
 
 class Clock:
-    """Seconds that pass only when told to."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -136,7 +136,13 @@ class World:
         identity: str = answer["InstanceRefreshId"]
         return identity
 
-    # Looking
+    def protect_one(self) -> str:
+        """Protect the first instance from scale-in and return its id."""
+        chosen: str = self.instances()[0]["InstanceId"]
+        self.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[chosen], ProtectedFromScaleIn=True)
+        return chosen
+
+    # What there is
 
     @property
     def group(self) -> Any:
@@ -180,7 +186,8 @@ class World:
         balancer = self.load_balancing._balancer
         pool = balancer.pools[self.target_group]
         pool.finish_draining(self.clock())
-        versions = {each.instance_id: each for each in self.backend().instance_states} if self._has_group() else {}
+        group = self.cloud.autoscaling.autoscaling_groups.get("web")
+        versions = {each.instance_id: each for each in group.instance_states} if group else {}
         for target in pool.targets.values():
             if target.drained_by is not None:
                 continue
@@ -226,9 +233,6 @@ class World:
     def most_alive(self) -> int:
         """The most instances, terminating ones aside, seen during run_refresh."""
         return max(alive for _, alive in self.log)
-
-    def _has_group(self) -> bool:
-        return "web" in self.cloud.autoscaling.autoscaling_groups
 
 
 @contextmanager

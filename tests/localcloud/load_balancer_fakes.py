@@ -22,7 +22,7 @@ LIMIT = 10.0  # seconds that anything here may take
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as its backend was told to."""
+    """Answers as its backend is set up to."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -72,11 +72,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Keep the log quiet."""
 
 
 class Backend:
-    """A small HTTP service on an address of its own, which can be told to misbehave."""
+    """A small HTTP service on an address of its own, which a test can make misbehave."""
 
     def __init__(self, address: str, port: int) -> None:
         self.address, self.port = address, port

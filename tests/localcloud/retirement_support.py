@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,12 @@ from tests.localcloud.server_support import Server, wait_until
 
 CONNECTION = {"aws_conn_id": "aws_default", "region_name": "eu-west-1"}
 BUCKET = "rebake-local"
+FLEET = {tags.KIND: tags.KIND_FLEET, tags.SERVICE: "webapp", tags.ENVIRONMENT: "local"}
+
+
+def _as_list(labels: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as AWS takes them."""
+    return [{"Key": key, "Value": value} for key, value in labels.items()]
 
 
 class Cloud:
@@ -38,7 +45,7 @@ class Cloud:
         every = {f"rebake:{key.replace('_', '-')}": value for key, value in {**usual, **labels}.items() if value}
         every |= {tags.RELEASE: release} if release else {}
         instance_id = self.server.launch()
-        made = [{"Key": key, "Value": value} for key, value in every.items()]
+        made = _as_list(every)
         ami_id: str = self.ec2.create_image(
             InstanceId=instance_id,
             Name=name,
@@ -48,16 +55,10 @@ class Cloud:
         return ami_id
 
     def template(self, name: str, *ami_ids: str) -> str:
-        labels = {tags.KIND: tags.KIND_FLEET, tags.SERVICE: "webapp", tags.ENVIRONMENT: "local"}
         template_id: str = self.ec2.create_launch_template(
             LaunchTemplateName=name,
             LaunchTemplateData={"ImageId": ami_ids[0], "InstanceType": "t3.micro"},
-            TagSpecifications=[
-                {
-                    "ResourceType": "launch-template",
-                    "Tags": [{"Key": key, "Value": value} for key, value in labels.items()],
-                }
-            ],
+            TagSpecifications=[{"ResourceType": "launch-template", "Tags": _as_list(FLEET)}],
         )["LaunchTemplate"]["LaunchTemplateId"]
         for ami_id in ami_ids[1:]:
             self.version(template_id, ami_id)
@@ -69,7 +70,6 @@ class Cloud:
         )
 
     def fleet(self, name: str, template_id: str, version: str = "1", size: int = 1) -> None:
-        labels = {tags.KIND: tags.KIND_FLEET, tags.SERVICE: "webapp", tags.ENVIRONMENT: "local"}
         subnet_id = self.ec2.describe_subnets()["Subnets"][0]["SubnetId"]
         self.scaling.create_auto_scaling_group(
             AutoScalingGroupName=name,
@@ -78,7 +78,7 @@ class Cloud:
             DesiredCapacity=size,
             VPCZoneIdentifier=subnet_id,
             LaunchTemplate={"LaunchTemplateId": template_id, "Version": version},
-            Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": False} for key, value in labels.items()],
+            Tags=[{**tag, "PropagateAtLaunch": False} for tag in _as_list(FLEET)],
         )
 
     def point(self, name: str, ami_id: str) -> None:

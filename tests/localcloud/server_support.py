@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -54,12 +56,16 @@ class Server:
         """Return a boto3 client of the service, signing with that access key id."""
         return _client(service, self.url, principal)
 
+    def admin(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask an admin endpoint and return its answer."""
+        return admin(self.url, path, method, body)
+
     def seed_image(self) -> str:
         """Return the id of the AMI to begin with, looked up where Debian publishes it."""
         return str(self.client("ssm").get_parameter(Name=SEED_PARAMETER)["Parameter"]["Value"])
 
     def launch(self, **arguments: Any) -> str:
-        """Launch one instance of the seed image, unless told otherwise, and return its id at once."""
+        """Launch one instance of the seed image, unless the arguments name another, and return its id at once."""
         request = {"ImageId": self.seed_image(), "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **arguments}
         return str(self.client("ec2").run_instances(**request)["Instances"][0]["InstanceId"])
 
@@ -124,6 +130,14 @@ class Server:
             ec2.deregister_image(ImageId=image["ImageId"])
 
 
+def admin(url: str, path: str, method: str = "GET", body: Any = None) -> Any:
+    """Ask an admin endpoint of the cloud at that address and return its answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}/_localcloud/{path}", method=method, data=data)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or "null")
+
+
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
     """Return as soon as the condition holds; fail the test when it does not within the time."""
     deadline = time.monotonic() + seconds
@@ -135,7 +149,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
 
 @contextlib.contextmanager
 def started(name: str, *options: str, containers: bool = True) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m localcloud` under that name, on a free port; it is told to end afterwards, and waited for."""
+    """Run `python -m localcloud` under that name, on a free port; it is terminated afterwards, and waited for."""
     machines = ["--engine", ENGINE, "--os-image", OS_IMAGE] if containers else ["--metadata-only"]
     command = [sys.executable, "-m", "localcloud", *machines, "--port", "0"]
     with subprocess.Popen([*command, "--name", name, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

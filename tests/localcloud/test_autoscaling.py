@@ -93,7 +93,7 @@ def test_unhealthy_target_is_kept_with_ec2_health_checks(small: World) -> None:
 
 
 def test_instance_set_unhealthy_is_replaced(small: World) -> None:
-    """SetInstanceHealth overrules, within the grace period only if told not to respect it."""
+    """SetInstanceHealth overrules, within the grace period only if the request says not to respect it."""
     small.create_group(HealthCheckGracePeriod=300)
     victim = small.instances()[0]["InstanceId"]
     small.asg.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy")
@@ -120,8 +120,7 @@ def test_capacity_follows_set_desired_capacity(small: World) -> None:
 
 def test_scale_in_spares_protected_instances(small: World) -> None:
     small.create_group()
-    kept = small.instances()[0]["InstanceId"]
-    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[kept], ProtectedFromScaleIn=True)
+    kept = small.protect_one()
     small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
     small.run(5)
 

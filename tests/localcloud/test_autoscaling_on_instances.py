@@ -48,7 +48,7 @@ def template_data(server: Server, version: str) -> dict[str, Any]:
 
 @dataclass
 class Load:
-    """Requests through a load balancer, one after the other, until told to end."""
+    """Requests through a load balancer, one after the other, until `ended` is set."""
 
     host: str
     port: int

@@ -88,7 +88,7 @@ def test_an_s3_request_is_logged_under_its_operation(method: str, target: str, a
     assert name_action("s3", environ, b"") == action
 
 
-def test_copying_an_object_is_told_from_putting_one() -> None:
+def test_copying_an_object_is_distinguished_from_putting_one() -> None:
     environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": "/bucket/key", "HTTP_X_AMZ_COPY_SOURCE": "bucket/other"}
 
     assert name_action("s3", environ, b"") == "CopyObject"

@@ -98,7 +98,7 @@ class TestRefresh:
 
         assert small.run_refresh()["Status"] == "Successful"
 
-    def test_a_status_of_the_future_is_told_for_a_while(self, small: World) -> None:
+    def test_a_status_of_the_future_is_shown_for_a_while(self, small: World) -> None:
         """The refresh itself goes on, and its last state is shown as it is."""
         small.create_group()
         small.cloud.faults.add({"kind": "unknown-status", "limit": 2})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -30,23 +28,12 @@ systemctl start hello
 def clean(server: Server) -> Iterator[Server]:
     """Leave no fault to the tests that follow."""
     yield server
-    faults(server, "DELETE")
-
-
-def faults(server: Server, method: str = "GET", body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{server.url}/_localcloud/faults", method=method, data=data)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or "null")
+    server.admin("faults", "DELETE")
 
 
 def launch(server: Server, **tags: str) -> str:
-    return server.launch(
-        UserData=SERVICE,
-        TagSpecifications=[
-            {"ResourceType": "instance", "Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
-        ],
-    )
+    tagged = {"ResourceType": "instance", "Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
+    return server.launch(UserData=SERVICE, TagSpecifications=[tagged])
 
 
 def serves(address: str) -> bool:
@@ -58,7 +45,7 @@ def serves(address: str) -> bool:
 
 
 def test_an_instance_that_never_boots_stays_pending_beside_one_that_does(clean: Server) -> None:
-    faults(clean, "POST", {"kind": "never-boots", "tags": {"fate": "never"}})
+    clean.admin("faults", "POST", {"kind": "never-boots", "tags": {"fate": "never"}})
     victim, neighbour = launch(clean, fate="never"), launch(clean, fate="fine")
     clean.wait_for_state(neighbour, "running")
 
@@ -69,11 +56,11 @@ def test_an_instance_that_never_boots_stays_pending_beside_one_that_does(clean: 
     clean.wait_for_state(victim, "terminated", 10)
     assert state == "pending"
     assert not any(victim in name for name in containers)
-    assert faults(clean)[0]["on"] == {victim: 1}
+    assert clean.admin("faults")[0]["on"] == {victim: 1}
 
 
 def test_an_instance_that_never_boots_is_terminated_when_its_time_is_over(clean: Server) -> None:
-    faults(clean, "POST", {"kind": "never-boots", "image": clean.seed_image(), "seconds": 1})
+    clean.admin("faults", "POST", {"kind": "never-boots", "image": clean.seed_image(), "seconds": 1})
 
     ended = clean.wait_for_state(launch(clean, fate="never"), "terminated")
 
@@ -82,16 +69,16 @@ def test_an_instance_that_never_boots_is_terminated_when_its_time_is_over(clean:
 
 def test_an_instance_that_never_serves_runs(clean: Server) -> None:
     """It can be reached and looked at; only the service does not start, and says why."""
-    faults(clean, "POST", {"kind": "never-serves", "tags": {"fate": "mute"}, "service": "hello"})
+    clean.admin("faults", "POST", {"kind": "never-serves", "tags": {"fate": "mute"}, "service": "hello"})
     victim, neighbour = launch(clean, fate="mute"), launch(clean, fate="fine")
     addresses = [clean.wait_for_state(each, "running")["PrivateIpAddress"] for each in (victim, neighbour)]
     wait_until(lambda: serves(addresses[1]), "the neighbour serves")
     clean.command(victim, "systemctl is-system-running --wait")
 
-    told = clean.command(victim, "systemctl start hello; systemctl status hello")
+    shown = clean.command(victim, "systemctl start hello; systemctl status hello")
 
     assert not serves(addresses[0])
-    assert "ConditionPathExists=/broken-by-a-fault-of-the-embedded-cloud" in told["StandardOutputContent"]
+    assert "ConditionPathExists=/broken-by-a-fault-of-the-embedded-cloud" in shown["StandardOutputContent"]
 
 
 def test_a_service_dies_when_its_time_has_come_and_stays_dead(clean: Server) -> None:
@@ -101,14 +88,14 @@ def test_a_service_dies_when_its_time_has_come_and_stays_dead(clean: Server) -> 
     wait_until(lambda: serves(address), "it serves")
     began = time.monotonic()
 
-    faults(clean, "POST", {"kind": "service-dies", "instance": victim, "seconds": 2})
+    clean.admin("faults", "POST", {"kind": "service-dies", "instance": victim, "seconds": 2})
     wait_until(lambda: not serves(address), "it is dead")
     took = time.monotonic() - began
-    wait_until(lambda: bool(faults(clean)[0]["fired"]), "it is counted")
-    told = clean.command(victim, "systemctl start hello; sleep 0.5; systemctl is-active hello")
+    wait_until(lambda: bool(clean.admin("faults")[0]["fired"]), "it is counted")
+    shown = clean.command(victim, "systemctl start hello; sleep 0.5; systemctl is-active hello")
 
     assert took >= 2
     # Systemd calls it failed where the kill came first and the stop after it.
-    assert told["StandardOutputContent"].strip() in {"inactive", "failed"}
+    assert shown["StandardOutputContent"].strip() in {"inactive", "failed"}
     assert not serves(address)
     assert clean.instance(victim)["State"]["Name"] == "running"

@@ -39,7 +39,8 @@ def test_first_step_of_a_refresh(desired: int, minimum: int, maximum: int | None
 
 def simulate(desired: int, bounds: Bounds, boots_in: int = 3) -> tuple[int, int, int]:
     """Play a refresh in which every new instance gets ready after some rounds; returns fewest, most and rounds."""
-    old, booting, ready = desired, [], 0
+    booting: list[int] = []
+    old, ready = desired, 0
     fewest, most = desired, desired
     for rounds in range(1000):
         if not old and ready == desired:
@@ -76,16 +77,23 @@ def test_without_a_maximum_the_fleet_dips(desired: int, minimum: int, fewest: in
     assert simulate(desired, Bounds(minimum, None))[:2] == (fewest, desired)
 
 
-def test_next_batch_waits_for_the_last_one_without_a_maximum() -> None:
-    fleet = FleetSize(desired=3, old=2, old_available=2, new=1, new_ready=0)
-
-    assert next_step(fleet, Bounds(66, None)) == Step()
-
-
-def test_lost_instance_is_made_good_before_the_next_batch() -> None:
-    fleet = FleetSize(desired=10, old=9, old_available=9, new=0, new_ready=0)
-
-    assert next_step(fleet, Bounds(80, None)) == Step(launch=1)
+@pytest.mark.parametrize(
+    ("bounds", "fleet", "step"),
+    [
+        (Bounds(66, None), FleetSize(desired=3, old=2, old_available=2, new=1, new_ready=0), Step()),
+        (Bounds(80, None), FleetSize(desired=10, old=9, old_available=9, new=0, new_ready=0), Step(launch=1)),
+        (Bounds(100, 125), FleetSize(3, old=0, old_available=0, new=2, new_ready=2, kept=1, kept_available=1), Step()),
+        (Bounds(100, 200), FleetSize(desired=4, old=1, old_available=1, new=3, new_ready=3), Step(launch=1)),
+    ],
+    ids=[
+        "without a maximum the next batch waits for the last one",
+        "a lost instance is made good before the next batch",
+        "kept instances count but are not replaced",
+        "no more new instances than wanted",
+    ],
+)
+def test_later_step_of_a_refresh(bounds: Bounds, fleet: FleetSize, step: Step) -> None:
+    assert next_step(fleet, bounds) == step
 
 
 @pytest.mark.parametrize("maximum", [None, 125])
@@ -98,18 +106,6 @@ def test_broken_fleet_can_be_replaced(maximum: int | None) -> None:
         assert next_step(fleet, Bounds(100, maximum)) == Step(launch=1)
         surged = FleetSize(desired=3, old=3, old_available=0, new=1, new_ready=1)
         assert next_step(surged, Bounds(100, maximum)).terminate == 1
-
-
-def test_kept_instances_count_but_are_not_replaced() -> None:
-    fleet = FleetSize(desired=3, old=0, old_available=0, new=2, new_ready=2, kept=1, kept_available=1)
-
-    assert next_step(fleet, Bounds(100, 125)) == Step()
-
-
-def test_no_more_new_instances_than_wanted() -> None:
-    fleet = FleetSize(desired=4, old=1, old_available=1, new=3, new_ready=3)
-
-    assert next_step(fleet, Bounds(100, 200)) == Step(launch=1)
 
 
 @pytest.mark.parametrize(

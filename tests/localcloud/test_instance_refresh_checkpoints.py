@@ -202,8 +202,7 @@ def test_matching_instances_pass_checkpoints_without_a_wait(small: World) -> Non
 
 def test_protected_instance_does_not_block_a_checkpoint_before_it(small: World) -> None:
     small.create_group(desired=4)
-    protected = small.instances()[0]["InstanceId"]
-    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
+    small.protect_one()
     small.refresh_to("2", CheckpointPercentages=[50, 100], CheckpointDelay=60)
     small.run_until(lambda: at_checkpoint(small, 50))
     small.run_until(lambda: "is protected" in small.newest.get("StatusReason", ""))

@@ -163,14 +163,17 @@ def test_deleting_the_group_ends_its_refresh(small: World) -> None:
     assert "web" not in small.cloud.autoscaling.autoscaling_groups
 
 
-def test_skip_matching_with_nothing_to_replace_succeeds_at_once(small: World) -> None:
+@pytest.mark.parametrize("skip", [True, False])
+def test_matching_instances_are_replaced_unless_they_are_skipped(small: World, skip: bool) -> None:
     small.create_group(version="2")
     before = {each["InstanceId"] for each in small.instances()}
-    small.refresh_to("2", SkipMatching=True)
+    small.refresh_to("2", SkipMatching=skip)
     small.tick()
+    refresh = small.refresh if skip else small.run_refresh()
 
-    assert (small.refresh["Status"], small.refresh["PercentageComplete"]) == ("Successful", 100)
-    assert before == {each["InstanceId"] for each in small.instances()}
+    assert (refresh["Status"], refresh["PercentageComplete"]) == ("Successful", 100)
+    assert before.isdisjoint(each["InstanceId"] for each in small.instances()) is not skip
+    assert (before == {each["InstanceId"] for each in small.instances()}) is skip
 
 
 def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> None:
@@ -186,15 +189,6 @@ def test_skip_matching_finishes_what_an_earlier_refresh_began(small: World) -> N
     assert small.run_refresh()["Status"] == "Successful"
     assert matching
     assert matching <= {each["InstanceId"] for each in small.instances()}
-
-
-def test_without_skip_matching_matching_instances_are_replaced(small: World) -> None:
-    small.create_group(version="2")
-    before = {each["InstanceId"] for each in small.instances()}
-    small.refresh_to("2")
-    small.run_refresh()
-
-    assert before.isdisjoint(each["InstanceId"] for each in small.instances())
 
 
 def test_bake_time_delays_success(small: World) -> None:
@@ -235,9 +229,7 @@ def test_scaling_while_baking_fails_nothing(small: World) -> None:
 
 def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
     small.create_group()
-    small.asg.set_instance_protection(
-        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
-    )
+    small.protect_one()
     small.refresh_to("2", ScaleInProtectedInstances="Ignore", BakeTime=60)
 
     assert small.run_refresh()["Status"] == "Successful"
@@ -247,8 +239,7 @@ def test_ignored_instance_does_not_fail_the_bake_time(small: World) -> None:
 def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) -> None:
     """By default a refresh waits an hour for a protected instance."""
     small.create_group()
-    protected = small.instances()[0]["InstanceId"]
-    small.asg.set_instance_protection(AutoScalingGroupName="web", InstanceIds=[protected], ProtectedFromScaleIn=True)
+    small.protect_one()
     small.refresh_to("2")
     small.run(300)
 
@@ -261,9 +252,7 @@ def test_protected_instance_holds_the_refresh_up_until_it_fails(small: World) ->
 @pytest.mark.parametrize(("choice", "left"), [("Ignore", ["1", "2", "2"]), ("Refresh", ["2", "2", "2"])])
 def test_protected_instances_are_ignored_or_replaced_on_request(small: World, choice: str, left: list[str]) -> None:
     small.create_group()
-    small.asg.set_instance_protection(
-        AutoScalingGroupName="web", InstanceIds=[small.instances()[0]["InstanceId"]], ProtectedFromScaleIn=True
-    )
+    small.protect_one()
     small.refresh_to("2", ScaleInProtectedInstances=choice)
 
     assert small.run_refresh()["Status"] == "Successful"

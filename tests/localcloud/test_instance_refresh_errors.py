@@ -16,25 +16,36 @@ def small(small: World) -> World:
     return small
 
 
+NAME: dict[str, Any] = {"AutoScalingGroupName": "web"}
+NEW: dict[str, Any] = {"LaunchTemplate": {"LaunchTemplateName": "web", "Version": "2"}}
+
+
 def refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, int, str]:
-    """Return the code, HTTP status and message with which a call is refused."""
+    """Return the code, HTTP status and message with which a call about the group is refused."""
     with pytest.raises(ClientError) as caught:
-        call(**arguments)
+        call(**(NAME | arguments))
     response = caught.value.response
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+
+
+def invalid(call: Callable[..., Any], **arguments: Any) -> str:
+    """Return the message with which a call is refused as invalid."""
+    code, status, message = refused(call, **arguments)
+    assert (code, status) == ("ValidationError", 400)
+    return message
 
 
 def test_second_refresh_is_refused(small: World) -> None:
     """One refresh at a time; the client raises the modelled exception."""
     small.refresh_to("2")
 
-    assert refused(small.asg.start_instance_refresh, AutoScalingGroupName="web") == (
+    assert refused(small.asg.start_instance_refresh) == (
         "InstanceRefreshInProgress",
         400,
         "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
     )
     with pytest.raises(small.asg.exceptions.InstanceRefreshInProgressFault):
-        small.asg.start_instance_refresh(AutoScalingGroupName="web")
+        small.asg.start_instance_refresh(**NAME)
 
 
 def test_refresh_may_follow_a_finished_one(small: World) -> None:
@@ -45,20 +56,14 @@ def test_refresh_may_follow_a_finished_one(small: World) -> None:
     assert small.run_refresh()["Status"] == "Successful"
 
 
-@pytest.mark.parametrize("action", ["start", "describe", "cancel", "rollback"])
+@pytest.mark.parametrize(
+    "action",
+    ["start_instance_refresh", "describe_instance_refreshes", "cancel_instance_refresh", "rollback_instance_refresh"],
+)
 def test_unknown_group_is_named(small: World, action: str) -> None:
-    call = {
-        "start": small.asg.start_instance_refresh,
-        "describe": small.asg.describe_instance_refreshes,
-        "cancel": small.asg.cancel_instance_refresh,
-        "rollback": small.asg.rollback_instance_refresh,
-    }[action]
+    message = invalid(getattr(small.asg, action), AutoScalingGroupName="nope")
 
-    assert refused(call, AutoScalingGroupName="nope") == (
-        "ValidationError",
-        400,
-        "AutoScalingGroup name not found - AutoScalingGroup 'nope' not found",
-    )
+    assert message == "AutoScalingGroup name not found - AutoScalingGroup 'nope' not found"
 
 
 def test_auto_rollback_needs_a_desired_configuration(small: World) -> None:
@@ -67,25 +72,17 @@ def test_auto_rollback_needs_a_desired_configuration(small: World) -> None:
         "parameter is empty. Set AutoRollback to false or specify a desired configuration and try again."
     )
 
-    answer = refused(small.asg.start_instance_refresh, AutoScalingGroupName="web", Preferences={"AutoRollback": True})
-
-    assert answer == ("ValidationError", 400, text)
+    assert invalid(small.asg.start_instance_refresh, Preferences={"AutoRollback": True}) == text
 
 
 @pytest.mark.parametrize("version", ["$Latest", "$Default"])
 def test_auto_rollback_needs_a_numbered_version_on_the_group(small: World, version: str) -> None:
     template = {"LaunchTemplateId": small.template, "Version": version}
-    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+    small.asg.update_auto_scaling_group(**NAME, LaunchTemplate=template)
 
-    code, status, message = refused(
-        small.asg.start_instance_refresh,
-        AutoScalingGroupName="web",
-        DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateName": "web", "Version": "2"}},
-        Preferences={"AutoRollback": True},
-    )
+    start = small.asg.start_instance_refresh
 
-    assert (code, status) == ("ValidationError", 400)
-    assert version in message
+    assert version in invalid(start, DesiredConfiguration=NEW, Preferences={"AutoRollback": True})
 
 
 def test_group_whose_template_names_a_parameter_cannot_roll_back(small: World) -> None:
@@ -93,25 +90,21 @@ def test_group_whose_template_names_a_parameter_cannot_roll_back(small: World) -
     data = {"ImageId": "resolve:ssm:/rebake/webapp/current", "InstanceType": "t3.micro"}
     made = small.ec2.create_launch_template(LaunchTemplateName="looked-up", LaunchTemplateData=data)["LaunchTemplate"]
     template = {"LaunchTemplateId": made["LaunchTemplateId"], "Version": "1"}
-    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
-    start = {
-        "AutoScalingGroupName": "web",
-        "DesiredConfiguration": {"LaunchTemplate": {"LaunchTemplateName": "web", "Version": "2"}},
-    }
-    automatic = refused(small.asg.start_instance_refresh, **start, Preferences={"AutoRollback": True})
-    small.asg.start_instance_refresh(**start)
+    small.asg.update_auto_scaling_group(**NAME, LaunchTemplate=template)
+    start = small.asg.start_instance_refresh
+    automatic = invalid(start, DesiredConfiguration=NEW, Preferences={"AutoRollback": True})
+    start(**NAME, DesiredConfiguration=NEW)
     small.run(1)
-    by_request = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+    code, status, by_request = refused(small.asg.rollback_instance_refresh)
 
-    assert automatic[:2] == ("ValidationError", 400)
-    assert by_request[:2] == ("IrreversibleInstanceRefresh", 400)
-    assert "SSM parameter" in automatic[2]
-    assert "SSM parameter" in by_request[2]
+    assert "SSM parameter" in automatic
+    assert (code, status) == ("IrreversibleInstanceRefresh", 400)
+    assert "SSM parameter" in by_request
 
 
 def test_desired_version_may_be_default(small: World) -> None:
     small.asg.start_instance_refresh(
-        AutoScalingGroupName="web",
+        **NAME,
         DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateName": "web"}},
         Preferences={"AutoRollback": True, "MinHealthyPercentage": 0, "InstanceWarmup": 0},
     )
@@ -121,13 +114,9 @@ def test_desired_version_may_be_default(small: World) -> None:
 
 
 def test_bad_enum_values_are_listed(small: World) -> None:
-    code, status, message = refused(
-        small.asg.start_instance_refresh,
-        AutoScalingGroupName="web",
-        Preferences={"ScaleInProtectedInstances": "Never", "StandbyInstances": "Never"},
-    )
+    never = {"ScaleInProtectedInstances": "Never", "StandbyInstances": "Never"}
+    message = invalid(small.asg.start_instance_refresh, Preferences=never)
 
-    assert (code, status) == ("ValidationError", 400)
     assert message.startswith(
         "2 validation errors detected: Value 'Never' at 'preferences.scaleInProtectedInstances' failed to satisfy "
         "constraint: Member must satisfy enum value set: [Ignore, Wait, Refresh]; "
@@ -157,13 +146,8 @@ def test_bad_enum_values_are_listed(small: World) -> None:
     ],
 )
 def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dict[str, Any], part: str) -> None:
-    code, status, message = refused(
-        small.asg.start_instance_refresh, AutoScalingGroupName="web", Preferences=preferences
-    )
-
-    assert (code, status) == ("ValidationError", 400)
-    assert part in message
-    assert small.asg.describe_instance_refreshes(AutoScalingGroupName="web")["InstanceRefreshes"] == []
+    assert part in invalid(small.asg.start_instance_refresh, Preferences=preferences)
+    assert small.asg.describe_instance_refreshes(**NAME)["InstanceRefreshes"] == []
 
 
 @pytest.mark.parametrize(
@@ -178,47 +162,38 @@ def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dic
     ],
 )
 def test_template_that_does_not_exist_is_named(small: World, spec: dict[str, str], part: str) -> None:
-    code, status, message = refused(
-        small.asg.start_instance_refresh, AutoScalingGroupName="web", DesiredConfiguration={"LaunchTemplate": spec}
-    )
-
-    assert (code, status) == ("ValidationError", 400)
-    assert part in message
+    assert part in invalid(small.asg.start_instance_refresh, DesiredConfiguration={"LaunchTemplate": spec})
 
 
 def test_unknown_strategy_is_refused(small: World) -> None:
     """Only AWS's strategies are valid, and only Rolling is emulated."""
-    code, _, unknown = refused(small.asg.start_instance_refresh, AutoScalingGroupName="web", Strategy="Blue")
-    _, _, unemulated = refused(
-        small.asg.start_instance_refresh, AutoScalingGroupName="web", Strategy="ReplaceRootVolume"
-    )
+    start = small.asg.start_instance_refresh
 
-    assert code == "ValidationError"
-    assert "[Rolling, ReplaceRootVolume]" in unknown
-    assert "does not emulate Strategy ReplaceRootVolume" in unemulated
+    assert "[Rolling, ReplaceRootVolume]" in invalid(start, Strategy="Blue")
+    assert "does not emulate Strategy ReplaceRootVolume" in refused(start, Strategy="ReplaceRootVolume")[2]
 
 
 def test_nothing_to_cancel(small: World) -> None:
-    code, status, message = refused(small.asg.cancel_instance_refresh, AutoScalingGroupName="web")
+    code, status, message = refused(small.asg.cancel_instance_refresh)
 
     assert (code, status) == ("ActiveInstanceRefreshNotFound", 400)
     assert "web" in message
 
 
 def test_nothing_to_roll_back(small: World) -> None:
-    code, status, _ = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+    code, status, _ = refused(small.asg.rollback_instance_refresh)
     small.refresh_to("2")
-    pending, _, _ = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+    pending, _, _ = refused(small.asg.rollback_instance_refresh)
 
     assert (code, status) == ("ActiveInstanceRefreshNotFound", 400)
     assert pending == "ActiveInstanceRefreshNotFound"
 
 
 def test_refresh_without_desired_configuration_is_irreversible(small: World) -> None:
-    small.asg.start_instance_refresh(AutoScalingGroupName="web")
+    small.asg.start_instance_refresh(**NAME)
     small.run(1)
 
-    code, status, message = refused(small.asg.rollback_instance_refresh, AutoScalingGroupName="web")
+    code, status, message = refused(small.asg.rollback_instance_refresh)
 
     assert (code, status) == ("IrreversibleInstanceRefresh", 400)
     assert "desired configuration" in message
@@ -232,12 +207,10 @@ def test_template_is_locked_while_a_desired_configuration_is_on_its_way(small: W
         "desired configuration are not available for update while the instance refresh is active."
     )
 
-    answer = refused(small.asg.update_auto_scaling_group, AutoScalingGroupName="web", LaunchTemplate=template)
-
-    assert answer == ("ValidationError", 400, text)
-    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", MaxSize=21)
+    assert invalid(small.asg.update_auto_scaling_group, LaunchTemplate=template) == text
+    small.asg.update_auto_scaling_group(**NAME, MaxSize=21)
     small.run_refresh()
-    small.asg.update_auto_scaling_group(AutoScalingGroupName="web", LaunchTemplate=template)
+    small.asg.update_auto_scaling_group(**NAME, LaunchTemplate=template)
 
     assert small.group["MaxSize"] == 21
 
@@ -247,15 +220,14 @@ def test_template_is_locked_in_every_active_state(small: World, state: str) -> N
     small.refresh_to("2", BakeTime=600)
     small.run_until(lambda: small.newest["Status"] == "Baking")
     if state == "RollbackInProgress":
-        small.asg.rollback_instance_refresh(AutoScalingGroupName="web")
+        small.asg.rollback_instance_refresh(**NAME)
     template = {"LaunchTemplateId": small.template, "Version": "1"}
     policy = {"LaunchTemplate": {"LaunchTemplateSpecification": template}}
 
     assert small.refresh["Status"] == state
     for change in ({"LaunchTemplate": template}, {"LaunchConfigurationName": "old"}, {"MixedInstancesPolicy": policy}):
-        code, _, message = refused(small.asg.update_auto_scaling_group, AutoScalingGroupName="web", **change)
+        message = invalid(small.asg.update_auto_scaling_group, **change)
 
-        assert code == "ValidationError"
         assert message.startswith("An active instance refresh with a desired configuration exists.")
 
 
@@ -264,7 +236,7 @@ def test_template_is_locked_in_every_active_state(small: World, state: str) -> N
     [(0, None, "ValidationError"), (101, None, "ValidationError"), (10, "nope", "InvalidNextToken")],
 )
 def test_pages_are_checked(small: World, page: int, token: str | None, code: str) -> None:
-    arguments = {"AutoScalingGroupName": "web", "MaxRecords": page, **({"NextToken": token} if token else {})}
+    arguments = {"MaxRecords": page, **({"NextToken": token} if token else {})}
 
     assert refused(small.asg.describe_instance_refreshes, **arguments)[:2] == (code, 400)
 
@@ -277,6 +249,6 @@ def test_resource_contention_is_a_server_error(small: World, monkeypatch: pytest
 
     monkeypatch.setattr("localcloud.autoscaling.refresh.actions.start", contended)
 
-    code, status, _ = refused(small.asg.start_instance_refresh, AutoScalingGroupName="web")
+    code, status, _ = refused(small.asg.start_instance_refresh)
 
     assert (code, status) == ("ResourceContention", 500)

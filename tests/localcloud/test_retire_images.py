@@ -32,27 +32,27 @@ def cloud(records: Server, monkeypatch: pytest.MonkeyPatch, project: Path, tmp_p
     file = tmp_path / "config" / "environments" / "local.yaml"
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "policy": {}}))
     monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path / "config"))
-    connection = {
-        "conn_type": "aws",
-        "login": "AKIATEST",
-        "password": "any",
-        "extra": {"region_name": "eu-west-1", "endpoint_url": records.url},
-    }
+    extra = {"region_name": "eu-west-1", "endpoint_url": records.url}
+    connection = {"conn_type": "aws", "login": "AKIATEST", "password": "any", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     made = Cloud(records, monkeypatch)
     yield made
     made.clean()
 
 
+def table(report: dict[str, Any], title: str) -> list[list[str]]:
+    (found,) = [table["rows"] for table in report["tables"] if table["title"] == title]
+    rows: list[list[str]] = found
+    return rows
+
+
 def rows(report: dict[str, Any], title: str = "Images that end") -> list[tuple[str, str]]:
-    """Return what became of each thing of a table: its id and the outcome."""
-    (table,) = [table for table in report["tables"] if table["title"] == title]
-    return [(row[0], row[3]) for row in table["rows"]]
+    """Return the id and the outcome of each row of a table."""
+    return [(row[0], row[3]) for row in table(report, title)]
 
 
-def whys(report: dict[str, Any], title: str = "Images that end") -> dict[str, str]:
-    (table,) = [table for table in report["tables"] if table["title"] == title]
-    return {row[0]: row[-1] for row in table["rows"]}
+def reason(report: dict[str, Any], ami_id: str) -> str:
+    return {row[0]: row[-1] for row in table(report, "Images that end")}[ami_id]
 
 
 def test_an_image_that_nothing_needs_ends_step_by_step_with_its_snapshots(cloud: Cloud) -> None:
@@ -98,7 +98,7 @@ def test_it_is_a_dry_run_unless_the_environment_says_otherwise(cloud: Cloud) -> 
     assert (cloud.state(old), report["summary"]["dry run"]) == ("available", True)
 
 
-def test_a_word_that_is_neither_true_nor_false_is_refused(cloud: Cloud) -> None:
+def test_a_value_that_is_neither_true_nor_false_is_refused(cloud: Cloud) -> None:
     with pytest.raises(ConfigError, match="dry_run is 'perhaps'"):
         cloud.run(dry="perhaps")
 
@@ -111,7 +111,7 @@ def test_an_image_that_is_shared_with_an_account_is_never_touched(cloud: Cloud) 
     report = cloud.run()
 
     assert cloud.state(old) == "available"
-    assert whys(report)[old] == "it is shared with 210987654321"
+    assert reason(report, old) == "it is shared with 210987654321"
 
 
 def test_an_image_whose_snapshot_is_shared_is_never_touched(cloud: Cloud) -> None:
@@ -125,11 +125,11 @@ def test_an_image_whose_snapshot_is_shared_is_never_touched(cloud: Cloud) -> Non
     )
     cloud.after(31)
 
-    assert "shared with 210987654321" in whys(cloud.run())[old]
+    assert "shared with 210987654321" in reason(cloud.run(), old)
     assert cloud.state(old) == "available"
 
 
-def test_an_image_that_begins_to_be_used_after_the_first_look_is_never_touched(
+def test_an_image_that_begins_to_be_used_after_the_first_scan_is_never_touched(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = cloud.image("old")
@@ -147,11 +147,11 @@ def test_an_image_that_begins_to_be_used_after_the_first_look_is_never_touched(
 
     assert cloud.state(old) == "available"
     assert rows(report) == [(old, "kept")]
-    assert "runs it (running)" in whys(report)[old]
+    assert "runs it (running)" in reason(report, old)
 
 
 @pytest.mark.parametrize("begin", ["channel", "template", "tag", "record"])
-def test_whatever_begins_to_need_an_image_after_the_first_look_keeps_it(
+def test_whatever_begins_to_need_an_image_after_the_first_scan_keeps_it(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, begin: str
 ) -> None:
     old = cloud.image("old")
@@ -229,7 +229,7 @@ def test_a_snapshot_that_a_broken_deregistration_left_is_removed_by_the_next_run
     assert [outcome for _, outcome in rows(report, "Snapshots without an image")] == ["done"]
 
 
-def test_a_snapshot_that_is_in_use_is_told_of_and_tried_again_by_the_next_run(
+def test_a_snapshot_that_is_in_use_is_reported_and_tried_again_by_the_next_run(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = cloud.image("old")
@@ -247,7 +247,7 @@ def test_a_snapshot_that_is_in_use_is_told_of_and_tried_again_by_the_next_run(
     assert len(cloud.snapshots()) == 1
 
 
-def test_what_aws_refuses_is_told_of_at_the_end_and_the_rest_is_done(
+def test_what_aws_refuses_is_reported_at_the_end_and_the_rest_is_done(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused, other = cloud.image("refused"), cloud.image("other")

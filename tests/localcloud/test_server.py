@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from typing import Any
 from urllib.error import HTTPError
 
 import docker
@@ -18,13 +16,6 @@ import pytest
 from tests.localcloud.server_support import ENGINE, OS_IMAGE, ROOT, Server, ready_url, started
 
 pytestmark = pytest.mark.engine
-
-
-def admin(server: Server, path: str, method: str = "GET") -> Any:
-    """Ask an admin endpoint and return what it says."""
-    request = urllib.request.Request(f"{server.url}/_localcloud/{path}", method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or "null")
 
 
 def refusal(*options: str) -> subprocess.CompletedProcess[str]:
@@ -42,16 +33,16 @@ def refusal(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_health_tells_the_set_up_which_network_the_instances_are_in(server: Server) -> None:
+def test_health_names_the_network_of_the_instances(server: Server) -> None:
     """The pipeline limits its temporary security groups to that network."""
-    health = admin(server, "health")
+    health = server.admin("health")
     address = server.instance(server.launch())["PrivateIpAddress"]
 
     assert (health["status"], health["name"], health["region"]) == ("ok", server.name, "eu-west-1")
     assert health["network_cidr"].rpartition(".")[0] == address.rpartition(".")[0]
 
 
-def test_the_request_log_tells_who_asked_for_what(server: Server) -> None:
+def test_the_request_log_names_the_principal_of_each_request(server: Server) -> None:
     """AWS's names of service and action whatever the protocol, the access key id, and the status of refusals too."""
     server.client("ec2", "AKIAREADER").describe_images(Owners=["self"])
     server.client("ssm", "AKIAREADER").get_parameters_by_path(Path="/rebake")
@@ -62,7 +53,7 @@ def test_the_request_log_tells_who_asked_for_what(server: Server) -> None:
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket="logged", Key="none")
 
-    entries = admin(server, "requests")[-6:]
+    entries = server.admin("requests")[-6:]
 
     assert [(entry["service"], entry["action"], entry["principal"], entry["status"]) for entry in entries] == [
         ("ec2", "DescribeImages", "AKIAREADER", 200),
@@ -76,14 +67,14 @@ def test_the_request_log_tells_who_asked_for_what(server: Server) -> None:
 
 def test_the_request_log_can_be_read_from_a_moment_on_and_cleared(server: Server) -> None:
     server.client("ec2").describe_vpcs()
-    last = admin(server, "requests")[-1]["time"]
+    last = server.admin("requests")[-1]["time"]
     server.client("ec2").describe_subnets()
 
-    later = [entry["action"] for entry in admin(server, f"requests?since={last}")]
-    admin(server, "requests", method="DELETE")
+    later = [entry["action"] for entry in server.admin(f"requests?since={last}")]
+    server.admin("requests", method="DELETE")
 
     assert later == ["DescribeSubnets"]
-    assert admin(server, "requests") == []
+    assert server.admin("requests") == []
 
 
 def test_awss_managed_policies_can_be_attached(server: Server) -> None:
@@ -107,7 +98,7 @@ def test_awss_managed_policies_can_be_attached(server: Server) -> None:
 )
 def test_a_wrong_admin_request_says_what_is_right(server: Server, path: str, status: int, says: str) -> None:
     with pytest.raises(HTTPError) as refused:
-        admin(server, path)
+        server.admin(path)
 
     with refused.value as answer:
         assert answer.code == status

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from airflow._shared.module_loading import find_path_from_directory
 
-from rebake_plugin import RebakePlugin
-
 
 # Airflow 3.3 itself asks pathspec for the pattern style that pathspec has since renamed.
 @pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
@@ -17,7 +15,3 @@ def test_the_loader_runs_one_file_only(project: Path) -> None:
     found = find_path_from_directory(str(project / "plugins"), ".airflowignore", "glob")
 
     assert [Path(path).name for path in found if path.endswith(".py")] == ["rebake_plugin.py"]
-
-
-def test_the_plugin_has_a_name() -> None:
-    assert RebakePlugin.name == "rebake"

@@ -1,4 +1,4 @@
-"""What a new base starts, and how it is told for each service."""
+"""What a new base starts, and the result that is reported for each service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_services_of_the_family_follow_that_do_not_ignore_it() -> None:
     assert dependents(SERVICES, []) == []
 
 
-def test_a_service_that_ignores_new_bases_and_one_with_a_broken_file_are_told_of_all_the_same() -> None:
+def test_a_service_that_ignores_new_bases_and_one_with_a_broken_file_are_reported() -> None:
     found = {one.service: (one.outcome, one.why) for one in skipped(SERVICES, ["debian-12"])}
 
     assert found == {
@@ -52,7 +52,7 @@ def test_a_release_on_an_older_base_has_to_move() -> None:
         (record(1), "", "debian-12 has no base image: run the DAG rebuild_base_image with base=debian-12"),
     ],
 )
-def test_a_service_that_needs_nothing_is_told_why(release: Any, newest: str, reason: str) -> None:
+def test_the_report_gives_the_reason_of_a_service_that_needs_nothing(release: Any, newest: str, reason: str) -> None:
     assert reason_to_stay(SERVICES["shop"], release, newest) == reason
 
 
@@ -62,7 +62,7 @@ TESTED = BAKED | {"test_image.launch": TaskResult("success", "i-1"), "test_image
 
 
 @pytest.mark.parametrize(
-    ("stages", "told"),
+    ("stages", "shown"),
     [
         ({"choose_version": TaskResult("skipped", message="never released")}, ("not needed", "", "", "never released")),
         (
@@ -85,7 +85,7 @@ TESTED = BAKED | {"test_image.launch": TaskResult("success", "i-1"), "test_image
         ({}, ("stopped", "", "", "the run was stopped, or never got so far")),
     ],
 )
-def test_each_way_that_a_service_can_come_out_is_told(stages: dict[str, TaskResult], told: tuple[str, ...]) -> None:
+def test_each_result_of_a_service_is_reported(stages: dict[str, TaskResult], shown: tuple[str, ...]) -> None:
     found = result_of("shop", "deploy", stages)
 
-    assert (found.outcome, found.version, found.ami_id, found.why) == told
+    assert (found.outcome, found.version, found.ami_id, found.why) == shown

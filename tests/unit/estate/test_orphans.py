@@ -28,27 +28,22 @@ def _thing(kind: OrphanKind, name: str = "", labels: dict[str, str] | None = Non
     return Temporary(**{"kind": kind, "id": "id-1", "name": name, "tags": labels or {}, "made": OLD, **more})
 
 
-@pytest.mark.parametrize(
-    "thing",
-    [
-        pytest.param(_thing(OrphanKind.INSTANCE, labels=BUILDER), id="builder"),
-        pytest.param(_thing(OrphanKind.INSTANCE, labels=PROBE), id="probe"),
-        pytest.param(
-            _thing(OrphanKind.INSTANCE, labels={tags.KIND: tags.KIND_PROBE}), id="before environments were tagged"
-        ),
-        pytest.param(_thing(OrphanKind.VOLUME, labels=BUILDER), id="volume"),
-        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers()), id="Packer's key pair, which has no tags"),
-        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers(), BUILDER), id="newer Packer's key pair"),
-        pytest.param(
-            _thing(OrphanKind.SECURITY_GROUP, _packers(), description=PACKERS_GROUP),
-            id="Packer's group, which has no tags",
-        ),
-        pytest.param(_thing(OrphanKind.SECURITY_GROUP, PROBES, PROBE), id="probe's group"),
-        pytest.param(_thing(OrphanKind.IMAGE, IMAGE), id="image that Packer had not tagged yet"),
-        pytest.param(_thing(OrphanKind.IMAGE, IMAGE, BUILDER), id="image with its builder's tags"),
-        pytest.param(_thing(OrphanKind.SNAPSHOT, labels=BUILDER), id="builder's snapshot"),
-    ],
-)
+OURS = {
+    "builder": _thing(OrphanKind.INSTANCE, labels=BUILDER),
+    "probe": _thing(OrphanKind.INSTANCE, labels=PROBE),
+    "before environments were tagged": _thing(OrphanKind.INSTANCE, labels={tags.KIND: tags.KIND_PROBE}),
+    "volume": _thing(OrphanKind.VOLUME, labels=BUILDER),
+    "Packer's key pair, which has no tags": _thing(OrphanKind.KEY_PAIR, _packers()),
+    "newer Packer's key pair": _thing(OrphanKind.KEY_PAIR, _packers(), BUILDER),
+    "Packer's group, which has no tags": _thing(OrphanKind.SECURITY_GROUP, _packers(), description=PACKERS_GROUP),
+    "probe's group": _thing(OrphanKind.SECURITY_GROUP, PROBES, PROBE),
+    "image that Packer had not tagged yet": _thing(OrphanKind.IMAGE, IMAGE),
+    "image with its builder's tags": _thing(OrphanKind.IMAGE, IMAGE, BUILDER),
+    "builder's snapshot": _thing(OrphanKind.SNAPSHOT, labels=BUILDER),
+}
+
+
+@pytest.mark.parametrize("thing", OURS.values(), ids=OURS)
 def test_what_bakes_and_tests_make_is_ours(thing: Temporary) -> None:
     assert orphans.is_ours(thing, "local")
     assert orphans.reason_to_stay(thing, now=NOW, older_than=HOUR) == ""
@@ -57,32 +52,28 @@ def test_what_bakes_and_tests_make_is_ours(thing: Temporary) -> None:
 FLEET = {tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"}
 
 
-@pytest.mark.parametrize(
-    "thing",
-    [
-        pytest.param(_thing(OrphanKind.INSTANCE, labels=FLEET), id="a fleet's instance"),
-        pytest.param(_thing(OrphanKind.INSTANCE, "rebake builder webapp"), id="an instance that is only called so"),
-        pytest.param(
-            _thing(OrphanKind.INSTANCE, labels={**BUILDER, tags.ENVIRONMENT: "other"}), id="another environment's"
-        ),
-        pytest.param(_thing(OrphanKind.VOLUME), id="a stranger's volume"),
-        pytest.param(_thing(OrphanKind.KEY_PAIR, "packer_key"), id="a key pair that is called nearly so"),
-        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers().upper()), id="a key pair in capitals"),
-        pytest.param(_thing(OrphanKind.KEY_PAIR, f"{_packers()}-mine"), id="a key pair that is called so and more"),
-        pytest.param(_thing(OrphanKind.KEY_PAIR, _packers(), {"team": "b"}), id="a key pair of another Packer"),
-        pytest.param(
-            _thing(OrphanKind.SECURITY_GROUP, _packers(), description="mine"), id="a group described differently"
-        ),
-        pytest.param(_thing(OrphanKind.SECURITY_GROUP, "webapp-local", FLEET), id="a fleet's group"),
-        pytest.param(_thing(OrphanKind.SECURITY_GROUP, PROBES), id="a probe's group without its tags"),
-        pytest.param(_thing(OrphanKind.SECURITY_GROUP, "default", BUILDER), id="a group of another name"),
-        pytest.param(_thing(OrphanKind.IMAGE, IMAGE, {tags.KIND: tags.KIND_APP_IMAGE}), id="a finished image"),
-        pytest.param(_thing(OrphanKind.IMAGE, IMAGE, {tags.RELEASE: "webapp-1"}), id="an image that was released"),
-        pytest.param(_thing(OrphanKind.IMAGE, "rebake-golden"), id="an image that is called nearly so"),
-        pytest.param(_thing(OrphanKind.IMAGE, "debian-12", BUILDER), id="an image of another name"),
-        pytest.param(_thing(OrphanKind.SNAPSHOT, labels={tags.KIND: tags.KIND_APP_IMAGE}), id="an image's snapshot"),
-    ],
-)
+OTHERS = {
+    "a fleet's instance": _thing(OrphanKind.INSTANCE, labels=FLEET),
+    "an instance that is only called so": _thing(OrphanKind.INSTANCE, "rebake builder webapp"),
+    "another environment's": _thing(OrphanKind.INSTANCE, labels={**BUILDER, tags.ENVIRONMENT: "other"}),
+    "a stranger's volume": _thing(OrphanKind.VOLUME),
+    "a key pair that is called nearly so": _thing(OrphanKind.KEY_PAIR, "packer_key"),
+    "a key pair in capitals": _thing(OrphanKind.KEY_PAIR, _packers().upper()),
+    "a key pair that is called so and more": _thing(OrphanKind.KEY_PAIR, f"{_packers()}-mine"),
+    "a key pair of another Packer": _thing(OrphanKind.KEY_PAIR, _packers(), {"team": "b"}),
+    "a group described differently": _thing(OrphanKind.SECURITY_GROUP, _packers(), description="mine"),
+    "a fleet's group": _thing(OrphanKind.SECURITY_GROUP, "webapp-local", FLEET),
+    "a probe's group without its tags": _thing(OrphanKind.SECURITY_GROUP, PROBES),
+    "a group of another name": _thing(OrphanKind.SECURITY_GROUP, "default", BUILDER),
+    "a finished image": _thing(OrphanKind.IMAGE, IMAGE, {tags.KIND: tags.KIND_APP_IMAGE}),
+    "an image that was released": _thing(OrphanKind.IMAGE, IMAGE, {tags.RELEASE: "webapp-1"}),
+    "an image that is called nearly so": _thing(OrphanKind.IMAGE, "rebake-golden"),
+    "an image of another name": _thing(OrphanKind.IMAGE, "debian-12", BUILDER),
+    "an image's snapshot": _thing(OrphanKind.SNAPSHOT, labels={tags.KIND: tags.KIND_APP_IMAGE}),
+}
+
+
+@pytest.mark.parametrize("thing", OTHERS.values(), ids=OTHERS)
 def test_what_others_made_is_never_ours(thing: Temporary) -> None:
     assert not orphans.is_ours(thing, "local")
 
@@ -117,11 +108,11 @@ def test_the_age_of_a_probes_group_is_known_from_its_tag() -> None:
         pytest.param("packer_00000001-0123-4567-89ab-0123456789ab", {}, id="a time before Packer"),
     ],
 )
-def test_where_nothing_tells_the_age_none_is_assumed(name: str, labels: dict[str, str]) -> None:
+def test_an_unknown_age_is_none(name: str, labels: dict[str, str]) -> None:
     assert orphans.made_at(name, labels) is None
 
 
-def test_only_old_locks_are_told_of() -> None:
+def test_only_old_locks_are_reported() -> None:
     old, young = Lock("terraform/a.tflock", OLD, "ada"), Lock("terraform/b.tflock", NOW, "bob")
 
     assert orphans.stale([old, young], now=NOW, older_than=HOUR) == [old]
@@ -134,7 +125,7 @@ def _report(*results: ReapResult, dry_run: bool = False) -> Any:
     )
 
 
-def test_the_report_tells_what_went_what_stays_and_why() -> None:
+def test_the_report_names_what_went_what_stays_and_why() -> None:
     report = _report(
         ReapResult(_thing(OrphanKind.INSTANCE), ReapOutcome.REMOVED, ""),
         ReapResult(_thing(OrphanKind.VOLUME), ReapOutcome.FAILED, "UnauthorizedOperation"),

@@ -64,23 +64,23 @@ def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
 
 
 @pytest.mark.parametrize(("base_ami", "bases"), [("", BASES), ("ami-0a", ())])
-def test_nothing_is_said_where_nothing_is_known(base_ami: str, bases: tuple[Promotion, ...]) -> None:
+def test_without_a_base_or_a_promotion_there_is_no_standing(base_ami: str, bases: tuple[Promotion, ...]) -> None:
     assert standing("debian-12", base_ami, bases, now=NOW, grace_days=0) is None
 
 
 @pytest.mark.parametrize(
-    ("age", "told"),
+    ("age", "shown"),
     [
         (timedelta(minutes=3), "outdated for 3 minutes: debian-12 is at ami-0c"),
         (timedelta(hours=26), "outdated for 26 hours: debian-12 is at ami-0c"),
         (timedelta(days=12.4), "outdated for 12 days: debian-12 is at ami-0c"),
     ],
 )
-def test_the_age_is_told_in_a_unit_that_fits(age: timedelta, told: str) -> None:
-    assert _standing("ami-0b", (BASES[1], Promotion("ami-0c", NOW - age))).text == told
+def test_the_age_is_given_in_a_unit_that_fits(age: timedelta, shown: str) -> None:
+    assert _standing("ami-0b", (BASES[1], Promotion("ami-0c", NOW - age))).text == shown
 
 
-def test_within_the_grace_the_newer_base_is_told_of_without_the_word() -> None:
+def test_within_the_grace_the_newer_base_is_named_without_the_word_outdated() -> None:
     assert _standing("ami-0b", grace_days=7).text == "replaced 24 hours ago: debian-12 is at ami-0c"
 
 

@@ -44,12 +44,7 @@ def test_a_revocation_marks_the_image_and_everything_that_was_baked_on_it(images
 
     assert revoked[BASE] == {**images[BASE], tags.REVOKED: "CVE-2026-1", tags.REVOKED_AT: AT}
     for ami in (APP, LATER):
-        assert revoked[ami] == {
-            **images[ami],
-            tags.REVOKED: "CVE-2026-1",
-            tags.REVOKED_AT: AT,
-            tags.REVOKED_BY: BASE,
-        }
+        assert revoked[ami] == {**images[ami], tags.REVOKED: "CVE-2026-1", tags.REVOKED_AT: AT, tags.REVOKED_BY: BASE}
     assert revoked[OTHER] == images[OTHER]
 
 
@@ -70,10 +65,7 @@ def test_an_undo_of_the_base_leaves_an_image_that_was_revoked_on_its_own(images:
 def test_an_image_that_was_marked_with_its_base_can_be_revoked_on_its_own_afterwards(images: Images) -> None:
     lifted = _undo(_revoke(_revoke(images, BASE), APP, "leaks a secret"), BASE)
 
-    assert revocation.marks(lifted) == {
-        APP: Mark("leaks a secret", AT, APP),
-        LATER: Mark("leaks a secret", AT, APP),
-    }
+    assert revocation.marks(lifted) == {APP: Mark("leaks a secret", AT, APP), LATER: Mark("leaks a secret", AT, APP)}
 
 
 def test_an_undo_of_an_image_on_a_revoked_base_leaves_it_revoked_by_the_base(images: Images) -> None:

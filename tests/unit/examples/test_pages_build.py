@@ -55,7 +55,7 @@ def test_the_same_version_gives_the_same_bytes_and_another_one_other_bytes(tmp_p
     assert build("1.2.4", tmp_path / "third").read_bytes() != first
 
 
-def test_the_site_tells_its_version_and_that_it_is_well(tmp_path: Path) -> None:
+def test_the_site_shows_its_version_and_that_it_is_well(tmp_path: Path) -> None:
     site = unpack(tmp_path) / "site"
 
     assert json.loads((site / "version").read_text(encoding="utf-8")) == {"service": "pages", "version": "1.2.3"}

@@ -103,7 +103,7 @@ def healthcheck(root: Path, *arguments: str, **settings: str) -> subprocess.Comp
     )
 
 
-def test_version_tells_the_version_of_the_artifact_and_the_host(start: Start) -> None:
+def test_version_names_the_version_of_the_artifact_and_the_host(start: Start) -> None:
     response, body = start().get("/version")
 
     assert response.status == 200
@@ -222,7 +222,7 @@ def test_a_stop_that_cuts_an_answer_short_says_so(start: Start) -> None:
     assert service.line() == "webapp: stopped; some answers were cut short"
 
 
-def test_systemd_is_told_when_the_service_is_ready_and_when_it_stops(start: Start, tmp_path: Path) -> None:
+def test_systemd_is_notified_when_the_service_is_ready_and_when_it_stops(start: Start, tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(address))
@@ -307,7 +307,7 @@ def test_the_health_check_asks_the_running_service(start: Start, tmp_path: Path)
     assert f"no answer to /healthz on port {service.port}" in gone.stderr
 
 
-def test_the_self_test_tells_that_the_service_does_not_start(tmp_path: Path) -> None:
+def test_the_self_test_reports_that_the_service_does_not_start(tmp_path: Path) -> None:
     root = unpack(tmp_path)
     (root / "webapp" / "server.py").write_text("raise SystemExit('no such luck')\n", encoding="utf-8")
 

@@ -109,11 +109,7 @@ def test_a_version_that_is_none_is_refused(tmp_path: Path, version: str) -> None
     ("arguments", "environ", "message"),
     [
         (("1.2",), {}, "error: version '1.2': must be three numbers separated by dots, such as 1.2.3\n"),
-        (
-            ("1.2.3", "--break", "all"),
-            {},
-            "error: fault 'all': must be one of self-test, healthz, late\n",
-        ),
+        (("1.2.3", "--break", "all"), {}, "error: fault 'all': must be one of self-test, healthz, late\n"),
         (
             ("1.2.3",),
             {"SOURCE_DATE_EPOCH": "today"},

@@ -34,9 +34,10 @@ def add_step(scripts: Path, name: str, text: str) -> None:
     (scripts / f"{name}.sh").write_text(f"set -euo pipefail\n{text}\n", encoding="utf-8")
 
 
-def add_tool(tools: Path, name: str, status: int = 0) -> None:
+def add_tool(tools: Path, name: str, status: int = 0, script: str = "") -> None:
     path = tools / name
-    path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{tools.parent}/calls"\nexit {status}\n', encoding="utf-8")
+    script = script or f'echo "{name} $*" >>"{tools.parent}/calls"\nexit {status}'
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -170,10 +171,8 @@ def test_an_agent_that_the_vendor_ships_is_only_enabled(scripts: Path, tools: Pa
 def test_a_missing_agent_is_fetched_at_its_pinned_version(scripts: Path, tools: Path) -> None:
     for name in ("apt-get", "curl"):
         add_tool(tools, name)
-    (tools / "systemctl").write_text('#!/bin/sh\n[ "$1" != cat ]\n', encoding="utf-8")
-    (tools / "systemctl").chmod(0o755)
-    (tools / "uname").write_text("#!/bin/sh\necho x86_64\n", encoding="utf-8")
-    (tools / "uname").chmod(0o755)
+    add_tool(tools, "systemctl", script='[ "$1" != cat ]')
+    add_tool(tools, "uname", script="echo x86_64")
     version = re.search(r'SSM_AGENT_VERSION="(.+)"', (SCRIPTS / "versions.sh").read_text(encoding="utf-8"))
     assert version
 
@@ -189,8 +188,7 @@ def test_a_builder_without_an_agent_installs_it_at_its_first_boot(tools: Path) -
     """The template concatenates these files to user data: together they must be one working script."""
     for name in ("apt-get", "curl"):
         add_tool(tools, name)
-    (tools / "systemctl").write_text('#!/bin/sh\n[ "$1" != cat ]\n', encoding="utf-8")
-    (tools / "systemctl").chmod(0o755)
+    add_tool(tools, "systemctl", script='[ "$1" != cat ]')
     template = (SCRIPTS.parent / "base" / "base.pkr.hcl").read_text(encoding="utf-8")
     files = re.findall(r'file\("\$\{path\.root\}/\.\./scripts/(.+?)"\)', template)
 
@@ -257,8 +255,7 @@ def test_a_script_says_what_it_is_for_and_stops_at_the_first_error(script: Path)
 
 def test_a_check_names_everything_that_is_not_as_the_step_left_it_and_fails(scripts: Path, tools: Path) -> None:
     """On this machine nothing was hardened."""
-    (tools / "readlink").write_text("#!/bin/sh\n[ ${1##*/} = cups.socket ] || echo /dev/null\n", encoding="utf-8")
-    (tools / "readlink").chmod(0o755)
+    add_tool(tools, "readlink", script="[ ${1##*/} = cups.socket ] || echo /dev/null")
 
     result = run(scripts, "checks/harden-services", tools=tools)
 
@@ -280,9 +277,7 @@ def test_the_check_of_sshd_goes_by_what_sshd_would_use(scripts: Path, tools: Pat
     for name in ("ssh-keygen", "install"):
         add_tool(tools, name)
     effective = ["permitrootlogin no", "kbdinteractiveauthentication no", "permitemptypasswords no", found]
-    lines = "\n".join(effective)
-    (tools / "sshd").write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n", encoding="utf-8")
-    (tools / "sshd").chmod(0o755)
+    add_tool(tools, "sshd", script="\n".join(["cat <<'END'", *effective, "END"]))
 
     result = run(scripts, "checks/harden-ssh", tools=tools)
 

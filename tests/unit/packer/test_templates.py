@@ -164,7 +164,7 @@ def test_the_templates_ask_for_the_agreed_variables(template: str) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_every_step_is_a_script_and_the_look_at_the_clean_up_comes_last(template: str) -> None:
+def test_every_step_is_a_script_and_the_check_of_the_clean_up_comes_last(template: str) -> None:
     steps = steps_of(template)
 
     assert [step for step in steps if not (SCRIPTS / f"{step}.sh").is_file()] == []

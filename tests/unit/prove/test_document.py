@@ -50,7 +50,7 @@ def _result(name: str = "alarm", *checks: Check, **changed: Any) -> CaseResult:
     return CaseResult(**(kept | changed))
 
 
-def test_a_row_tells_what_was_promised_measured_and_lost() -> None:
+def test_a_row_shows_what_was_promised_measured_and_lost() -> None:
     text = render([_case()], {"alarm": _result()})
 
     assert (
@@ -60,7 +60,7 @@ def test_a_row_tells_what_was_promised_measured_and_lost() -> None:
     assert "**1 of 1 cases are green**" in text
 
 
-def test_one_check_that_failed_makes_the_row_red_and_is_what_the_row_tells() -> None:
+def test_one_check_that_failed_makes_the_row_red_and_is_what_the_row_shows() -> None:
     checks = (Check("rolled back", "in 31 s", ok=True), Check(LOSS_CHECK, "3 of 12000", ok=False))
     text = render([_case()], {"alarm": _result("alarm", *checks)})
 
@@ -68,7 +68,7 @@ def test_one_check_that_failed_makes_the_row_red_and_is_what_the_row_tells() -> 
     assert "**0 of 1 cases are green**" in text
 
 
-def test_a_case_that_did_not_run_is_told_and_is_not_green() -> None:
+def test_a_case_that_did_not_run_is_shown_and_is_not_green() -> None:
     text = render([_case(), _case("good")], {"alarm": _result()})
 
     assert f"| {NOT_RUN} | The case good |" in text
@@ -108,7 +108,7 @@ def test_nothing_is_known_of_a_case_that_never_ran(tmp_path: Path) -> None:
     assert CaseResult.load_from(tmp_path, "alarm") is None
 
 
-def test_the_names_of_the_cases_are_good_for_files_and_are_told_apart() -> None:
+def test_the_names_of_the_cases_are_unique_and_good_for_files() -> None:
     names = [case.name for case in CASES]
 
     assert len(set(names)) == len(names)

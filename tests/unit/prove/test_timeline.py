@@ -31,7 +31,7 @@ def _rolled(status: str, percentage: int) -> Refresh:
 EARLIER = Refresh("ffffffff-0000", "Successful", 100)
 
 
-def test_a_refresh_is_told_when_it_starts_steps_forward_and_changes_its_status() -> None:
+def test_a_refresh_has_a_moment_when_it_starts_steps_forward_and_changes_its_status() -> None:
     observations = [
         _observe(100, {}, EARLIER),
         _observe(101, {}, _rolled("Pending", 0), EARLIER),
@@ -65,7 +65,7 @@ def test_an_instance_is_in_one_state_after_the_other_until_it_is_gone() -> None:
     ]
 
 
-def test_nothing_seen_is_nothing_told() -> None:
+def test_without_observations_there_are_no_moments_and_spans() -> None:
     assert moments_of([], 0) == []
     assert spans_of([], {}, 0) == []
 
@@ -95,10 +95,7 @@ def test_a_stage_lasts_from_the_end_of_the_one_before() -> None:
     run = Run("deploy_webapp", "manual", 1000.0, {"version": "1.1.0"})
     tasks = [task("test_image.probe", 1012, 1020), task("bake", 1002, 1010), task("finalize", 1025, None)]
 
-    assert stages_of(run, tasks, 990) == [
-        Span("deploy 1.1.0", "bake", 10, 20),
-        Span("deploy 1.1.0", "probe", 20, 30),
-    ]
+    assert stages_of(run, tasks, 990) == [Span("deploy 1.1.0", "bake", 10, 20), Span("deploy 1.1.0", "probe", 20, 30)]
 
 
 def test_quiet_moments_that_are_close_are_put_together_and_others_are_not() -> None:
@@ -112,7 +109,7 @@ def test_quiet_moments_that_are_close_are_put_together_and_others_are_not() -> N
     assert merge(moments, 0.5) == [Moment(1.0, "step", "33 %, i-1 leaves"), *moments[2:]]
 
 
-def test_an_instance_is_told_when_it_serves_falls_ill_and_leaves_but_not_what_it_was_at_first() -> None:
+def test_an_instance_has_a_moment_for_each_later_state_but_not_for_the_first() -> None:
     spans = [
         Span("1.0.0 i-000000aa", "healthy", 0, 9),
         Span("1.0.0 i-000000aa", "leaving", 9, 10),
@@ -120,10 +117,7 @@ def test_an_instance_is_told_when_it_serves_falls_ill_and_leaves_but_not_what_it
         Span("1.1.0 i-000000bb", "healthy", 5, 9),
     ]
 
-    assert lives_of(spans) == [
-        Moment(9, "instance", "i-0000 leaves"),
-        Moment(5, "instance", "i-0000 healthy"),
-    ]
+    assert lives_of(spans) == [Moment(9, "instance", "i-0000 leaves"), Moment(5, "instance", "i-0000 healthy")]
 
 
 def test_the_stages_of_runs_come_above_the_instances() -> None:

@@ -56,13 +56,13 @@ def test_a_fault_is_made_listed_and_cleared(api: Api) -> None:
     assert (cleared, run(api, "LIST=1")) == ("no fault is left", "there are no faults")
 
 
-def test_what_make_tells_of_a_fault_makes_it_again(api: Api) -> None:
+def test_what_make_prints_of_a_fault_makes_it_again(api: Api) -> None:
     words = ["KIND=service-dies", "TAGS=rebake:kind=fleet,rebake:version=1.1.0", "SECONDS=20", "SERVICE=webapp"]
-    told = run(api, *words).splitlines()[1]
+    shown = run(api, *words).splitlines()[1]
 
-    again = run(api, "KIND=service-dies", *told.split()).splitlines()[1]
+    again = run(api, "KIND=service-dies", *shown.split()).splitlines()[1]
 
-    assert again == told
+    assert again == shown
 
 
 def test_one_fault_can_be_cleared_by_its_id(api: Api) -> None:

@@ -24,7 +24,7 @@ def _task(name: str, state: str, start: float | None = None, end: float | None =
 
 
 class _Airflow(Api):
-    """Answers as Airflow would, from a list of what each look finds."""
+    """Answers as Airflow would, from a list of what each request finds."""
 
     def __init__(self, *looks: tuple[str, list[Task]], log: list[dict[str, Any]] | None = None) -> None:
         self._looks: Iterator[tuple[str, list[Task]]] = iter(looks)
@@ -72,11 +72,11 @@ def test_a_task_that_was_deferred_counts_from_its_first_start() -> None:
 def test_a_failure_is_printed_with_the_message_of_its_error(capsys: pytest.CaptureFixture[str]) -> None:
     log = [{"level": "error", "error_detail": [{"exc_type": "ImageError", "exc_value": "ami-1 is gone\nbake anew"}]}]
     outcome = _follow(_Airflow(("failed", [_task("bake", "failed", 0, 1)]), log=log))
-    told = capsys.readouterr().out
+    shown = capsys.readouterr().out
 
     assert outcome.state == "failed"
-    assert "ImageError: ami-1 is gone" in told
-    assert "bake anew" in told
+    assert "ImageError: ami-1 is gone" in shown
+    assert "bake anew" in shown
 
 
 def test_tasks_that_a_failure_kept_from_running_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,20 +32,20 @@ def stack(s3: Any, ssm: Any) -> Any:
     return SimpleNamespace(cloud=SimpleNamespace(client=partial(boto3.client, region_name="eu-west-1")))
 
 
-def test_all_releases_of_a_commit_are_told_the_newest_first(stack: Any) -> None:
-    told = lineage.run(stack, COMMIT[:7], "", "text")
+def test_all_releases_of_a_commit_are_listed_newest_first(stack: Any) -> None:
+    shown = lineage.run(stack, COMMIT[:7], "", "text")
 
-    assert told.startswith(f"3 releases contain {COMMIT[:7]}, the newest first:\n{COMMIT[:7]}: commit of\nrelease ")
-    heads = [line.split()[1] for line in told.splitlines() if line.startswith("release ")]
+    assert shown.startswith(f"3 releases contain {COMMIT[:7]}, the newest first:\n{COMMIT[:7]}: commit of\nrelease ")
+    heads = [line.split()[1] for line in shown.splitlines() if line.startswith("release ")]
     assert heads == [f"webapp-20261123T18300{number}-1.{number}.0" for number in (3, 2, 1)]
 
 
-def test_one_release_is_told_as_a_tree_with_what_was_asked_for(stack: Any) -> None:
-    told = lineage.run(stack, "i-2b", "", "text").splitlines()
+def test_one_release_is_printed_as_a_tree(stack: Any) -> None:
+    shown = lineage.run(stack, "i-2b", "", "text").splitlines()
 
-    assert told[0] == "i-2b: instance after of"
-    assert told[1].startswith("release webapp-20261123T183002-1.2.0  successful")
-    assert told[-2].endswith("instances after: i-2b, i-2c")
+    assert shown[0] == "i-2b: instance after of"
+    assert shown[1].startswith("release webapp-20261123T183002-1.2.0  successful")
+    assert shown[-2].endswith("instances after: i-2b, i-2c")
 
 
 def test_the_same_is_there_for_programs(stack: Any) -> None:
@@ -80,22 +80,22 @@ def test_an_instance_that_the_group_launched_later_is_found_by_the_image_on_its_
     launched = ec2.run_instances(ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1, TagSpecifications=tagged)
     instance_id = launched["Instances"][0]["InstanceId"]
 
-    told = lineage.run(stack, instance_id, "", "text").splitlines()
+    shown = lineage.run(stack, instance_id, "", "text").splitlines()
 
-    assert told[0] == f"{instance_id} was launched outside of a rollout; it runs image ami-02"
-    assert told[1].startswith("release webapp-20261123T183002-1.2.0  successful")
+    assert shown[0] == f"{instance_id} was launched outside of a rollout; it runs image ami-02"
+    assert shown[1].startswith("release webapp-20261123T183002-1.2.0  successful")
 
 
 @pytest.mark.parametrize("of", ["9.9.9", "i-0123456789abcdef0", "ami-0999"])
-def test_what_nobody_knows_is_said_with_what_there_is(stack: Any, of: str) -> None:
-    with pytest.raises(InputError) as told:
+def test_a_search_without_a_result_names_what_there_is(stack: Any, of: str) -> None:
+    with pytest.raises(InputError) as shown:
         lineage.run(stack, of, "", "text")
 
-    assert f"none of the 3 release records of pages, webapp contains '{of}'" in str(told.value)
-    assert "The newest releases: webapp-20261123T183003-1.3.0, " in str(told.value)
+    assert f"none of the 3 release records of pages, webapp contains '{of}'" in str(shown.value)
+    assert "The newest releases: webapp-20261123T183003-1.3.0, " in str(shown.value)
 
 
-def test_nothing_to_look_for_and_an_unknown_service_are_wrong_input(stack: Any) -> None:
+def test_an_empty_search_and_an_unknown_service_are_wrong_input(stack: Any) -> None:
     with pytest.raises(InputError, match="make lineage OF=<commit"):
         lineage.run(stack, "", "", "text")
     with pytest.raises(InputError, match="no service 'shop': one of pages, webapp"):
@@ -109,7 +109,7 @@ def _rendered(found: dict[str, Any]) -> str:
     return status.render({**running, "services": {"webapp": service}})
 
 
-def test_status_tells_the_last_outcome_and_the_releases_by_id(stack: Any) -> None:
+def test_status_names_the_last_outcome_and_the_releases_by_id(stack: Any) -> None:
     now = dt.datetime.now(dt.UTC)
     s3 = stack.cloud.client("s3")
     lease.acquire(s3, BUCKET, "webapp", LeaseRequest("deploy_webapp/x", RunKind.DEPLOY, now, dt.timedelta(hours=1)))
@@ -135,7 +135,7 @@ def _promote_bases(stack: Any, *images: str) -> None:
         ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value=image, Type="String", Overwrite=True)
 
 
-def test_a_release_on_an_old_base_is_told_as_outdated_with_its_age_by_lineage(stack: Any) -> None:
+def test_lineage_names_an_outdated_base_with_its_age(stack: Any) -> None:
     _promote_bases(stack, "ami-0ba5e", "ami-0new")
 
     assert "base image ami-0ba5e (outdated for 0 minutes: debian-12 is at ami-0new)" in lineage.run(
@@ -145,7 +145,7 @@ def test_a_release_on_an_old_base_is_told_as_outdated_with_its_age_by_lineage(st
     assert (found["base"]["outdated"], found["base"]["newest"]) == (True, "ami-0new")
 
 
-def test_status_tells_for_the_current_release_whether_its_base_is_outdated(stack: Any) -> None:
+def test_status_shows_whether_the_base_of_the_current_release_is_outdated(stack: Any) -> None:
     _promote_bases(stack, "ami-0ba5e")
     assert status._releases(stack, "webapp")["base"]["outdated"] is False
 
@@ -157,7 +157,7 @@ def test_status_tells_for_the_current_release_whether_its_base_is_outdated(stack
     assert "  base image       ami-0ba5e  outdated for 0 minutes: debian-12 is at ami-0new" in text
 
 
-def test_a_service_that_is_just_being_provisioned_is_not_told_with_the_address_of_another(stack: Any) -> None:
+def test_a_service_that_is_being_provisioned_has_no_address_yet(stack: Any) -> None:
     ec2, elbv2 = stack.cloud.client("ec2"), stack.cloud.client("elbv2")
     network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
@@ -167,7 +167,7 @@ def test_a_service_that_is_just_being_provisioned_is_not_told_with_the_address_o
     assert status._address(stack, {"TargetGroupARNs": [targets[0]["TargetGroupArn"]]}) == ""
 
 
-def test_a_release_of_a_service_whose_file_is_gone_is_told_without_its_base(stack: Any) -> None:
+def test_a_release_of_a_service_whose_file_is_gone_is_shown_without_its_base(stack: Any) -> None:
     gone = record(5, service="gone", release_id="gone-20261123T183005-1.5.0")
 
     assert Bases(stack).standing(gone) is None
@@ -239,17 +239,17 @@ def _revoked_release(stack: Any) -> str:
     return image
 
 
-def test_lineage_tells_that_an_image_is_revoked_and_why(stack: Any) -> None:
+def test_lineage_shows_that_an_image_is_revoked_and_why(stack: Any) -> None:
     image = _revoked_release(stack)
 
-    told = lineage.run(stack, "1.9.0", "", "text")
+    shown = lineage.run(stack, "1.9.0", "", "text")
     (found,) = json.loads(lineage.run(stack, "1.9.0", "", "json"))
 
-    assert f"image {image}, which is revoked since 2026-03-01T12:00:00Z: CVE-2026-1" in told
+    assert f"image {image}, which is revoked since 2026-03-01T12:00:00Z: CVE-2026-1" in shown
     assert found["revoked"] == {"reason": "CVE-2026-1", "at": "2026-03-01T12:00:00Z", "by": image}
 
 
-def test_status_tells_that_a_service_runs_a_revoked_image_and_what_is_safe(stack: Any) -> None:
+def test_status_shows_that_a_service_runs_a_revoked_image_and_what_is_safe(stack: Any) -> None:
     image = _revoked_release(stack)
 
     assert revoke.notes(stack, "webapp", [image]) == [

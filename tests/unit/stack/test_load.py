@@ -108,7 +108,7 @@ def test_the_report_has_a_line_per_second_that_adds_up_to_the_totals(url: str, t
     assert all(int(row["ok"]) + int(row["failed"]) == int(row["sent"]) for row in rows)
 
 
-def test_each_second_tells_what_answered_and_how_late_the_load_itself_was(url: str, tmp_path: Path) -> None:
+def test_each_second_shows_what_answered_and_how_late_the_load_itself_was(url: str, tmp_path: Path) -> None:
     report = tmp_path / "load.csv"
     load = Load(url, rate=100, connections=2, report=report, label=str.upper)
     _run(load, 20)

@@ -31,6 +31,6 @@ def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(stack: An
         report.run(stack, "retire", "text")
 
 
-def test_it_is_said_when_there_is_no_report_yet(stack: Any) -> None:
+def test_a_missing_report_is_an_input_error(stack: Any) -> None:
     with pytest.raises(InputError, match="there is no report retire-images yet"):
         report.run(stack, RETIRE_IMAGES, "text")

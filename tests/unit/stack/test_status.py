@@ -50,10 +50,10 @@ def test_a_service_is_asked_what_its_probe_asks_first(url: str) -> None:
 
 
 def test_control_characters_of_an_answer_do_not_reach_the_terminal(url: str) -> None:
-    told = status.answer(url, _probe("/hostile"))
+    shown = status.answer(url, _probe("/hostile"))
 
-    assert told.isprintable()
-    assert told == "HTTP 503 to GET /hostile: [2J ]0;title down \N{REPLACEMENT CHARACTER} x"
+    assert shown.isprintable()
+    assert shown == "HTTP 503 to GET /hostile: [2J ]0;title down \N{REPLACEMENT CHARACTER} x"
 
 
 def test_a_long_answer_is_cut(url: str) -> None:

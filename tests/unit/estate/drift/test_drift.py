@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -47,30 +48,19 @@ def test_an_instance_of_another_image_is_found_by_its_id() -> None:
     assert (found.found, found.declared, found.repairable) == (OTHER, GOOD, True)
 
 
-def test_an_instance_on_standby_is_told_and_left_to_who_parked_it() -> None:
+def test_an_instance_on_standby_is_reported_and_left_to_who_parked_it() -> None:
     assert not only(scan(with_instance(instance(1, ami_id=OTHER, lifecycle="Standby")))).repairable
 
 
+NEWER = replace(TEMPLATE, versions=(VERSION, TemplateVersion(2, OTHER, is_default=False, created=NOW)))
+
+
 def test_a_group_that_launches_another_image_is_found() -> None:
-    template = replace(TEMPLATE, versions=(VERSION, TemplateVersion(2, OTHER, is_default=False, created=NOW)))
-    estate = replace(ESTATE, templates=(template,), fleets=(replace(FLEET, template_version="2"),))
+    estate = replace(ESTATE, templates=(NEWER,), fleets=(replace(FLEET, template_version="2"),))
     found = {one.check: one for one in scan(estate).findings}
 
     assert set(found) == {"group-template", "latest-template"}
     assert found["group-template"].found == f"version 2: {OTHER}"
-
-
-def test_a_newer_template_version_that_the_group_does_not_use_is_told_as_such() -> None:
-    template = replace(TEMPLATE, versions=(VERSION, TemplateVersion(2, OTHER, is_default=False, created=NOW)))
-
-    assert only(scan(replace(ESTATE, templates=(template,)))).check == "latest-template"
-
-
-@pytest.mark.parametrize("version", ["$Latest", "$Default"])
-def test_a_group_without_a_numbered_version_is_found_though_it_launches_the_right_image(version: str) -> None:
-    estate = replace(ESTATE, fleets=(replace(FLEET, template_version=version),))
-
-    assert only(scan(estate)).check == "template-not-numbered"
 
 
 def test_a_fleet_that_is_being_refreshed_is_rolling_and_not_drift() -> None:
@@ -84,17 +74,11 @@ def test_a_fleet_that_is_being_refreshed_is_rolling_and_not_drift() -> None:
     }
 
 
-def test_a_fleet_whose_turn_a_run_has_is_rolling_and_the_run_is_named() -> None:
+def test_a_fleet_whose_lease_a_run_holds_is_rolling_and_the_run_is_named() -> None:
     seen = scan(with_instance(instance(1, ami_id=OTHER)), busy={"webapp": "deploy_webapp/manual__1 holds the lease"})
 
     assert seen.findings == ()
     assert all("deploy_webapp/manual__1" in one.why for one in seen.unseen)
-
-
-def test_the_posture_of_a_rolling_fleet_is_looked_at_all_the_same() -> None:
-    estate = replace(with_instance(instance(1, public_ip="203.0.113.7")), fleets=(ROLLING,))
-
-    assert only(scan(estate)).check == "public-address"
 
 
 def test_a_current_image_that_is_gone_is_found_and_nothing_is_rolled_to_it() -> None:
@@ -106,10 +90,6 @@ def test_a_current_image_that_is_gone_is_found_and_nothing_is_rolled_to_it() -> 
 
 def test_a_disabled_current_image_is_found() -> None:
     assert only(scan(replace(ESTATE, images=(image(state="disabled"),)))).found == "disabled"
-
-
-def test_a_fleet_without_a_release_is_found() -> None:
-    assert only(scan(replace(ESTATE, channels=()))).check == "no-release"
 
 
 def test_a_revoked_image_is_found_and_the_fleet_is_not_returned_to_it() -> None:
@@ -144,21 +124,35 @@ def test_nothing_of_a_fleet_without_a_service_file_is_repairable() -> None:
 
 
 @pytest.mark.parametrize(("channels", "note"), [((CURRENT,), "its fleet is gone"), ((), "never deployed")])
-def test_a_service_file_without_a_fleet_is_told(channels: tuple[Channel, ...], note: str) -> None:
+def test_a_service_file_without_a_fleet_is_reported(channels: tuple[Channel, ...], note: str) -> None:
     found = only(scan(replace(ESTATE, fleets=(), instances=(), channels=channels), groups=()))
 
     assert found.check == "no-fleet"
     assert note in found.note
 
 
-def test_a_service_file_that_cannot_be_read_is_a_finding_and_its_fleet_is_still_looked_at() -> None:
+def test_a_service_file_that_cannot_be_read_is_a_finding_and_its_fleet_is_still_scanned() -> None:
     estate = with_instance(instance(1, ami_id=OTHER))
     seen = scan(estate, services=Services({}, {"webapp": "fleet.port: must be a number"}))
 
     assert {one.check for one in seen.findings} == {"service-file", "instance-image"}
 
 
-def test_the_fleets_of_another_environment_are_not_looked_at() -> None:
-    elsewhere = replace(FLEET, tags={**FLEET.tags, tags.ENVIRONMENT: "production"})
+PUBLIC = with_instance(instance(1, public_ip="203.0.113.7"))
+ELSEWHERE = replace(FLEET, tags={**FLEET.tags, tags.ENVIRONMENT: "production"})
+ONE_FINDING = {
+    "a newer template version that the group does not use": ({"templates": (NEWER,)}, "latest-template"),
+    "the group launches $Latest": ({"fleets": (replace(FLEET, template_version="$Latest"),)}, "template-not-numbered"),
+    "the group launches $Default": (
+        {"fleets": (replace(FLEET, template_version="$Default"),)},
+        "template-not-numbered",
+    ),
+    "the posture of a rolling fleet": ({"fleets": (ROLLING,), "instances": PUBLIC.instances}, "public-address"),
+    "no release": ({"channels": ()}, "no-release"),
+    "the fleet is another environment's": ({"fleets": (ELSEWHERE,), "instances": ()}, "no-fleet"),
+}
 
-    assert only(scan(replace(ESTATE, fleets=(elsewhere,), instances=()))).check == "no-fleet"
+
+@pytest.mark.parametrize(("changes", "check"), ONE_FINDING.values(), ids=ONE_FINDING)
+def test_one_difference_is_one_finding(changes: dict[str, Any], check: str) -> None:
+    assert only(scan(replace(ESTATE, **changes))).check == check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from rebake.config.policy import Drift, Policy
 from rebake.estate.drift import posture
 from rebake.estate.drift.drift import Services
 from rebake.estate.drift.posture import Opening, SecurityGroup
+from rebake.estate.inventory import Estate
 from tests.unit.estate.drift.drift_support import ESTATE, FLEET_TAGS, GROUPS, NOW, instance, only, scan, with_instance
 
 INSTANCES, BALANCER = GROUPS
@@ -48,22 +50,12 @@ def test_the_listener_may_be_open_to_the_world_and_no_other_port_beside_it() -> 
     assert (found.check, found.attribute) == ("open-to-world", "tcp 8080-8081 from 0.0.0.0/0")
 
 
-def test_udp_22_is_no_ssh() -> None:
-    assert scan(groups=_opened(INSTANCES, Opening("udp", 22, 22, "10.0.0.0/8"))).findings == ()
-
-
-def test_a_group_of_somebody_else_on_an_instance_of_ours_is_told_and_not_touched() -> None:
+def test_a_group_of_somebody_else_on_an_instance_of_ours_is_reported_and_not_touched() -> None:
     foreign = SecurityGroup("sg-default", "default", {}, (Opening("-1", -1, -1, "sg-default"),))
     estate = with_instance(instance(1, security_group_ids=("sg-instance", "sg-default")))
     found = only(scan(estate, (*GROUPS, foreign)))
 
     assert (found.check, found.service, found.repairable) == ("port-22", "webapp", False)
-
-
-def test_a_group_that_no_fleet_uses_is_not_looked_at() -> None:
-    foreign = SecurityGroup("sg-bastion", "bastion", {}, (Opening("tcp", 22, 22, "0.0.0.0/0"),))
-
-    assert scan(groups=(*GROUPS, foreign)).findings == ()
 
 
 def test_what_is_to_be_closed_is_found_again_by_the_finding_and_nothing_else_is() -> None:
@@ -73,7 +65,7 @@ def test_what_is_to_be_closed_is_found_again_by_the_finding_and_nothing_else_is(
     assert posture.to_close(_opened(INSTANCES, ssh, web)[0], found) == [ssh]
 
 
-def test_an_instance_that_answers_imdsv1_is_found_and_can_be_told_not_to() -> None:
+def test_an_instance_that_answers_imdsv1_is_found_and_can_be_repaired() -> None:
     found = only(scan(with_instance(instance(1, http_tokens="optional"))))
 
     assert (found.check, found.declared, found.repairable) == ("imdsv1", "required", True)
@@ -107,26 +99,36 @@ def test_an_instance_in_the_fleets_security_group_is_found_without_any_tag() -> 
     assert (found.check, found.service) == ("undeclared-instance", "webapp")
 
 
-def test_an_instance_that_its_group_is_just_launching_is_declared() -> None:
-    assert scan(with_instance(instance(9), member=False)).findings == ()
+FOREIGN = SecurityGroup("sg-bastion", "bastion", {}, (Opening("tcp", 22, 22, "0.0.0.0/0"),))
 
 
-@pytest.mark.parametrize("kind", [tags.KIND_BUILDER, tags.KIND_PROBE])
-def test_builders_and_probes_are_left_to_the_reaper(kind: str) -> None:
-    temporary = instance(9, group_name=None, tags={tags.KIND: kind}, security_group_ids=("sg-builder",))
-
-    assert scan(with_instance(temporary, member=False)).findings == ()
+def _beside(**more: Any) -> Estate:
+    return with_instance(instance(9, **more), member=False)
 
 
-def test_an_instance_of_another_environment_is_not_undeclared_here() -> None:
-    elsewhere = instance(
-        9, group_name=None, tags={**FLEET_TAGS, tags.ENVIRONMENT: "production"}, security_group_ids=("sg-x",)
-    )
-
-    assert scan(with_instance(elsewhere, member=False)).findings == ()
+def _temporary(kind: str) -> Estate:
+    return _beside(group_name=None, tags={tags.KIND: kind}, security_group_ids=("sg-builder",))
 
 
-def test_an_open_door_of_a_fleet_without_a_service_file_is_told_and_left_to_a_person() -> None:
+IN_ORDER = {
+    "UDP 22 is no SSH": (ESTATE, _opened(INSTANCES, Opening("udp", 22, 22, "10.0.0.0/8"))),
+    "a group that no fleet uses": (ESTATE, (*GROUPS, FOREIGN)),
+    "its group is just launching it": (_beside(), GROUPS),
+    "a builder, left to the reaper": (_temporary(tags.KIND_BUILDER), GROUPS),
+    "a probe, left to the reaper": (_temporary(tags.KIND_PROBE), GROUPS),
+    "another environment's instance": (
+        _beside(group_name=None, tags={**FLEET_TAGS, tags.ENVIRONMENT: "production"}, security_group_ids=("sg-x",)),
+        GROUPS,
+    ),
+}
+
+
+@pytest.mark.parametrize(("estate", "groups"), IN_ORDER.values(), ids=IN_ORDER)
+def test_what_is_in_order_is_no_finding(estate: Estate, groups: tuple[SecurityGroup, ...]) -> None:
+    assert scan(estate, groups).findings == ()
+
+
+def test_an_open_port_of_a_fleet_without_a_service_file_is_reported_and_left_to_a_person() -> None:
     groups = _opened(INSTANCES, Opening("tcp", 22, 22, "0.0.0.0/0"))
     found = [one for one in scan(ESTATE, groups, services=Services({}, {})).findings if one.check == "port-22"]
 

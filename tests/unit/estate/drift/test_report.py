@@ -27,7 +27,7 @@ def _written(findings: list[Finding], unseen: list[Unseen], before: Any = None, 
     return loaded
 
 
-def test_the_first_look_finds_everything_new() -> None:
+def test_the_first_scan_finds_everything_new() -> None:
     change = Change.since((), [DELAY, SSH], [])
 
     assert set(change.new) == {DELAY.id, SSH.id}
@@ -46,7 +46,7 @@ def test_the_same_drift_again_is_no_change_whatever_its_value_has_become() -> No
     assert not Change.since([DELAY.id], [later], [])
 
 
-def test_what_could_not_be_looked_at_still_stands_and_is_neither_fixed_nor_new_again() -> None:
+def test_what_could_not_be_scanned_still_stands_and_is_neither_fixed_nor_new_again() -> None:
     rolling = Change.since([DELAY.id, OTHERS.id], [OTHERS], [ROLLING])
     after = Change.since(rolling.known, [DELAY, OTHERS], [])
 
@@ -60,7 +60,7 @@ def test_a_part_covers_its_own_service_and_kind_only() -> None:
     assert set(change.fixed) == {OTHERS.id, SSH.id}
 
 
-def test_the_next_look_knows_from_the_report_what_this_one_knew() -> None:
+def test_the_next_scan_knows_from_the_report_what_this_one_knew() -> None:
     first = _written([DELAY, SSH], [])
     second = _written([SSH], [ROLLING], first)
 
@@ -68,7 +68,7 @@ def test_the_next_look_knows_from_the_report_what_this_one_knew() -> None:
     assert [table["rows"] for table in second["tables"] if table["title"] == KEPT] == [[[DELAY.id]]]
 
 
-def test_a_task_that_is_run_again_tells_of_the_same_change() -> None:
+def test_a_task_that_is_run_again_reports_the_same_change() -> None:
     written = _written([DELAY], [], _written([SSH], []))
 
     assert drift_report.change_in(written) == Change(new=(DELAY.id,), fixed=(SSH.id,), known=(DELAY.id,))
@@ -94,5 +94,5 @@ def test_a_person_is_asked_about_every_finding_that_would_be_repaired() -> None:
     assert drift_report.question([]) == ""
 
 
-def test_an_estate_without_drift_is_told_as_such() -> None:
+def test_an_estate_without_drift_is_reported_as_such() -> None:
     assert _written([], [])["title"] == "No drift in local"

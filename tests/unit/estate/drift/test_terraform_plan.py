@@ -28,7 +28,7 @@ def _attributes(found: list[Finding]) -> set[str]:
     return {one.attribute for one in found}
 
 
-def test_an_attribute_that_was_changed_by_hand_is_told_with_what_is_there_and_what_is_declared() -> None:
+def test_an_attribute_that_was_changed_by_hand_is_reported_with_both_values() -> None:
     (found,) = terraform_plan.findings("webapp", _plan("deregistration-delay"))
 
     assert (found.resource, found.attribute) == ("aws_lb_target_group.fleet", "deregistration_delay")
@@ -47,7 +47,7 @@ def test_what_terraform_refreshes_without_planning_to_change_it_is_no_finding() 
     }
 
 
-def test_a_template_version_made_by_hand_is_told_attribute_by_attribute() -> None:
+def test_a_template_version_made_by_hand_is_reported_attribute_by_attribute() -> None:
     found = {one.attribute: one for one in terraform_plan.findings("webapp", _plan("template-by-hand"))}
 
     tokens = found["metadata_options[0].http_tokens"]
@@ -68,15 +68,14 @@ def test_a_plan_that_changes_nothing_finds_nothing() -> None:
     assert terraform_plan.findings("webapp", {}) == []
 
 
-def test_a_declaration_that_was_not_applied_yet_is_told_from_a_change_by_hand() -> None:
+def test_a_declaration_that_was_not_applied_yet_is_distinguished_from_a_change_by_hand() -> None:
     edited = _plan("deregistration-delay") | {"resource_drift": []}
 
     assert [one.note for one in terraform_plan.findings("webapp", edited)] == [terraform_plan.NOT_APPLIED]
 
 
 @pytest.mark.parametrize(
-    ("actions", "check", "repairable"),
-    [(["create"], "missing-resource", True), (["delete"], "extra-resource", False)],
+    ("actions", "check", "repairable"), [(["create"], "missing-resource", True), (["delete"], "extra-resource", False)]
 )
 def test_a_resource_that_is_gone_can_be_made_again_and_none_is_removed(
     actions: list[str], check: str, repairable: bool
@@ -100,23 +99,21 @@ def test_nothing_is_repaired_by_a_plan_that_replaces_something() -> None:
     assert any("would replace" in one.note for one in found if one.resource == "aws_lb.fleet")
 
 
-@pytest.mark.parametrize("side", ["before_sensitive", "after_sensitive"])
-def test_a_sensitive_value_is_masked_on_both_sides(side: str) -> None:
-    change = _change({"password": "hunter2hunter2"}, {"password": "correct-horse"}, **{side: {"password": True}})
-
-    assert list(terraform_plan.differences(change)) == [("password", terraform_plan.MASK, terraform_plan.MASK)]
-
-
-def test_a_list_that_holds_something_sensitive_is_masked_whole() -> None:
-    change = _change({"env": ["a"]}, {"env": ["a", "secret"]}, after_sensitive={"env": [False, True]})
-
-    assert list(terraform_plan.differences(change)) == [("env", terraform_plan.MASK, terraform_plan.MASK)]
-
-
-def test_everything_in_a_sensitive_block_is_masked() -> None:
-    change = _change({"auth": [{"user": "x"}]}, {"auth": [{"user": "y"}]}, before_sensitive={"auth": True})
-
-    assert list(terraform_plan.differences(change)) == [("auth[0].user", terraform_plan.MASK, terraform_plan.MASK)]
+@pytest.mark.parametrize(
+    ("change", "attribute"),
+    [
+        (_change({"password": "a"}, {"password": "b"}, before_sensitive={"password": True}), "password"),
+        (_change({"password": "a"}, {"password": "b"}, after_sensitive={"password": True}), "password"),
+        (_change({"env": ["a"]}, {"env": ["a", "b"]}, after_sensitive={"env": [False, True]}), "env"),
+        (
+            _change({"auth": [{"user": "x"}]}, {"auth": [{"user": "y"}]}, before_sensitive={"auth": True}),
+            "auth[0].user",
+        ),
+    ],
+    ids=["before", "after", "a list with something sensitive in it", "everything in a block"],
+)
+def test_what_is_sensitive_is_masked_on_both_sides(change: dict[str, Any], attribute: str) -> None:
+    assert list(terraform_plan.differences(change)) == [(attribute, terraform_plan.MASK, terraform_plan.MASK)]
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, ""), (None, []), ("", {}), ([], None)])

@@ -50,7 +50,7 @@ def test_a_version_in_use_is_never_pruned(changes: dict[str, Any], versions: set
     assert not versions & set(pruned(**changes))
 
 
-def test_nothing_is_pruned_while_an_instance_does_not_tell_its_version() -> None:
+def test_nothing_is_pruned_while_the_version_of_an_instance_is_unknown() -> None:
     assert pruned(instances=(instance("ami-3", group_name="webapp-local"),)) == ()
 
 

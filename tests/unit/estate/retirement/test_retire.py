@@ -1,4 +1,4 @@
-"""Which step each image takes. What is never touched has a file of its own, test_retire_never.py."""
+"""Which step each image takes. What is never touched is in test_protection.py."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_what_is_due_comes_oldest_first() -> None:
     assert [one.image.id for one in plan.due] == ["a", "c", "b"]
 
 
-def test_a_fleet_whose_service_file_was_removed_is_told_of() -> None:
+def test_a_fleet_whose_service_file_was_removed_is_reported() -> None:
     gone = fleet(service="old", group_name="old-local", tags={**fleet().tags, tags.SERVICE: "old"})
 
     plan = retire.plan(estate(fleets=(fleet(), gone)), SITUATION, POLICY)
