@@ -82,7 +82,7 @@ def test_the_release_that_it_came_to_is_returned() -> None:
 
 
 def test_a_deployment_that_fails_fails_the_service_and_is_not_tried_again() -> None:
-    with pytest.raises(DeploymentFailedError, match="of deploy_pages failed: its log"):
+    with pytest.raises(DeploymentFailedError, match="of deploy_pages failed: see its log"):
         _deploy().execute_complete(_task(), _event("failed"))
 
 
