@@ -109,14 +109,10 @@ def endpoint_override(endpoint: str) -> dict[str, Any]:
 
 
 class Terraform(Runner):
-    """Plans and applies the fleet module.
+    """Plans and applies the fleet module, which it copies. The other arguments are those of `Runner`.
 
     Args:
-        workspace: the private folder; the module is copied into it.
-        environment: credentials and region for the AWS API.
-        log: gets Terraform's output, line by line.
         endpoint: address of the embedded cloud, empty for AWS.
-        secrets: texts that must not be shown.
     """
 
     def __init__(
