@@ -110,17 +110,14 @@ def _shared_parts(before: Any, after: Any) -> list[tuple[Any, str]]:
     if isinstance(before, dict) and isinstance(after, dict):
         return [(key, f".{key}") for key in sorted({*before, *after})]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return (
-            [(index, f"[{index}]") for index in range(len(before))]
-            if all(isinstance(value, dict) for value in before)
-            else []
-        )
+        are_blocks = all(isinstance(value, dict) for value in before)
+        return [(index, f"[{index}]") for index in range(len(before))] if are_blocks else []
     return []
 
 
 def _part(value: Any, key: Any) -> Any:
     if isinstance(value, dict):
-        return value.get(key, None)
+        return value.get(key)
     if isinstance(value, list):
         return value[key] if isinstance(key, int) and key < len(value) else None
     return value if value is True else None
