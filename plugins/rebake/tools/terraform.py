@@ -17,7 +17,7 @@ CAPACITY_TIMEOUT: Final = 600
 """Seconds that the first apply waits for the first instances to be healthy."""
 
 GRACE: Final = CAPACITY_TIMEOUT + 300.0
-"""Seconds that Terraform has to finish what is in flight, save the state and give back its lock.
+"""Seconds that Terraform has to finish what is in flight, save the state and release its lock.
 
 What is in flight may be the wait for the first instances, and before it is over Terraform does not save that the
 group exists: killed then, the next apply would fail because it does.
