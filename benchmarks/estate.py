@@ -156,30 +156,15 @@ def render(found: list[Measured]) -> str:
     """Return the results as a part of the page."""
     rows = [
         (
-            one.name,
-            str(one.size.images),
-            str(len(one.size.services)),
-            str(one.size.instances),
-            f"{one.seconds:.1f}",
-            f"{one.cpu_seconds:.1f}",
-            f"{one.cloud_seconds:.1f}",
-            f"{one.peak_bytes / 2**20:.0f}",
-            str(one.reads),
-            str(one.calls.total() - one.reads),
+            *(one.name, one.size.images, len(one.size.services), one.size.instances),
+            *(f"{seconds:.1f}" for seconds in (one.seconds, one.cpu_seconds, one.cloud_seconds)),
+            *(f"{one.peak_bytes / 2**20:.0f}", one.reads, one.calls.total() - one.reads),
         )
         for one in found
     ]
     head = (
-        "",
-        "images",
-        "services",
-        "instances",
-        "seconds",
-        "of CPU",
-        "of the cloud's",
-        "MiB at most",
-        "calls that read",
-        "that change",
+        *("", "images", "services", "instances", "seconds", "of CPU", "of the cloud's"),
+        *("MiB at most", "calls that read", "that change"),
     )
     work = [name for name in NAMES if any(one.calls for one in found if one.name == name)]
     actions = "\n\n".join(f"### {name}\n\n```text\n{_actions(name, found)}\n```" for name in work)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 ENVIRONMENT = "bench"
 REGION = "eu-west-1"
 BUCKET = "rebake-bench"
-IMAGES_OF_A_BASE = 10
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class Size:
 
     images: int
     instances_of_a_service: int = 10
-    images_of_a_base: int = IMAGES_OF_A_BASE
+    images_of_a_base: int = 10
 
     @property
     def services(self) -> list[str]:

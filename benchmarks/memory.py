@@ -2,10 +2,9 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
 from stack.layout import Layout
-from stack.processes import keepers, marked
+from stack.processes import keepers, marked, pids, read
 
 _NAMES = (
     ("api_server|api-server", "Airflow: API server"),
@@ -19,7 +18,7 @@ _NAMES = (
 
 def by_service(layout: Layout) -> Counter[str]:
     """Return bytes by service; the processes inside the instances are one of them."""
-    parents = {pid: parent for pid in _pids() if (parent := _parent(pid)) is not None}
+    parents = {pid: parent for pid in pids() if (parent := _parent(pid)) is not None}
     ours = set(marked(layout.clone_id))
     # Containers and their keepers (conmon) do not inherit the mark.
     containers = set(keepers(str(layout.podman)))
@@ -44,15 +43,8 @@ def _service(command: str) -> str:
     return next((name for pattern, name in _NAMES if re.search(pattern, command)), "others")
 
 
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
 def _text(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
+    return read(f"/proc/{pid}/{name}").replace(b"\0", b" ").decode(errors="replace")
 
 
 def _parent(pid: int) -> int | None:

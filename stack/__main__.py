@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 
 from rebake import config
 from rebake.estate.report import KINDS
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.umask(0o022)
     try:
-        return int(options.run(Layout.here(), options))
+        return options.run(Layout.here(), options) or 0
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stack", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, run: object, text: str) -> argparse.ArgumentParser:
+    def verb(name: str, run: Callable[[Layout, argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=text, description=text)
         made.set_defaults(run=run)
         return made
@@ -86,32 +87,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(layout: Layout, _: argparse.Namespace) -> int:
+def _up(layout: Layout, _: argparse.Namespace) -> None:
     up.up(layout)
-    return 0
 
 
-def _down(layout: Layout, _: argparse.Namespace) -> int:
+def _down(layout: Layout, _: argparse.Namespace) -> None:
     up.down(layout)
-    return 0
 
 
-def _clean(layout: Layout, _: argparse.Namespace) -> int:
+def _clean(layout: Layout, _: argparse.Namespace) -> None:
     up.clean(layout)
-    return 0
 
 
-def _image(layout: Layout, _: argparse.Namespace) -> int:
+def _image(layout: Layout, _: argparse.Namespace) -> None:
     engine = Engine(layout)
     started = not engine.answers()
     engine.start()
     osimage.ensure(layout, engine)
     if started:
         engine.stop()
-    return 0
 
 
-def _engine(layout: Layout, _: argparse.Namespace) -> int:
+def _engine(layout: Layout, _: argparse.Namespace) -> None:
     engine = Engine(layout)
     started = not engine.answers()
     with contextlib.redirect_stdout(sys.stderr):
@@ -119,7 +116,6 @@ def _engine(layout: Layout, _: argparse.Namespace) -> int:
         image = osimage.ensure(layout, engine)
     # Read by .ci/test, which stops the engine only if this has started it.
     print(f"REBAKE_ENGINE={engine.url}\nREBAKE_OS_IMAGE={image}\nREBAKE_ENGINE_STARTED={'yes' if started else 'no'}")
-    return 0
 
 
 def _demo(layout: Layout, options: argparse.Namespace) -> int:
@@ -181,35 +177,30 @@ def _end(stack: up.Stack, outcome: follow.RunOutcome, what: str) -> int:
     return 3 if is_superseded else int(outcome.state != "success")
 
 
-def _lineage(layout: Layout, options: argparse.Namespace) -> int:
+def _lineage(layout: Layout, options: argparse.Namespace) -> None:
     print(lineage.run(up.connect(layout), options.of, options.service, options.format))
-    return 0
 
 
-def _status(layout: Layout, options: argparse.Namespace) -> int:
+def _status(layout: Layout, options: argparse.Namespace) -> None:
     found = status.collect(up.connect(layout))
     print(json.dumps(found, indent=2) if options.format == "json" else status.render(found))
-    return 0
 
 
-def _report(layout: Layout, options: argparse.Namespace) -> int:
+def _report(layout: Layout, options: argparse.Namespace) -> None:
     print(report.run(up.connect(layout), options.kind, options.format))
-    return 0
 
 
-def _fault(layout: Layout, options: argparse.Namespace) -> int:
+def _fault(layout: Layout, options: argparse.Namespace) -> None:
     given = fault.parse(options.settings)  # first, so that the help works while nothing runs
     print(fault.run(up.connect(layout).cloud, given))
-    return 0
 
 
-def _logs(layout: Layout, options: argparse.Namespace) -> int:
+def _logs(layout: Layout, options: argparse.Namespace) -> None:
     if options.component and options.component not in LOGS:
         raise InputError(f"no component {options.component!r}: one of {', '.join(LOGS)}")
     for name in (options.component,) if options.component else LOGS:
         process = Process(layout, name)
         print(f"==> {process.log}\n{process.tail(options.lines)}\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -139,10 +139,10 @@ def marked(clone_id: str) -> list[int]:
     wanted = f"{MARK}={clone_id}".encode()
     return [
         pid
-        for pid in _pids()
+        for pid in pids()
         if pid != os.getpid()
-        and wanted in _read(f"/proc/{pid}/environ").split(b"\0")
-        and _read(f"/proc/{pid}/comm").strip() != SHARED
+        and wanted in read(f"/proc/{pid}/environ").split(b"\0")
+        and read(f"/proc/{pid}/comm").strip() != SHARED
         and not _ended(pid)
     ]
 
@@ -162,11 +162,13 @@ def kill_marked(clone_id: str, seconds: float = 10) -> list[int]:
     return []
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Return the ids of all processes of the machine."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
+    """Return what a file of /proc has; nothing once its process has ended."""
     try:
         return Path(path).read_bytes()
     except OSError:
@@ -175,7 +177,7 @@ def _read(path: str) -> bytes:
 
 def _stat(pid: int) -> list[str]:
     # The second field, the name in brackets, may contain anything: count from its end.
-    return _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(") ")[2].split()
+    return read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(") ")[2].split()
 
 
 def _started(pid: int) -> str | None:
@@ -194,25 +196,25 @@ def _ended(pid: int) -> bool:
 
 def session(leader: int) -> list[int]:
     """Return the processes of a session, whether or not its leader still runs."""
-    return [pid for pid in _pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
+    return [pid for pid in pids() if (fields := _stat(pid)) and fields[3] == str(leader)]
 
 
 def titled(text: str) -> list[int]:
     """Return the processes whose command line or title has `text` in it, such as the id of a task's try."""
-    return [pid for pid in _pids() if text.encode() in _read(f"/proc/{pid}/cmdline") and not _ended(pid)]
+    return [pid for pid in pids() if text.encode() in read(f"/proc/{pid}/cmdline") and not _ended(pid)]
 
 
 def waits_for(pid: int) -> str:
     """Return the kernel's function that a process sleeps in, such as `futex_do_wait`; "0" if none, or not allowed."""
-    return _read(f"/proc/{pid}/wchan").decode()
+    return read(f"/proc/{pid}/wchan").decode()
 
 
 def keepers(text: str) -> list[int]:
     """Return the containers' keepers (conmon) whose command line names `text`, such as a folder of ours."""
     return [
         pid
-        for pid in _pids()
-        if _read(f"/proc/{pid}/comm") == b"conmon\n" and text.encode() in _read(f"/proc/{pid}/cmdline")
+        for pid in pids()
+        if read(f"/proc/{pid}/comm") == b"conmon\n" and text.encode() in read(f"/proc/{pid}/cmdline")
     ]
 
 

@@ -1,4 +1,4 @@
-"""`make revoke AMI=... REASON=...`: keep an image from being released, or take that back."""
+"""`make revoke AMI=... REASON=...`: keep an image from being released, or undo that."""
 
 from collections.abc import Iterable
 

@@ -2,8 +2,8 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from rebake.base.inspection import Facts, File, Listener, UnitState
 from rebake.config.assertions import Assertions, FileState, Ports, Services, Users
@@ -29,10 +29,6 @@ class Verdict:
     ok: bool
     expected: str
     found: str
-
-    def dump(self) -> dict[str, Any]:
-        """Return the verdict as plain data."""
-        return asdict(self)
 
 
 def verdicts(assertions: Assertions, facts: Facts, imds_support: str) -> list[Verdict]:

@@ -41,7 +41,7 @@ class Orphans(Strict):
     """When something temporary counts as left behind."""
 
     dry_run: bool = Field(False, description="Report what would be removed, and remove nothing.")
-    older_than_minutes: int = Field(60, ge=0, description="Age in minutes from which a temporary thing is a orphan.")
+    older_than_minutes: int = Field(60, ge=0, description="Age in minutes from which a temporary thing is an orphan.")
 
 
 class Remedies(Strict):

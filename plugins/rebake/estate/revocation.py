@@ -131,7 +131,7 @@ def after_revoking(images: ImageTags, ami_id: str, reason: str, now: datetime) -
 
 
 def after_undoing(images: ImageTags, ami_id: str) -> Changes:
-    """Return the changes by which an image's revocation is taken back.
+    """Return the changes that undo an image's revocation.
 
     Descendants that were revoked on their own stay revoked; so do those that descend from another revoked image. The
     image itself may be gone.

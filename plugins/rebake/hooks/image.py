@@ -17,7 +17,8 @@ from rebake.hooks.limits import FILTER_VALUES, PAGE, batches
 
 IN_USE: Final = "InvalidSnapshot.InUse"
 """EC2's answer when an image uses the snapshot that is to be deleted."""
-_UNKNOWN: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
+UNKNOWN: Final = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
+"""EC2's answers when it does not know an image, or cannot use it."""
 
 
 class ImageHook(Ec2ClientHook):
@@ -33,7 +34,7 @@ class ImageHook(Ec2ClientHook):
         try:
             found = self.ec2.describe_images(ImageIds=[ami_id], IncludeDisabled=True)["Images"]
         except ClientError as error:
-            if error_code(error) not in _UNKNOWN:
+            if error_code(error) not in UNKNOWN:
                 raise
             found = []
         if not found:

@@ -13,6 +13,7 @@ from rebake import tags
 from rebake.aws_errors import deleted, error_code, retry_transient
 from rebake.exceptions import ImageError
 from rebake.hooks.ec2 import Ec2ClientHook
+from rebake.hooks.image import UNKNOWN
 from rebake.hooks.limits import FILTER_VALUES, batches
 
 LIVE_STATES: Final = ("pending", "running", "stopping", "stopped", "shutting-down")
@@ -20,8 +21,6 @@ LIVE_STATES: Final = ("pending", "running", "stopping", "stopped", "shutting-dow
 USABLE_STATES: Final = ("pending", "running")
 GONE_STATES: Final = ("shutting-down", "terminated", "stopping", "stopped")
 """States that a probe never leaves for `running`: EC2 terminates it when it shuts down."""
-
-_UNKNOWN_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable")
 
 
 class InstanceHook(Ec2ClientHook):
@@ -167,7 +166,7 @@ class InstanceHook(Ec2ClientHook):
                 **optional,
             )
         except ClientError as error:
-            if error_code(error) in _UNKNOWN_IMAGE:
+            if error_code(error) in UNKNOWN:
                 raise ImageError(f"image {ami_id} of {service} cannot be launched: {error}") from error
             raise
         return str(answer["Instances"][0]["InstanceId"])

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -34,11 +34,6 @@ class Check:
     command: str = ""
     keeps_output: bool = False
     """Whether a command's whole output is handed on."""
-
-    @classmethod
-    def load(cls, data: dict[str, Any]) -> Check:
-        """Return the check that `dataclasses.asdict` turned into `data`."""
-        return cls(**data)
 
 
 @dataclass(frozen=True)

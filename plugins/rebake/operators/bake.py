@@ -64,7 +64,8 @@ class BakeOperator(BakeStage):
     def recipe(self, work: Workspace) -> Recipe:
         """Return the recipe of the version, with its artifact fetched and checked."""
         service, version = self._checked()
-        fetched = artifact.fetch(service.name, service.artifact, version, work.path, self._s3_client)
+        s3 = S3Hook(**self.connection)
+        fetched = artifact.fetch(service.name, service.artifact, version, work.path, lambda: s3.conn)
         parameter = channels.parameter_name(channels.base_name(service.base), channels.CURRENT)
         base_ami = SsmHook(**self.connection).get_parameter_value(parameter, default="")
         if not base_ami:
@@ -90,9 +91,6 @@ class BakeOperator(BakeStage):
             build_id=as_text(self.build_id),
             artifact=fetched,
         )
-
-    def _s3_client(self) -> Any:
-        return S3Hook(**self.connection).conn
 
 
 class BakeBaseOperator(BakeStage):

@@ -56,7 +56,7 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
             ConfigError: `dry` is neither true nor false.
             EstateError: what is in use could not be seen whole, and nothing was changed; or AWS refused a change.
         """
-        dry_run = self._is_dry()
+        dry_run = as_bool(self.dry, "dry_run") if as_text(self.dry) else self.environment.policy.retirement.dry_run
         with reachable(self.hook):
             run = _Run(self.hook, self.connection, self.environment, dry_run=dry_run)
             run.go()
@@ -77,9 +77,6 @@ class RetireImagesOperator(EnvironmentConnection, AwsBaseOperator[RetirementHook
         if failed := run.failed:
             raise EstateError(f"AWS refused {len(failed)} changes, the first: {failed[0].thing}: {failed[0].why}")
         return key
-
-    def _is_dry(self) -> bool:
-        return as_bool(self.dry, "dry_run") if as_text(self.dry) else self.environment.policy.retirement.dry_run
 
 
 class _Run:

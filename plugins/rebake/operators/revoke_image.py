@@ -1,4 +1,4 @@
-"""The stage `revoke_image`: mark an image and all that was baked on it, or take that back; report who runs one."""
+"""The stage `revoke_image`: mark an image and all that was baked on it, or undo that; report who runs one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,14 +21,14 @@ from rebake.stages.tooling import reachable
 
 
 class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]):
-    """Revoke an image, or take its revocation back; return what changed and who runs what is revoked.
+    """Revoke an image, or undo its revocation; return what changed and who runs what is revoked.
 
     Safe to repeat: each try derives anew what is to be marked, and writes only what differs. No instance is touched.
 
     Args:
         ami: id of an image of ours (templated).
         reason: why; at most 256 characters (templated).
-        undo: whether to take the revocation back (templated; a boolean or its name).
+        undo: whether to undo the revocation (templated; a boolean or its name).
     """
 
     aws_hook_class = RevocationHook

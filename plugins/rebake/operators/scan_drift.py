@@ -67,7 +67,8 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             scan = drift.scan(seen, services, busy={}, **options)
             # Most fleets have no finding: only of the others it matters whether a run is changing them.
             doubted = {one.service for one in scan.findings if one.kind is FindingKind.IMAGE}
-            busy = {name: why for name in sorted(doubted) if (why := self._busy(name, began))}
+            bucket = self.environment.bucket
+            busy = {name: why for name in sorted(doubted) if (why := changed_by(self.hook, bucket, name, began))}
             scan = drift.scan(seen, services, busy=busy, **options)
         ti = context["ti"]
         ti.xcom_push(key=FINDINGS, value=[one.dump() for one in scan.findings])
@@ -90,9 +91,6 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             groups=ExposureHook(**self.connection).groups(),
             promotions={family: promotions(ssm, family) for family in sorted(families)},
         )
-
-    def _busy(self, service: str, began: datetime) -> str:
-        return changed_by(self.hook, self.environment.bucket, service, began)
 
 
 class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):

@@ -6,7 +6,7 @@ Plain functions over what the Auto Scaling and Elastic Load Balancing APIs retur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -246,7 +246,3 @@ class FleetHealth:
             if one["state"] != "healthy"
         )
         return found
-
-    def dump(self) -> dict[str, Any]:
-        """Return the fleet as plain data."""
-        return asdict(self)

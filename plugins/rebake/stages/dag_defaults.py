@@ -77,7 +77,7 @@ RETRY_POLICY: Final = ExceptionRetryPolicy(
         RetryRule(
             exception=SupersededError,
             action=RetryAction.FAIL,
-            reason="another run holds the lease, and does not give it to an older one",
+            reason="another run holds the lease, and does not pass it to an older one",
         ),
         RetryRule(
             exception=ToolFailedError,

@@ -63,15 +63,10 @@ def resource_in(line: str) -> tuple[str, str] | None:
 
 
 class Packer(Runner):
-    """Builds one image.
+    """Builds one image. The other arguments are those of `Runner`.
 
     Args:
-        workspace: the private folder.
-        environment: credentials and region for the AWS API.
-        log: gets Packer's output, line by line.
         poll_seconds: seconds between two of Packer's polls of AWS.
-        secrets: texts that must not be shown.
-        on_line: is called with each line of output.
     """
 
     def __init__(

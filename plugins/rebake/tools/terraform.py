@@ -17,7 +17,7 @@ CAPACITY_TIMEOUT: Final = 600
 """Seconds that the first apply waits for the first instances to be healthy."""
 
 GRACE: Final = CAPACITY_TIMEOUT + 300.0
-"""Seconds that Terraform has to finish what is in flight, save the state and give back its lock.
+"""Seconds that Terraform has to finish what is in flight, save the state and release its lock.
 
 What is in flight may be the wait for the first instances, and before it is over Terraform does not save that the
 group exists: killed then, the next apply would fail because it does.
@@ -109,14 +109,10 @@ def endpoint_override(endpoint: str) -> dict[str, Any]:
 
 
 class Terraform(Runner):
-    """Plans and applies the fleet module.
+    """Plans and applies the fleet module, which it copies. The other arguments are those of `Runner`.
 
     Args:
-        workspace: the private folder; the module is copied into it.
-        environment: credentials and region for the AWS API.
-        log: gets Terraform's output, line by line.
         endpoint: address of the embedded cloud, empty for AWS.
-        secrets: texts that must not be shown.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -72,7 +73,7 @@ class FleetTrigger(DeadlineTrigger, abc.ABC):
                 "reason": reason.value if reason else "",
                 "status": status,
                 "message": message,
-                "fleet": (fleet or FleetHealth()).dump(),
+                "fleet": asdict(fleet or FleetHealth()),
                 "progress": list(self._progress),
                 **more,
             }

@@ -45,7 +45,7 @@ class ProbeTrigger(DeadlineTrigger):
         super().__init__(fields=fields, **kwargs)
         self.instance_id = instance_id
         self.port = port
-        self.checks = [Check.load(check) for check in checks]
+        self.checks = [Check(**check) for check in checks]
         self.least = least
         self._outputs: dict[str, str] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,7 +48,7 @@ WAIT = {"refresh_id": "r-1", "template_version": "2", "status": NOT_NEEDED}
 
 def _event(reason: str = "", **more: Any) -> dict[str, Any]:
     event = {"ok": not reason, "reason": reason, "status": "Successful", "message": "", "ending": False}
-    return {**event, "fleet": FleetHealth().dump(), "progress": [], **more}
+    return {**event, "fleet": asdict(FleetHealth()), "progress": [], **more}
 
 
 def test_what_the_trigger_saw_is_in_the_tasks_own_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +125,7 @@ def test_a_service_without_auto_rollback_has_its_refresh_cancelled(monkeypatch: 
 
 def test_the_sensor_fails_with_the_reason_the_refresh_and_the_instances() -> None:
     fleet = FleetHealth.of(MIXED, targets(i_1="unhealthy:Target.Timeout", i_2="healthy")["TargetHealthDescriptions"])
-    event = _event("rolled_back", status="RollbackSuccessful", message="RollbackSuccessful: 0 %", fleet=fleet.dump())
+    event = _event("rolled_back", status="RollbackSuccessful", message="RollbackSuccessful: 0 %", fleet=asdict(fleet))
     task = context()
 
     with pytest.raises(RolloutFailedError) as caught:

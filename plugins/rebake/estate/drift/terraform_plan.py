@@ -19,7 +19,6 @@ _IMAGE: Final = ("image_id", "tag_specifications")
 """What of a launch template follows from its image: the three-way view by image id reports it better."""
 _SKIPPED: Final = (["no-op"], ["read"])
 _IN_PLACE: Final = (["create"], ["update"])
-_MISSING: Final[Any] = None
 
 
 def findings(service: str, plan: Mapping[str, Any]) -> list[Finding]:
@@ -111,20 +110,17 @@ def _shared_parts(before: Any, after: Any) -> list[tuple[Any, str]]:
     if isinstance(before, dict) and isinstance(after, dict):
         return [(key, f".{key}") for key in sorted({*before, *after})]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return [(index, f"[{index}]") for index in range(len(before))] if _holds_blocks(before) else []
+        are_blocks = all(isinstance(value, dict) for value in before)
+        return [(index, f"[{index}]") for index in range(len(before))] if are_blocks else []
     return []
-
-
-def _holds_blocks(values: list[Any]) -> bool:
-    return all(isinstance(value, dict) for value in values)
 
 
 def _part(value: Any, key: Any) -> Any:
     if isinstance(value, dict):
-        return value.get(key, _MISSING)
+        return value.get(key)
     if isinstance(value, list):
-        return value[key] if isinstance(key, int) and key < len(value) else _MISSING
-    return value if value is True else _MISSING
+        return value[key] if isinstance(key, int) and key < len(value) else None
+    return value if value is True else None
 
 
 def _has_true(value: Any) -> bool:
