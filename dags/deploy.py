@@ -57,8 +57,6 @@ still want it. Services do not wait for each other. If someone starts an instanc
 cleared and run again: it finds what the previous try left.
 """
 
-from __future__ import annotations
-
 import os
 
 from airflow.sdk import DAG, Asset, Param, TriggerRule

@@ -34,8 +34,6 @@ is still baking waits and then continues; a rollback preempts the repair. A repa
 Terraform would change anything else by then, the repair is skipped.
 """
 
-from __future__ import annotations
-
 import os
 from datetime import timedelta
 from typing import Any, Final

@@ -23,8 +23,6 @@ in use by an instance, stays, and every resource is read again immediately befor
 longer than that age loses its builder: set the age above the longest bake. The task may be cleared and run again.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Final
 

@@ -42,8 +42,6 @@ task may be cleared and run again. `deploy` finds the deployment that it has sta
 task first.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Final
 

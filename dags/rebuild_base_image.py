@@ -36,8 +36,6 @@ change, because the pointer is one parameter. Every task may be cleared and run 
 left, and a family's run is started only once.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any, Final
 

@@ -30,8 +30,6 @@ its image by hand fails if that image is disabled while the deployment tests it;
 be cleared and run again: a step that is done is no longer due.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Final
 

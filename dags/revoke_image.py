@@ -19,8 +19,6 @@ revoked is refused even before it has a tag of its own. An instance refresh that
 cleared and run again: it computes anew which images to tag.
 """
 
-from __future__ import annotations
-
 from airflow.sdk import DAG, Param
 
 from rebake.operators.revoke_image import RevokeImageOperator

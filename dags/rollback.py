@@ -39,8 +39,6 @@ for each other. Every task may be cleared and run again; but a run is superseded
 held the lease since.
 """
 
-from __future__ import annotations
-
 import os
 
 from airflow.sdk import DAG, Asset, Param

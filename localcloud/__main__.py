@@ -1,7 +1,5 @@
 """Command line of the embedded cloud: `python -m localcloud --port 4566 --engine unix://… --os-image … --name …`."""
 
-from __future__ import annotations
-
 import argparse
 import ipaddress
 import logging

@@ -4,8 +4,6 @@ Speaks the Docker Engine API, so a Docker engine or Podman's compatible socket w
 the label `rebake.localcloud=NAME`, by which `clean_up` finds it again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import itertools

@@ -5,8 +5,6 @@ LocalCloudError            one sentence for the person at the terminal, with the
       └── ImageInUseError  an image cannot go while a container runs it
 """
 
-from __future__ import annotations
-
 
 class LocalCloudError(Exception):
     """Raised when the embedded cloud cannot start or go on; its text is one sentence that names the way out."""

@@ -1,7 +1,5 @@
 """Files that are put into an instance before it boots."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Addresses: which network the instances live in, and which address each gets."""
 
-from __future__ import annotations
-
 import hashlib
 import ipaddress
 import threading

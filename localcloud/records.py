@@ -3,8 +3,6 @@
 For tests of scale and of policies, where thousands of instances are looked at and none is used.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import threading
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A bounded log of API requests: who called which action. Policies and tests are checked against it."""
 
-from __future__ import annotations
-
 import functools
 import re
 import time

@@ -4,8 +4,6 @@ A response of EC2 has some sixty members per instance, and moto derives several 
 time. They depend only on the cache's key: without the cache, long responses take a quarter longer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any
 

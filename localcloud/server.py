@@ -4,8 +4,6 @@ Clean-up comes first and last: what an earlier run of the same name left in the 
 and everything goes when the process is told to end.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import logging

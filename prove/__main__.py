@@ -1,7 +1,5 @@
 """`python -m prove [CASE...]`: run the cases for real, and write the document with the measurements."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

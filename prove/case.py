@@ -1,7 +1,5 @@
 """What a case is: a situation, what must hold in it, and how it is brought about."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

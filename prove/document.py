@@ -1,7 +1,5 @@
 """Renders the results as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from prove.case import Case

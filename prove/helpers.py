@@ -1,7 +1,5 @@
 """Helpers of the cases that need no stack: wait for a condition, change a file for a while."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Runs one case: puts the fleet under load, watches it, and stores the result."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 import platform

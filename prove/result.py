@@ -1,7 +1,5 @@
 """The result of a case: checks, timeline, load."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """What a case works with: the stack, its service, and the actions of a person on them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """A TCP proxy between Airflow and the embedded cloud, which a case can cut."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

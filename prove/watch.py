@@ -1,7 +1,5 @@
 """Observes the fleet every second from outside, and turns that into moments and spans of a timeline."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

@@ -4,8 +4,6 @@ The environment is set while this file is imported, before any test module impor
 reads its configuration at import.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import tempfile

@@ -3,8 +3,6 @@
 Conditions and resources are the business of `infrastructure/pipeline/tests`; here it counts that nothing was forgotten.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase

@@ -1,7 +1,5 @@
 """Scaling activities: the log of what a group launched and terminated, and why."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """What is emulated of Auto Scaling groups, and which actions are changed; see `localcloud.coverage`."""
 
-from __future__ import annotations
-
 from localcloud.coverage import Behaviour, absent, api, guide, partial
 
 HEALTH = guide("ec2-auto-scaling-health-checks")

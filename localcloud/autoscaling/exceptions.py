@@ -3,8 +3,6 @@
 Texts marked "wording not compared with AWS" carry AWS's code and our own sentence.
 """
 
-from __future__ import annotations
-
 from moto.autoscaling.exceptions import AutoscalingClientError
 from moto.autoscaling.exceptions import ResourceContentionError as ResourceContentionError  # noqa: PLC0414 - as below
 from moto.autoscaling.exceptions import ValidationError as ValidationError  # noqa: PLC0414 - exported to our modules

@@ -1,8 +1,6 @@
 # ruff: noqa: SLF001 - moto's response class gives its parameters by private methods
 """Actions that moto lacks, and parameters that it drops, patched into moto's response class."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any

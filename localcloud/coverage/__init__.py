@@ -4,8 +4,6 @@ Each part has a module `behaviours` of such declarations; `python -m localcloud.
 `docs/localcloud-coverage.md` from them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Regenerate docs/localcloud-coverage.md."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which of a service's actions this package answers, which moto answers, and which nobody does."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The document, from the declarations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 

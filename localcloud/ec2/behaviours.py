@@ -1,7 +1,5 @@
 """What is emulated of instances and images, and which actions are changed; see `localcloud.coverage`."""
 
-from __future__ import annotations
-
 from localcloud.coverage import Behaviour, absent, partial
 
 GUIDE = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide"

@@ -1,7 +1,5 @@
 """Errors of EC2 that moto does not raise, with AWS's codes and words."""
 
-from __future__ import annotations
-
 from moto.ec2.exceptions import EC2ClientError
 
 

@@ -1,7 +1,5 @@
 """Indexed lookups by id. moto searches linearly, which is too slow for an estate of ten thousand images."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from moto.ec2.exceptions import InvalidInstanceIdError

@@ -1,7 +1,5 @@
 """Pagination with AWS's page sizes, which moto lacks or gets wrong."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from typing import Any

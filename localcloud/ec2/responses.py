@@ -1,7 +1,5 @@
 """EC2 actions that moto lacks, and parameters that it ignores."""
 
-from __future__ import annotations
-
 import base64
 from datetime import UTC
 from typing import Any

@@ -1,7 +1,5 @@
 """Launch templates where moto differs from AWS: Terraform would plan a change for each difference."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """An address of its own for each load balancer."""
 
-from __future__ import annotations
-
 import hashlib
 import ipaddress
 import socket

@@ -1,7 +1,5 @@
 """What is emulated of load balancers, and which actions are changed; see `localcloud.coverage`."""
 
-from __future__ import annotations
-
 from localcloud.coverage import UNDOCUMENTED, Behaviour, absent, partial
 
 GUIDE = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application"

@@ -1,7 +1,5 @@
 """Errors that the embedded load balancer adds to moto's."""
 
-from __future__ import annotations
-
 from moto.elbv2.exceptions import ELBClientError
 
 

@@ -4,8 +4,6 @@ States, reasons and thresholds:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 """
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum

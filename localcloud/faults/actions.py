@@ -1,7 +1,5 @@
 """Patterns of AWS actions, such as `ec2:Describe*`: parsing and matching."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 from fnmatch import fnmatchcase

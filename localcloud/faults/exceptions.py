@@ -1,7 +1,5 @@
 """What can be wrong with a fault that is asked for."""
 
-from __future__ import annotations
-
 from localcloud.exceptions import LocalCloudError
 
 

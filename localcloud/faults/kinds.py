@@ -3,8 +3,6 @@
 Values arrive from a terminal as text or from a program as JSON, so each parser takes either.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

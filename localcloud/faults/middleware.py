@@ -1,7 +1,5 @@
 """WSGI middleware that injects faults into the AWS API."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

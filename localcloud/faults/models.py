@@ -1,7 +1,5 @@
 """The faults of one cloud: which exist, which fire, and how often."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

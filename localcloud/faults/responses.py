@@ -4,8 +4,6 @@ Codes and statuses: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/error
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the Common Errors of each other service.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping

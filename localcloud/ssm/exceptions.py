@@ -1,7 +1,5 @@
 """Errors of Systems Manager that moto does not raise, with AWS's codes and words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from moto.ssm.exceptions import SSMException

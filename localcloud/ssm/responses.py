@@ -1,7 +1,5 @@
 """Requests of Systems Manager that moto does not answer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from moto.core.responses import ActionResult

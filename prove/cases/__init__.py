@@ -1,7 +1,5 @@
 """Every case, in the order in which they run: later cases reuse the images of earlier ones."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from prove.case import Case

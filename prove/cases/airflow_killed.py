@@ -1,7 +1,5 @@
 """All of Airflow is killed while a bad image rolls out: AWS rolls back alone, and the restarted run reports it."""
 
-from __future__ import annotations
-
 import time
 from typing import Final
 

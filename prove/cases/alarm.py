@@ -1,7 +1,5 @@
 """An alarm fires while a rollout is half done."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Final

@@ -1,7 +1,5 @@
 """Good deployments: nothing is lost, and every instance is replaced."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from prove.case import Case

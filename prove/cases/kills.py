@@ -1,7 +1,5 @@
 """A deployment survives any process killed, or connection cut, in any stage."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator

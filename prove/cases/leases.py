@@ -1,7 +1,5 @@
 """Two runs that change the same service at once."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from prove.case import Case

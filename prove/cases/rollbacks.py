@@ -1,7 +1,5 @@
 """Rollbacks by hand: after a deployment, and in the middle of one."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from prove.case import Case

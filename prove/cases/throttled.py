@@ -1,7 +1,5 @@
 """A deployment while AWS refuses a third of the calls."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Final
 

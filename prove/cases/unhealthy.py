@@ -1,7 +1,5 @@
 """Bad applications: caught before promotion, never healthy, or healthy only for a while."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final
 

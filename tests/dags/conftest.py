@@ -1,7 +1,5 @@
 """What the tests of several DAG files use."""
 
-from __future__ import annotations
-
 import importlib.util
 import shutil
 from collections.abc import Callable

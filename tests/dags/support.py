@@ -1,7 +1,5 @@
 """What the tests of several DAG files ask of a DAG."""
 
-from __future__ import annotations
-
 import copy
 from datetime import datetime
 from typing import Any

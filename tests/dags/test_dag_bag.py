@@ -1,7 +1,5 @@
 """What holds for every DAG of the project."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The DAG of a deployment: the order that must hold, its parameters, and what a broken service file does."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from types import ModuleType

@@ -1,7 +1,5 @@
 """What becomes of a run of the deployment in which a stage fails, by Airflow's own rules."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any

@@ -1,7 +1,5 @@
 """The DAG that detects drift: when it runs, the order that must hold, and what it emits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace

@@ -1,7 +1,5 @@
 """The DAG that follows a new base: what starts it, the order that must hold, and how services stay apart."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace

@@ -1,7 +1,5 @@
 """The DAG that rebuilds a base image: when it runs, the order that must hold, and what it emits."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import itertools

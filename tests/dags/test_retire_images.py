@@ -1,7 +1,5 @@
 """The DAG that retires images: when it runs, and what its form asks for."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from datetime import UTC, datetime

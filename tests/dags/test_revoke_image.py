@@ -1,7 +1,5 @@
 """The DAG of a revocation: its parameters, and that it asks for them before anything runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any

@@ -1,7 +1,5 @@
 """The DAG of a rollback: the order that must hold, its parameter, and what a broken service file does."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from types import ModuleType

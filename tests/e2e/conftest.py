@@ -5,8 +5,6 @@ and with shorter waits. The tests share deployments, and runs that do not distur
 most of a run is waiting.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What several end-to-end tests use: runs side by side, and the state of the sample service."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from stack import status

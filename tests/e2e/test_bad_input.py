@@ -1,7 +1,5 @@
 """Bad input fails the run at its stage with one clear message, and leaves the fleet and the cloud as they were."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tarfile

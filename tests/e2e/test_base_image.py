@@ -1,7 +1,5 @@
 """A base image is recorded and promoted only when it is as its family declares."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

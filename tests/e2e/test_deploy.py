@@ -1,7 +1,5 @@
 """A real application goes through the whole pipeline: real Packer, real Terraform, real requests."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Drift made by hand is found and repaired: by Terraform after approval, and at once where policy says so."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

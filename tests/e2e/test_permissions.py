@@ -1,7 +1,5 @@
 """The pipeline's policies allow every request that it made, Packer's and Terraform's included."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

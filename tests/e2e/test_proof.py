@@ -1,7 +1,5 @@
 """A case of `make prove`, with a load that leaves the processor to the tests beside it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A revoked image is refused by a real deployment and a real rollback, and released again after an undo."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

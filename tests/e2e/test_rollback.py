@@ -1,7 +1,5 @@
 """Automatic and manual rollbacks lose no request, on real instances under load."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """A new base image rebakes the services that depend on it."""
 
-from __future__ import annotations
-
 import pytest
 
 from rebake.config import load_environment

@@ -1,7 +1,5 @@
 """A Terraform to call, and copies of the modules to call it in: never the repository's own folders."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

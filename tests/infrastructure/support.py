@@ -1,7 +1,5 @@
 """How the tests call Terraform."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path

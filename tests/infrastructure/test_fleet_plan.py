@@ -1,7 +1,5 @@
 """What a plan of the fleet would make, whichever resources the module has today."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

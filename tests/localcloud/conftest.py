@@ -1,7 +1,5 @@
 """The embedded clouds that these tests share: with containers, with records, and parts of one in this process."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The embedded cloud's API in this process, over real HTTP, without a container engine."""
 
-from __future__ import annotations
-
 import threading
 import urllib.request
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A small AWS in process for tests of groups and refreshes: moto, a clock that only tests move, and no containers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache

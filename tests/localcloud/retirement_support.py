@@ -1,7 +1,5 @@
 """An embedded cloud with one fleet, the pipeline's clock, and a run of retire_images: for the tests of retirement."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """A running embedded cloud as a test sees it, and how to start one."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """A fleet of real instances behind a real load balancer is refreshed while requests run through it."""
 
-from __future__ import annotations
-
 import base64
 import http.client
 import socket

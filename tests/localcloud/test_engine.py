@@ -1,7 +1,5 @@
 """The rules of the engine's corner that need no engine: addresses, networks, and naming S3's actions."""
 
-from __future__ import annotations
-
 import io
 import ipaddress
 

@@ -1,7 +1,5 @@
 """Faults of the API, as real clients meet them over HTTP."""
 
-from __future__ import annotations
-
 import io
 import json
 import socket

@@ -1,7 +1,5 @@
 """Faults of instances, target groups and instance refreshes, without containers."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Faults of real instances."""
 
-from __future__ import annotations
-
 import time
 import urllib.request
 from collections.abc import Iterator

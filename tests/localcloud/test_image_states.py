@@ -1,7 +1,5 @@
 """Images that are deprecated, disabled, shared and deregistered, and who may see and launch them then."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Images keep an instance's disk, and what is launched from them runs it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from localcloud.autoscaling.refresh.models import ACTIVE, NEXT, IllegalTransitionError, InstanceRefresh, Status

@@ -1,7 +1,5 @@
 """CloudWatch alarms that guard a refresh; their states are set through the API."""
 
-from __future__ import annotations
-
 import pytest
 from botocore.exceptions import ClientError
 

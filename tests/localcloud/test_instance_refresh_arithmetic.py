@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from localcloud.autoscaling.refresh.arithmetic import Bounds, FleetSize, Step, next_step, percentage_complete

@@ -1,7 +1,5 @@
 """A refresh in phases: where it pauses, for how long, and where it stops."""
 
-from __future__ import annotations
-
 import pytest
 
 from localcloud.autoscaling.refresh.checkpoints import Checkpoints

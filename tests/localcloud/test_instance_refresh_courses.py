@@ -1,7 +1,5 @@
 """The courses that a refresh may take besides straight ahead: back, off, or round instances that are kept."""
 
-from __future__ import annotations
-
 import pytest
 from botocore.exceptions import ClientError
 

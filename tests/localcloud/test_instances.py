@@ -1,7 +1,5 @@
 """Instances are machines: they boot, take a key pair and user data, stop, start and go without a trace."""
 
-from __future__ import annotations
-
 import base64
 import subprocess
 import time

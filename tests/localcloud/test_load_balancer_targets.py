@@ -1,7 +1,5 @@
 """Targets of a load balancer: their health, and how they come and go."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Lists come in pages of AWS's sizes, so that code which reads one page only is found out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The metadata-only mode: instances and images are records, and the rest is the same."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

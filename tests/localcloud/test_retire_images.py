@@ -3,8 +3,6 @@
 Days pass by moving the pipeline's clock; the cloud's stands still.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator

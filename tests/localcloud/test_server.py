@@ -1,7 +1,5 @@
 """The process: its admin endpoints, its request log, how it starts, refuses to start, and ends."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Run Command runs in the instance, and says truly what came of it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Versions of launch templates: deleted each for itself, and their numbers never used again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -4,8 +4,6 @@ They are real boto3 and aiobotocore clients under botocore's Stubber: a request 
 AWS's service model fails the test.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager

@@ -1,7 +1,5 @@
 """Auto Scaling's and the load balancer's records of a fleet, as boto3 returns them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.support.task import REQUESTED_AT

@@ -1,7 +1,5 @@
 """Release records, a run whose stages have returned their results, and a report on the estate."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """What Airflow hands to a task, and what a task or trigger hands back."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Fixtures of several files of unit tests."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Iterator

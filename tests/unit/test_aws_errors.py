@@ -1,7 +1,5 @@
 """Which failed calls are retried, and for how long."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Objects in the environment's bucket: conditional writes, and a bucket that does not exist."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

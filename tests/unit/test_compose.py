@@ -1,7 +1,5 @@
 """The distributed stack's file, and the script that generates its secrets: what must hold without starting it."""
 
-from __future__ import annotations
-
 import base64
 import ipaddress
 import re

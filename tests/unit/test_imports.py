@@ -1,7 +1,5 @@
 """No module imports, by any way round, a module that imports it: not for its types, and not inside a function."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter

@@ -1,7 +1,5 @@
 """The tests mirror `plugins/rebake`, and share nothing but what is in support modules and fixtures."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whatever the plugins ask AWS for by name, the pipeline's policies allow."""
 
-from __future__ import annotations
-
 import ast
 from collections import defaultdict
 from pathlib import Path

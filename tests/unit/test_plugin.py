@@ -1,7 +1,5 @@
 """What Airflow's plugin loader finds: one file, and nothing that it would run under a bare name."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

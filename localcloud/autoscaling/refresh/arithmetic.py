@@ -4,8 +4,6 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.
 MinHealthyPercentage and MaxHealthyPercentage.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

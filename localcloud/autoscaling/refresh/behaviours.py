@@ -1,7 +1,5 @@
 """What is emulated of an instance refresh; see `localcloud.coverage`."""
 
-from __future__ import annotations
-
 from localcloud.coverage import UNDOCUMENTED, Behaviour, absent, api, guide, partial
 
 OVERVIEW = guide("instance-refresh-overview")

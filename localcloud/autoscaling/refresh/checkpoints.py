@@ -3,8 +3,6 @@
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-adding-checkpoints-instance-refresh.html
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 DEFAULT_DELAY = 3600  # seconds

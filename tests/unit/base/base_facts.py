@@ -1,7 +1,5 @@
 """A declaration and an instance that is as it declares, for the tests of base images."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 from typing import Any

@@ -1,7 +1,5 @@
 """The script that has an instance tell what it is like, and the reading of what it told."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import os

@@ -1,7 +1,5 @@
 """Bills of materials of images, held against the standard's own schema, and their differences."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from typing import Any

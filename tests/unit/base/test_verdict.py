@@ -1,7 +1,5 @@
 """Assertions on a base image: what fails each of them, and what is told then."""
 
-from __future__ import annotations
-
 import pytest
 
 from rebake.base.inspection import decode

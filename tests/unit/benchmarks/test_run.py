@@ -1,7 +1,5 @@
 """The page of results: each part replaces its own, and leaves the others."""
 
-from __future__ import annotations
-
 from benchmarks.estate_sizes import Size
 from benchmarks.run import HEAD, replace
 

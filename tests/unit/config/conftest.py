@@ -1,7 +1,5 @@
 """Fixtures of the tests of configuration."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

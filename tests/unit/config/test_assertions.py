@@ -1,7 +1,5 @@
 """Assertions on a base image: what a declaration may say."""
 
-from __future__ import annotations
-
 import pytest
 from pydantic import ValidationError
 

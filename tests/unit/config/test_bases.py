@@ -1,7 +1,5 @@
 """Base images: their configuration."""
 
-from __future__ import annotations
-
 import pytest
 
 from rebake import config

@@ -1,7 +1,5 @@
 """Environments: what a file says, and what the process adds."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Configuration files: what is said of one that cannot be read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A service's `rollout`: what it may say, and what it comes to for a fleet of some size."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Documentation and comments name only files, headings and symbols that exist."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Estates for tests: small ones, in which everything is well unless a test says otherwise."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any

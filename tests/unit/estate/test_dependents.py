@@ -1,7 +1,5 @@
 """What a new base starts, and the result that is reported for each service."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What counts as left behind: whose it is, how old it is, and what keeps it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

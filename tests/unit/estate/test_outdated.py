@@ -1,7 +1,5 @@
 """Which base a release is baked on, and for how long there has been a newer one."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

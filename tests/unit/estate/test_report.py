@@ -1,7 +1,5 @@
 """A report on the estate: as JSON, as a page and as text."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Which images a revocation reaches, what an undo lifts, and which release is the nearest safe one."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

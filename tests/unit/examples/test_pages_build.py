@@ -1,7 +1,5 @@
 """The artifact of the sample site: what is in it, and what its health check refuses."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

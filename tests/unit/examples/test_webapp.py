@@ -1,7 +1,5 @@
 """The sample service, started for real from its artifact and asked over the loopback interface."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

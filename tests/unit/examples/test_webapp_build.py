@@ -1,7 +1,5 @@
 """The artifact of the sample application: what is in it, and that the same input gives the same bytes."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import subprocess

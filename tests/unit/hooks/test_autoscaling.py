@@ -1,7 +1,5 @@
 """Auto Scaling's records of refreshes."""
 
-from __future__ import annotations
-
 from rebake.hooks.autoscaling import AutoScalingHook
 from tests.support.aws import CONNECTION, stubbed
 from tests.support.fleet import GROUP, refresh

@@ -1,7 +1,5 @@
 """The estate as it is read: on moto, and by recorded answers where moto has no such field."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

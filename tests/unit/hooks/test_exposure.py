@@ -1,7 +1,5 @@
 """Security groups as they are read, and the two repairs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

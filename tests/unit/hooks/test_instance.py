@@ -1,7 +1,5 @@
 """The waiter for the end of instances."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

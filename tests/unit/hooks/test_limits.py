@@ -1,7 +1,5 @@
 """No request carries more than AWS takes."""
 
-from __future__ import annotations
-
 import pytest
 from botocore.stub import Stubber
 

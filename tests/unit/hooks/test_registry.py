@@ -1,7 +1,5 @@
 """The registry's channels: conditional writes, a shift that can be repeated, and AWS's late refusal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import boto3

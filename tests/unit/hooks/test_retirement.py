@@ -1,7 +1,5 @@
 """The calls that retirement makes, and what it makes of AWS's refusals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """A revoked image is refused wherever one is chosen, promoted or rolled out, with the reason and what to do instead."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import boto3

@@ -1,7 +1,5 @@
 """The SSM parameters of an image's channels."""
 
-from __future__ import annotations
-
 import pytest
 
 from rebake.image.channels import CURRENT, base_name, family_of, parameter_name, service_name, service_of

@@ -1,7 +1,5 @@
 """Checks of a temporary instance: asked until they pass, and reported in full when they do not."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """The test report of an image."""
 
-from __future__ import annotations
-
 import pytest
 from pydantic import ValidationError
 

@@ -1,7 +1,5 @@
 """The document of what the embedded cloud emulates: that it is up to date, and claims nothing that no test shows."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Fixtures of several stages: a rebake's services, and a rollout that may be rolled back."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

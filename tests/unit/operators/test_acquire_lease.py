@@ -1,7 +1,5 @@
 """The stage acquire_lease: it takes, waits deferred, or ends the run as superseded."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

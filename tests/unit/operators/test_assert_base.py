@@ -1,7 +1,5 @@
 """The stages that judge and record a base image, against moto."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A bake: what it is made of, and what it hands on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rebake import tags

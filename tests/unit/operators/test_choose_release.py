@@ -1,7 +1,5 @@
 """The stage choose_release of a rollback: what it chooses, and what it refuses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

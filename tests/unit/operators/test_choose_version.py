@@ -1,7 +1,5 @@
 """The stage choose_version: which version of a service moves to the new base."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

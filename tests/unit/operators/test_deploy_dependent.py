@@ -1,7 +1,5 @@
 """The stage deploy_dependent: it starts the deployment of a dependent, once, and reports its result."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The stage finalize: a final record for every run that did not succeed, and the lease is released."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

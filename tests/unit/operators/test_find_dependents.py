@@ -1,7 +1,5 @@
 """Which services a rebake is due for: those on an image of the families that were promoted."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The stage promote_ami."""
 
-from __future__ import annotations
-
 import pytest
 
 from rebake.hooks.registry import RegistryHook

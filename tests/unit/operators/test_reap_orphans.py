@@ -1,7 +1,5 @@
 """The stage reap_orphans: what it removes from a cloud, what it leaves, and what it says about both."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

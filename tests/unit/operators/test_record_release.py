@@ -1,7 +1,5 @@
 """The stage record_release: one immutable record, then the pointers; a retry ends in the same state."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """A repair: under the service's lease, of what was found and of nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

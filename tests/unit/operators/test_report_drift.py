@@ -1,7 +1,5 @@
 """What a scan comes to: one report, the change since the last one, and the repairs that policy wants."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The stage report_rebakes."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

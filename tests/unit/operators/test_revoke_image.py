@@ -1,7 +1,5 @@
 """The stage revoke_image: what it writes, whom it names, and that it may be repeated."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The stage roll_back: what it finds after a rollout that failed, and what it does about each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any

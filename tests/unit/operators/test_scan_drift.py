@@ -1,7 +1,5 @@
 """The stages that scan: which fleets are planned, in which lanes, and what one broken fleet does to the others."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 from types import SimpleNamespace

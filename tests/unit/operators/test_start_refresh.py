@@ -1,7 +1,5 @@
 """The stage start_refresh: adopt, find nothing to do, or start; and refuse what would roll out something else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The stage stop_refresh of a rollback: what it takes over, leaves alone and ends."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The stage terraform_apply; `tests/unit/stages/test_fleet.py` has what it shares with other stages."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

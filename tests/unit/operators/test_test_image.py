@@ -1,7 +1,5 @@
 """The stage test_image against moto: what is launched, what a retry finds, and that nothing is left."""
 
-from __future__ import annotations
-
 import base64
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """The provisioning scripts, as far as they run without a machine to spare: runner, package functions, refusals."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The Packer templates, judged by Packer itself, and the rules that keep them and their scripts one piece."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

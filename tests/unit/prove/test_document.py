@@ -1,7 +1,5 @@
 """The document says what was measured, and hides no red row."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

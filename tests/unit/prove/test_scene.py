@@ -1,7 +1,5 @@
 """What a case changes is as before when it has ended."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 

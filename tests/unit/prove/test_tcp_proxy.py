@@ -1,7 +1,5 @@
 """The TCP proxy forwards, resets open connections when it is cut, and comes back on the same port."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

@@ -1,7 +1,5 @@
 """What a watcher saw becomes moments and spans, and a picture is drawn of them."""
 
-from __future__ import annotations
-
 import csv
 import datetime as dt
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The lease: one run at a time may change a service, the last word counts, and S3 decides between two writers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

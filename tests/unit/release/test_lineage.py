@@ -1,7 +1,5 @@
 """Lineage: a release is found from any end of it, and is told as a chain."""
 
-from __future__ import annotations
-
 import pytest
 
 from rebake.release import lineage

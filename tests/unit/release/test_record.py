@@ -1,7 +1,5 @@
 """Release records: their names and order, what a valid one holds, and the schema that is published."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

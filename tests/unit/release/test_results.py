@@ -1,7 +1,5 @@
 """The results of a run's stages."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rebake.release.results import Results

@@ -1,7 +1,5 @@
 """Which release a rollback returns to, by default and by name, and what it says when there is none."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

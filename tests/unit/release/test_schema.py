@@ -1,7 +1,5 @@
 """The published JSON Schema of the release record."""
 
-from __future__ import annotations
-
 import json
 
 from rebake.release import schema

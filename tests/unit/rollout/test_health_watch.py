@@ -1,7 +1,5 @@
 """When new instances have been unhealthy for too long: what counts, what is forgiven, what a restart forgets."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """States, preferences and decisions of instance refreshes."""
 
-from __future__ import annotations
-
 from itertools import chain
 from typing import Any
 

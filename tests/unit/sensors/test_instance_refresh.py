@@ -1,7 +1,5 @@
 """The stage wait_for_refresh: what it defers to, and what it makes of the answer."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import asdict
 from types import SimpleNamespace

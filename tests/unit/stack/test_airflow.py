@@ -1,7 +1,5 @@
 """A scheduler that was killed, or whose executor is stuck, is noticed and ended."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

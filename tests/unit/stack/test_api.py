@@ -1,7 +1,5 @@
 """What the commands ask of Airflow's REST API."""
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`make fault` says what it did, and what is wrong with what it was given."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path

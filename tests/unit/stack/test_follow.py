@@ -1,7 +1,5 @@
 """A run is printed task by task, with the error message of a stage that fails."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any

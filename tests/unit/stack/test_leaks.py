@@ -1,7 +1,5 @@
 """Whatever a killed run may leave is found, and a fleet with its images is not taken for it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from types import SimpleNamespace

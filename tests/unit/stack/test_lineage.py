@@ -1,7 +1,5 @@
 """`make lineage`, `make rollback` and `make status`: what they find, say and return."""
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 from functools import partial

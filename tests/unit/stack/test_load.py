@@ -1,7 +1,5 @@
 """The load generator counts what it sends, and hides nothing."""
 
-from __future__ import annotations
-
 import csv
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Processes that outlive the command that started them are found again, and none is left."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Each clone chooses what it needs once, and keeps it."""
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 import stat

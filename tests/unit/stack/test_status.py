@@ -1,7 +1,5 @@
 """`make status` shows what a service answers, whatever that is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread

@@ -1,7 +1,5 @@
 """Acquiring a lease to replace a release: only if that is still the current one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

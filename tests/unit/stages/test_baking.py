@@ -1,7 +1,5 @@
 """A bake that is refused, fails or was killed leaves nothing, and the next try goes on."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Mapping
 from pathlib import Path

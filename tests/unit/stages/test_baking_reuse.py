@@ -1,7 +1,5 @@
 """An image that there is already: reused, given by its id, or revoked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The account and region of a stage."""
 
-from __future__ import annotations
-
 from rebake.operators.promote_ami import PromoteAmiOperator
 
 

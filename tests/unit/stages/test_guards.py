@@ -1,7 +1,5 @@
 """What a stage checks before it changes a service."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

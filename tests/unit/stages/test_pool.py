@@ -1,7 +1,5 @@
 """The pool that limits how many images are baked at the same time."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

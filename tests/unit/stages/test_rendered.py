@@ -1,7 +1,5 @@
 """What Airflow renders is read back as what it was."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What a stage finds out about the run that it belongs to."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 

@@ -1,7 +1,5 @@
 """The DAG processor reads every service file; a task's process reads the one that it needs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

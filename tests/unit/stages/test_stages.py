@@ -1,7 +1,5 @@
 """What holds for every operator and sensor of the pipeline, whoever wrote it."""
 
-from __future__ import annotations
-
 import builtins
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """What the stages that run Packer or Terraform share."""
 
-from __future__ import annotations
-
 from rebake.stages.tooling import RunningTool, run_tag
 from rebake.tools.runner import Runner
 from tests.support.task import RUN_TAG, context

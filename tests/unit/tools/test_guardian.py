@@ -1,7 +1,5 @@
 """The guardian: a program ends, and cleans up, when its task is killed outright."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """Every trigger survives the way to the triggerer and back."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import json

@@ -1,7 +1,5 @@
 """The trigger that waits until every instance of a fleet is healthy."""
 
-from __future__ import annotations
-
 from tests.support.fleet import group, instance, targets
 from tests.support.task import run_trigger
 from tests.unit.triggers.trigger_support import (

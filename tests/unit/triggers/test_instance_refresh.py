@@ -1,7 +1,5 @@
 """Waiting for a refresh and for a fleet: what each answer of AWS comes to."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

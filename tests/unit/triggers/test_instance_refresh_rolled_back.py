@@ -1,7 +1,5 @@
 """Waiting for a refresh that goes wrong: who rolls it back or cancels it, when, why, and with which reason it ends."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The trigger that waits until a lease is released, is void or has another holder."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The trigger that runs an image's checks against its temporary instance."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,7 +1,5 @@
 """What the tests of the wait for a refresh share: fleets, scripted answers, and the triggers under test."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """A small estate for the tests of drift: one fleet of three instances that is as it was declared."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The three-way view by image id: registry, launch template, instances."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any

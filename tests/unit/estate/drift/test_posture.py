@@ -1,7 +1,5 @@
 """What no fleet may look like: each check, and what it must not mistake for it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any

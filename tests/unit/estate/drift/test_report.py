@@ -1,7 +1,5 @@
 """What changed since the last scan, and its report."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from typing import Any

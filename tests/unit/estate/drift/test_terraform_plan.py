@@ -1,7 +1,5 @@
 """What a plan of Terraform is read as; the plans in `plans/` are what Terraform itself printed."""
 
-from __future__ import annotations
-
 import copy
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is never touched, however old and however many."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any

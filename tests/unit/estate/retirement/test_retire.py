@@ -1,7 +1,5 @@
 """Which step each image takes. What is never touched is in test_protection.py."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime, timedelta
 
