@@ -14,8 +14,8 @@ It is a dry run until `policy.retirement.dry_run` is `false`. Each run writes a 
 why each image stays; `make report KIND=retire-images` prints it.
 
 The task fails before it changes anything if it cannot see everything that is in use: a service that is known to run has
-no fleet, or a fleet has instances or template versions that EC2 does not list. If AWS refuses a change, the task makes
-the others and then fails.
+no fleet, or a fleet has instances or launch template versions that EC2 does not list. If AWS refuses a change,
+the task makes the others and then fails.
 
 ## When this DAG runs
 

@@ -106,7 +106,7 @@ def _timeline(scene: Scene, watcher: Watcher, began: float) -> tuple[list[Moment
     moments += lives_of(spans)
     for run in scene.runs:
         name = run.dag_id.partition("_")[0]
-        moments.append(Moment(round(run.requested_at - began, 1), "run", f"{name} {_conf(run)}asked for".strip()))
+        moments.append(Moment(round(run.requested_at - began, 1), "run", f"{name} {_conf(run)}requested".strip()))
         spans += stages_of(run, scene.stack.api.tasks(run.dag_id, run.run_id), began)
         ends = [span.end for span in spans if span.lane == _lane(run)]
         if ends:

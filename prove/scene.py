@@ -142,7 +142,7 @@ class Scene:
         return version
 
     def new_version(self, broken: str = "") -> str:
-        """Build the artifact of a version that was never baked, broken on purpose if asked for; return the version."""
+        """Build the artifact of a version that was never baked, broken on purpose if requested; return the version."""
         images = self.stack.cloud.client("ec2").describe_images(Owners=["self"])["Images"]
         labels = [tags.read(image) for image in images]
         baked = [one.get(tags.VERSION, "") for one in labels if one.get(tags.SERVICE) == SERVICE]

@@ -133,7 +133,7 @@ def answer(url: str, probe: config.Probe) -> str:
         with requests.get(url.rstrip("/") + path, timeout=5, allow_redirects=False, stream=True) as response:
             body = next(response.iter_content(ANSWER_BYTES), b"").decode(errors="replace")
     except requests.RequestException as error:
-        return f"nothing to GET {path} ({type(error).__name__})"
+        return f"no answer to GET {path} ({type(error).__name__})"
     # The body comes from the network: a control character could move the cursor or change the terminal's state.
     text = " ".join("".join(character if character.isprintable() else " " for character in body).split())
     return f"HTTP {response.status_code} to GET {path}: {text or '(empty)'}"

@@ -38,7 +38,7 @@ def action_of(service: str, operation: str) -> str:
 
     Args:
         service: as requests are signed for it, or as boto3 calls it.
-        operation: AWS's name of what is asked for.
+        operation: AWS's name of what is requested.
     """
     return f"{_PREFIXES.get(service, service)}:{_S3.get(operation, operation) if service == 's3' else operation}"
 

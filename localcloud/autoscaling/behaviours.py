@@ -23,7 +23,7 @@ BEHAVIOURS = (
     Behaviour("Failed launches are told in the scaling activities and tried again", guide("CHAP_Troubleshooting"),
               "test_failed_launch_is_told_and_tried_again_with_pauses", note="The pauses (5 to 60 s) are ours."),
     partial("Which instance leaves when scaling in", guide("ec2-auto-scaling-termination-policies"),
-            "test_scale_in_spares_protected_instances", "Oldest template version first; other policies are ignored."),
+            "test_scale_in_spares_protected_instances", "Oldest launch template version first; no other policy."),
     Behaviour("Launch template tags, propagated tags, and the group's own", guide("ec2-auto-scaling-tagging"),
               "test_instances_carry_template_tags_and_the_group_tag"),
     Behaviour("Instances on standby get no traffic", guide("as-enter-exit-standby"),

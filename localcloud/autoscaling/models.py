@@ -138,7 +138,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         A refresh under way ends with it: the API names no error for that.
 
         Raises:
-            GroupInUseError: It has instances, or wants some, and force was not asked for.
+            GroupInUseError: It has instances, or wants some, and force was not requested.
         """
         group = self.group(group_name)
         if not force and (group.instance_states or group.desired_capacity):

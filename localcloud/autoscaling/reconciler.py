@@ -244,7 +244,7 @@ class Reconciler:
         return not self._checks_targets(group) or TAKES_TRAFFIC.issuperset(self._target_states(instance))
 
     def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
-        """Return whether an instance is of a template version, and of its instance type."""
+        """Return whether an instance is of a launch template version, and of its instance type."""
         if template is None:
             return False
         ec2 = instance.auto_scaling_group.ec2_backend

@@ -90,7 +90,7 @@ ACTIONS = {
     "DisableImageDeprecation": "new",
     "DisableImage": "the image cannot be launched, and its launch permissions go",
     "EnableImage": "only what was disabled becomes available",
-    "DescribeImages": "in pages; disabled images, and what others deprecated, only if asked for",
+    "DescribeImages": "in pages; disabled images, and what others deprecated, only if requested",
     "DescribeInstances": "in pages of up to 1000",
     "DescribeLaunchTemplates": "in pages of up to 200; tags as they are now",
     "DescribeLaunchTemplateVersions": "in pages of up to 200; ranges go by number",

@@ -38,7 +38,7 @@ class InsufficientAddressesError(EC2ClientError):
 
 
 class InvalidNextTokenError(EC2ClientError):
-    """Raised when a page is asked for by a token that no earlier page gave."""
+    """Raised when a page is requested by a token that no earlier page gave."""
 
     def __init__(self, token: str) -> None:
         super().__init__("InvalidNextToken", f"The token '{token}' is not valid.")

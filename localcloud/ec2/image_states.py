@@ -80,7 +80,7 @@ class ImageStates:
         )
 
     def seen(self, images: list[Any], *, deprecated: bool, disabled: bool) -> list[Any]:
-        """Return those of the images that DescribeImages shows: disabled and deprecated ones only if asked for.
+        """Return those of the images that DescribeImages shows: disabled and deprecated ones only if requested.
 
         Owners see what they deprecated in any case, and nobody else ever sees what they disabled.
         """

@@ -68,7 +68,7 @@ def parse_block_device_mapping(self: Any) -> list[dict[str, Any]]:
 
 
 def copy_image(self: Any) -> ActionResult:
-    """CopyImage, with the tags of the request and, if asked for, of the source."""
+    """CopyImage, with the tags of the request and, if requested, of the source."""
     self.error_on_dryrun()
     source_id = self._get_param("SourceImageId")
     image = self.ec2_backend.copy_image(
@@ -112,7 +112,7 @@ def disable_image_deprecation(self: Any) -> ActionResult:
 
 
 def seen_images(self: Any) -> ActionResult:
-    """DescribeImages, without what is hidden unless asked for."""
+    """DescribeImages, without what is hidden unless requested."""
     answer: Any = _moto_describe_images(self).result
     images = self.ec2_backend.seen(
         answer["Images"],

@@ -1,4 +1,4 @@
-"""What can be wrong with a fault that is asked for."""
+"""What can be wrong with a fault that is requested."""
 
 from localcloud.exceptions import LocalCloudError
 
@@ -8,4 +8,4 @@ class FaultError(LocalCloudError):
 
 
 class UnknownFaultError(LocalCloudError):
-    """Raised when no fault has the id that is asked for; its text names those that there are."""
+    """Raised when no fault has the id that is requested; its text names those that there are."""

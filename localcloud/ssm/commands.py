@@ -101,7 +101,7 @@ class Invocation:
         }
 
     def summary(self, *, plugins: bool) -> dict[str, Any]:
-        """Return the invocation's entry in ListCommandInvocations; its plugin's output only when asked for."""
+        """Return the invocation's entry in ListCommandInvocations; its plugin's output only when requested."""
         entry: dict[str, Any] = {
             "CommandId": self.command.command_id,
             "InstanceId": self.instance_id,

@@ -49,7 +49,7 @@ def _rollback_during(scene: Scene) -> Findings:
         check_superseded(scene, deployment, rollback),
         Check("no instance ever runs the new image", ids(record)["refresh"], record.refresh is None),
         Check("`current` is unchanged", str(after["current"]), after["current"] == before["current"]),
-        Check("nobody holds the lease any more", after["lease"] or "given back", not after["lease"]),
+        Check("nobody holds the lease any more", after["lease"] or "released", not after["lease"]),
     ]
     told = {f"deployment's {name}": value for name, value in ids(record).items()}
     return Findings(checks, {**facts, **told})

@@ -55,7 +55,7 @@ def check_in_time(scene: Scene, run: Run) -> list[Check]:
     rollback = refresh.get("RollbackDetails") or {}
     if refresh["Status"] != "RollbackSuccessful":
         return [Check("the refresh is rolled back", refresh["Status"], ok=False)]
-    turned = (rollback["RollbackStartTime"] - refresh["StartTime"]).total_seconds()
+    began = (rollback["RollbackStartTime"] - refresh["StartTime"]).total_seconds()
     back = (refresh["EndTime"] - rollback["RollbackStartTime"]).total_seconds()
     replaced = SIZE - rollback["InstancesToUpdateOnRollback"]
     service = config.load_service(SERVICE, config.load_environment(ENVIRONMENT))
@@ -64,15 +64,15 @@ def check_in_time(scene: Scene, run: Run) -> list[Check]:
         return [
             Check(
                 "rolled back within unhealthy_deadline and one replacement",
-                f"{turned + back:.0f} s of {deadline} s + {one:.0f} s",
-                turned + back <= deadline + one,
+                f"{began + back:.0f} s of {deadline} s + {one:.0f} s",
+                began + back <= deadline + one,
             )
         ]
     return [
         Check(
-            "turned round within unhealthy_deadline and one replacement",
-            f"after {turned:.0f} s of {deadline} s + {one:.0f} s",
-            turned <= deadline + one,
+            "rollback began within unhealthy_deadline and one replacement",
+            f"after {began:.0f} s of {deadline} s + {one:.0f} s",
+            began <= deadline + one,
         ),
         Check(
             "rolled back in the time of as many replacements as there were, and one",
@@ -163,7 +163,7 @@ CASES: Final = (
     Case(
         "falls-ill",
         "Application fails 20 s after it became healthy",
-        "Turned round within unhealthy_deadline and one replacement, and rolled back; 0 failed requests; the run fails "
+        "Rollback began within unhealthy_deadline and one replacement, and ended; 0 failed requests; the run fails "
         "with the reason; `current` unchanged",
         _falls_ill,
     ),

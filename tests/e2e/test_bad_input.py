@@ -25,7 +25,7 @@ DAMAGED = "2.0.1"
 
 @pytest.fixture(scope="module")
 def refused(stack: Stack, second: tuple[RunOutcome, Load], project: Path) -> Runs:
-    """Run every deployment that must fail, all asked for at once; the fleet serves on and nothing is left."""
+    """Run every deployment that must fail, all requested at once; the fleet serves on and nothing is left."""
     before, candidate = webapp(stack), _candidate(stack)
     runs, folder = Runs(stack), project / "build"
 

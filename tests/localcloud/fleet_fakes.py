@@ -124,7 +124,7 @@ class World:
         self.run(10)
 
     def refresh_to(self, version: str = "2", **preferences: Any) -> str:
-        """Start a refresh to a template version and return its id."""
+        """Start a refresh to a launch template version and return its id."""
         settings = {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 125, "InstanceWarmup": 10} | preferences
         answer = self.asg.start_instance_refresh(
             AutoScalingGroupName="web",
@@ -163,7 +163,7 @@ class World:
         return [each for each in self.group["Instances"] if state in {None, each["LifecycleState"]}]
 
     def versions(self) -> list[str]:
-        """The template versions of the instances, sorted."""
+        """The launch template versions of the instances, sorted."""
         return sorted(each["LaunchTemplate"]["Version"] for each in self.instances())
 
     def serving(self) -> int:

@@ -148,7 +148,7 @@ def test_a_group_tells_that_its_image_is_gone(records: Server, gone: str, error:
 
 
 def test_a_copy_names_the_image_it_was_made_from(records: Server) -> None:
-    """Lineage does not end at a copy; tags go along when asked for."""
+    """Lineage does not end at a copy; tags go along when requested."""
     ec2 = records.client("ec2")
     tags = [{"ResourceType": "image", "Tags": [{"Key": "rebake:kind", "Value": "app-image"}]}]
     source = make_image(records, "source-of-a-copy", TagSpecifications=tags)

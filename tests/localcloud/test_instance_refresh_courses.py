@@ -1,4 +1,4 @@
-"""The courses that a refresh may take besides straight ahead: back, off, or round instances that are kept."""
+"""Refreshes that roll back, are cancelled, or keep instances."""
 
 import pytest
 from botocore.exceptions import ClientError

@@ -30,7 +30,7 @@ class Actuator(Protocol):
         """Drain and terminate an instance."""
 
     def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
-        """Return whether an instance is of a template version, and of its instance type."""
+        """Return whether an instance is of a launch template version, and of its instance type."""
 
 
 class Roster:

@@ -142,7 +142,7 @@ class Fleet:
     service: str
     """Empty if the group is not one of ours."""
     template_id: str
-    template_version: str
+    launch_template_version: str
     """The group's own, as it stands; both empty where a group has no launch template of its own."""
     tags: Tags
     desired: int
@@ -160,8 +160,8 @@ class Fleet:
 
     @property
     def templates(self) -> tuple[TemplateUse, ...]:
-        """Every template version that it launches from, or may."""
-        own = (TemplateUse(self.template_id, self.template_version),) if self.template_id else ()
+        """Every launch template version that it launches from, or may."""
+        own = (TemplateUse(self.template_id, self.launch_template_version),) if self.template_id else ()
         return own + self.other_templates + self.refreshes_active
 
 

@@ -81,7 +81,7 @@ class AutoScalingHook(AwsBaseHook):
 
     @retry_transient
     def start_refresh(self, name: str, version: Version, preferences: dict[str, Any]) -> str:
-        """Start an instance refresh to a numbered template version and return its id (StartInstanceRefresh)."""
+        """Start an instance refresh to a numbered launch template version and return its id (StartInstanceRefresh)."""
         answer = self.autoscaling.start_instance_refresh(
             AutoScalingGroupName=name,
             Strategy="Rolling",

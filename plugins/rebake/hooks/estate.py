@@ -234,7 +234,7 @@ def _fleet(group: dict[str, Any], refresh: Mapping[str, Any] | None) -> Fleet:
         group_name=group["AutoScalingGroupName"],
         service=labels.get(tags.SERVICE, "") if labels.get(tags.KIND) == tags.KIND_FLEET else "",
         template_id=own.get("LaunchTemplateId", ""),
-        template_version=own.get("Version", ""),
+        launch_template_version=own.get("Version", ""),
         tags=labels,
         desired=group["DesiredCapacity"],
         instance_ids=tuple(one["InstanceId"] for one in group.get("Instances", []) if not leaves_the_group(one)),

@@ -17,7 +17,7 @@ from rebake.hooks.limits import PAGE, TEMPLATE_VERSIONS, batches
 
 
 class RetirementHook(ImageHook):
-    """Thick wrapper around `boto3.client("ec2")` for the last steps of images, snapshots and template versions.
+    """Thick wrapper around `boto3.client("ec2")` for the last steps of images, snapshots and launch template versions.
 
     Every change may be repeated, and is retried while AWS throttles.
     """

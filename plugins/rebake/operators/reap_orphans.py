@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rebake.estate import orphans
 from rebake.estate.orphans import OrphanKind, ReapOutcome, ReapResult, Temporary
-from rebake.exceptions import EstateError
+from rebake.exceptions import EstateError, ImageError
 from rebake.hooks.orphans import LocksHook, OrphansHook
 from rebake.hooks.reports import ReportsHook
 from rebake.stages.connection import EnvironmentConnection
@@ -21,6 +21,7 @@ from rebake.triggers.probe import InstancesTerminatedTrigger
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that instances may take to terminate; what they use then stays until the next run."""
+GONE: Final = "gone, or taken into use, since it was found"
 
 
 class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
@@ -98,6 +99,8 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
         dry_run = self.environment.policy.orphans.dry_run
         try:
             why = self._reason_to_stay(thing) or ("" if dry_run else self._remove(thing))
+        except ImageError:  # somebody deregistered the image meanwhile
+            return ReapResult(thing, ReapOutcome.KEPT, GONE)
         except (ClientError, BotoCoreError) as error:
             return ReapResult(thing, ReapOutcome.FAILED, str(error))
         if why:
@@ -108,7 +111,7 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
         """Find a thing again and remove it; return why it stays, if it does."""
         again = self.hook.find_again(thing)
         if again is None or not orphans.is_ours(again, self.environment.name):
-            return "gone, or taken into use, since it was found"
+            return GONE
         return self._reason_to_stay(again) or self.hook.remove(again)
 
     def _reason_to_stay(self, thing: Temporary) -> str:

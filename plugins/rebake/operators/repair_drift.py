@@ -146,7 +146,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             hook.require_tokens(instance_id)
 
     def _apply(self, context: Context, found: list[Finding]) -> tuple[Version, str]:
-        """Return the template version that launches the current image, and that image, now that it is applied."""
+        """Apply the current image; return the launch template version that launches it, and the image."""
         registry = RegistryHook(**self.connection)
         current = registry.read(service_name(self.service), CURRENT)
         if current is None:

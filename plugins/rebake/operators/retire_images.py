@@ -214,7 +214,9 @@ class _Run:
             wanted = due.get(one.template.id, set())
             self.versions += self._prune(one.template.id, sorted(wanted & set(one.numbers)))
             self.versions += [
-                self._version(one.template.id, number, RetireOutcome.KEPT, one.kept.get(number, "it is used meanwhile"))
+                self._version(
+                    one.template.id, number, RetireOutcome.KEPT, one.kept.get(number, "something uses it now")
+                )
                 for number in sorted(wanted - set(one.numbers))
             ]
 

@@ -33,8 +33,8 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     unhealthy: then this stage applies that image and rolls it out like any other.
 
     It first ends a refresh that still goes to the failed image. A fleet that then runs the image before needs nothing;
-    otherwise Terraform makes a template version with that image, and a refresh goes to it. Skipped if nothing was
-    rolled out, if the service has no release yet, if the failed image is the current one, or if the service's file says
+    otherwise Terraform makes a launch template version with that image, and a refresh goes to it. Skipped if nothing
+    was rolled out, if the service has no release yet, if the failed image is the current one, or if the service's file says
     `auto_rollback: false`.
 
     Rolls back even to a revoked image, and logs an error: that image serves, and a mixed fleet may not. AWS's own
@@ -88,7 +88,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             self.log.warning("instance refresh %s to %s is %s: ending it", refresh_id, self.ami_id, active["Status"])
             self.wait_for_refresh(
                 context,
-                {"refresh_id": refresh_id, "template_version": "", "status": ""},
+                {"refresh_id": refresh_id, "launch_template_version": "", "status": ""},
                 cause=Reason.FAILED,
                 because="the deployment failed",
                 method_name="refresh_ended",
@@ -125,7 +125,7 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         rollout = self.rollout(context, self._autoscaling, ami_id, Version("", ""), by_image=True)
         if rollout.runs_the_image(self._autoscaling.group(self.auto_scaling_group_name)):
             self.log.info("every instance runs %s already, as after a rollback by AWS: nothing is left to do", ami_id)
-            self.wait_for_health({"refresh_id": "", "template_version": "", "status": STILL_THERE})
+            self.wait_for_health({"refresh_id": "", "launch_template_version": "", "status": STILL_THERE})
         version = ImageHook(**self.connection).available(ami_id, "the image to return to").tags.get(tags.VERSION, "")
         self.log.warning(
             "AWS has not rolled back, or could not: applying %s (version %s) again and rolling it out", ami_id, version

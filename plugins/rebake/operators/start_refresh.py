@@ -1,4 +1,4 @@
-"""The stage `start_refresh`: start the instance refresh to a template version, unless one goes or went there."""
+"""The stage `start_refresh`: start the instance refresh to a launch template version, unless one goes or went there."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -32,13 +32,13 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         launch_template_id: the template (templated).
         launch_template_version: its version, a number (templated).
         ami_id: the image that this version must hold (templated).
-        by_image: whether to keep instances that run the image with another template version, as a rollback does
-            (templated).
+        by_image: whether to keep instances that run the image with another launch template version, as a
+            rollback does.
     """
 
     aws_hook_class = AutoScalingHook
     template_fields: Sequence[str] = aws_template_fields(
-        "service", "auto_scaling_group_name", "launch_template_id", "launch_template_version", "ami_id", "by_image"
+        "service", "auto_scaling_group_name", "launch_template_id", "launch_template_version", "ami_id"
     )
 
     def __init__(
@@ -77,7 +77,7 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
             if not error.ending:
                 raise
             self.log.info("waiting for the end of instance refresh %s: %s", error.ending, error)
-            wait = {"refresh_id": error.ending, "template_version": "", "status": ""}
+            wait = {"refresh_id": error.ending, "launch_template_version": "", "status": ""}
             because = "it was ending before this run could start its own"
             self.wait_for_refresh(context, wait, cause=Reason.CANCELLED, because=because, method_name="refresh_ended")
 

@@ -69,7 +69,7 @@ class StopRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         )
         return self.wait_for_refresh(
             context,
-            {"refresh_id": refresh_id, "template_version": "", "status": ""},
+            {"refresh_id": refresh_id, "launch_template_version": "", "status": ""},
             cause=Reason.SUPERSEDED,
             because="a rollback by hand",
             roll_back=leads_back,

@@ -1,4 +1,4 @@
-"""The stage `terraform_apply`: the fleet as it is declared, with the image in a new template version."""
+"""The stage `terraform_apply`: the fleet as it is declared, with the image in a new launch template version."""
 
 from collections.abc import Sequence
 from functools import cached_property

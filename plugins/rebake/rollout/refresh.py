@@ -77,7 +77,7 @@ def preferences(rollout: RolloutConfig) -> dict[str, Any]:
     * With MaxHealthyPercentage left out AWS terminates and launches together, so the fleet dips.
     * AutoRollback goes back to the version that the group had, also when the pipeline is down by then.
     * SkipMatching keeps instances that already run the wanted version: a rollout that follows one that was
-      broken off replaces only the rest. It compares template versions, which is how `is_rolled_out` compares too.
+      broken off replaces only the rest. It compares launch template versions, as `is_rolled_out` does.
     * Instances that are protected from scale-in are replaced: a deployment that leaves an old version serving
       is none, and waiting for them, AWS's default, fails after an hour. Instances on standby serve nothing
       and someone parked them on purpose: they are left alone.
@@ -173,7 +173,7 @@ class FleetHealth:
 
     Attributes:
         desired: the group's desired capacity.
-        instances: `{"instance_id", "lifecycle", "health", "template_version"}` of each.
+        instances: `{"instance_id", "lifecycle", "health", "launch_template_version"}` of each.
         targets: `{"instance_id", "state", "reason"}` of each registration with a target group.
         has_load_balancer: whether the group registers its instances with a target group.
     """
@@ -193,7 +193,7 @@ class FleetHealth:
                     "instance_id": instance["InstanceId"],
                     "lifecycle": instance["LifecycleState"],
                     "health": instance["HealthStatus"],
-                    "template_version": (instance.get("LaunchTemplate") or {}).get("Version", ""),
+                    "launch_template_version": (instance.get("LaunchTemplate") or {}).get("Version", ""),
                 }
                 for instance in group.get("Instances", [])
                 if not leaves_the_group(instance)
@@ -210,20 +210,20 @@ class FleetHealth:
             has_load_balancer=bool(group.get("TargetGroupARNs")),
         )
 
-    def problems(self, template_version: str = "") -> list[str]:
+    def problems(self, launch_template_version: str = "") -> list[str]:
         """Return what keeps the fleet from being well, each a phrase; empty when it is.
 
         Args:
-            template_version: launch template version that each instance must run, if given.
+            launch_template_version: launch template version that each instance must run, if given.
         """
         found = []
         in_service = [one for one in self.instances if one["lifecycle"] == "InService"]
         if len(in_service) < self.desired:
             found.append(f"{len(in_service)} of {self.desired} instances are in service")
         for instance in in_service:
-            if template_version and instance["template_version"] != template_version:
-                version = instance["template_version"] or "unknown"
-                found.append(f"{instance['instance_id']} runs template version {version}")
+            if launch_template_version and instance["launch_template_version"] != launch_template_version:
+                version = instance["launch_template_version"] or "unknown"
+                found.append(f"{instance['instance_id']} runs launch template version {version}")
             found.extend(self.ailments(instance["instance_id"]))
         return found
 

@@ -55,7 +55,7 @@ class InstanceRefreshSensor(RolloutWait, AwsBaseSensor[AutoScalingHook]):
         """Defer to the refresh, or to the fleet's health when there is none."""
         wait = {
             "refresh_id": self.refresh_id,
-            "template_version": self.launch_template_version,
+            "launch_template_version": self.launch_template_version,
             "status": NOT_NEEDED,
         }
         if self.refresh_id:

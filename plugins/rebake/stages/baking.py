@@ -10,7 +10,7 @@ from airflow.sdk import Context
 
 from rebake import tags
 from rebake.estate.inventory import Image
-from rebake.exceptions import ImageError, ToolFailedError
+from rebake.exceptions import ImageError, ToolFailedError, ToolKilledError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
@@ -122,7 +122,7 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         self.revocations.refuse(image.id, f"{recipe.subject} {recipe.label}", service=service, way_out=way_out)
 
     def _bake(self, context: Context, recipe: Recipe, work: Workspace, run: str) -> Image:
-        access = Access(self.hook)
+        access = Access.of(self.hook)
         network = NetworkHook(**self.connection).resolve(self.environment.network)
         runner = packer.Packer(
             work,
@@ -139,8 +139,11 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
         except Exception as error:
             # Packer cleans up after itself; this removes what it failed to.
             self._sweep_quietly(context, run)
+            what = f"baking {recipe.subject} {recipe.label} failed: {error}"
             if isinstance(error, ToolFailedError):
-                raise ToolFailedError(f"baking {recipe.subject} {recipe.label} failed: {error}") from error
+                raise ToolFailedError(what) from error
+            if isinstance(error, ToolKilledError):
+                raise ToolKilledError(what, cleans_up=error.cleans_up) from error
             raise
         image = self.hook.available(ami_id, f"the image that Packer has just baked for {recipe.subject}")
         if image.tags.get(tags.FINGERPRINT) != recipe.fingerprint:

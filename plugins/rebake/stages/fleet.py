@@ -74,7 +74,7 @@ class FleetTerraform(RunningTool):
             ConfigError: a file is wrong, or the state's bucket does not exist.
             ToolMissingError: Terraform is not on this worker.
             ToolFailedError: Terraform failed; the message has its own errors.
-            ToolKilledError: Terraform was killed; its lock is removed.
+            ToolKilledError: Terraform was killed; its lock is removed where it could not do so itself.
             AirflowSkipException: another run has acquired the service's lease.
         """
         environment = self._stage.environment
@@ -113,7 +113,7 @@ class FleetTerraform(RunningTool):
         hook = NetworkHook(**environment.connection)
         with reachable(hook):
             network = hook.resolve(environment.network)
-            access = Access(hook)
+            access = Access.of(hook)
         with workspace(workspace_key(context)) as folder:
             runner = terraform.Terraform(
                 folder,
@@ -126,7 +126,7 @@ class FleetTerraform(RunningTool):
                 yield FleetTool(runner, environment, network, access.endpoint)
 
     def _remove_lock(self, state: str, began: datetime) -> None:
-        """Remove the lock that a killed Terraform has left, or the next try would wait for it in vain."""
+        """Remove the lock that a killed Terraform has left, which would fail the next try."""
         environment, log = self._stage.environment, self._stage.log
         try:
             if LocksHook(**environment.connection).remove_own(environment.bucket, state, began):

@@ -34,9 +34,9 @@ class Rollout:
         instances: the instances and launch templates.
         service: the service, with its preferences.
         group_name: the Auto Scaling group.
-        wanted: the template version that holds the image.
+        wanted: the launch template version that holds the image.
         ami_id: the image.
-        by_image: whether to keep an instance that runs the image with another template version. A rollback does:
+        by_image: whether to keep an instance that runs the image with another launch template version. A rollback does:
             Terraform has just made a new version of an old image.
         requested_at: when the run was requested; refreshes that began later are its own.
         log: the stage's.

@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from airflow.sdk import Context
@@ -38,17 +39,21 @@ class RunningTool:
             self._runner.stop()
 
 
+@dataclass(frozen=True)
 class Access:
-    """How a tool reaches the AWS API: by the Airflow connection, like the operator's own calls.
+    """How a tool reaches the AWS API: by the Airflow connection, like the operator's own calls."""
 
-    Args:
-        hook: a hook of the connection.
+    endpoint: str
+    environment: dict[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
-    Raises:
-        ConfigError: the connection has no credentials.
-    """
+    @classmethod
+    def of(cls, hook: AwsGenericHook[Any]) -> Self:
+        """Return the access that a hook's connection gives.
 
-    def __init__(self, hook: AwsGenericHook[Any]) -> None:
+        Raises:
+            ConfigError: the connection has no credentials.
+        """
         if hook.get_session().get_credentials() is None:
             raise ConfigError(
                 f"connection {hook.aws_conn_id!r} has no AWS credentials: give it a login and password, a role, "
@@ -56,8 +61,7 @@ class Access:
             )
         credentials = hook.get_credentials()
         region = hook.conn_region_name
-        self.endpoint: str = hook.conn_config.get_service_endpoint_url("ec2") or ""
-        self.environment: dict[str, str] = {
+        environment = {
             "AWS_ACCESS_KEY_ID": credentials.access_key or "",
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key or "",
             "AWS_REGION": region,
@@ -65,8 +69,9 @@ class Access:
             "AWS_EC2_METADATA_DISABLED": "true",  # these credentials and no others
         }
         if credentials.token:
-            self.environment["AWS_SESSION_TOKEN"] = credentials.token
-        self.secrets: tuple[str, ...] = tuple(filter(None, (credentials.secret_key, credentials.token)))
+            environment["AWS_SESSION_TOKEN"] = credentials.token
+        endpoint = hook.conn_config.get_service_endpoint_url("ec2") or ""
+        return cls(endpoint, environment, tuple(filter(None, (credentials.secret_key, credentials.token))))
 
 
 def run_tag(context: Context) -> str:

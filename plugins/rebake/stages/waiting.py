@@ -31,7 +31,7 @@ class RolloutWait(EnvironmentConnection):
 
     The deferral itself holds what is waited for, until when, and why a refresh is rolled back or cancelled, so that
     nothing is lost with a triggerer. It travels as `wait`, a mapping with `refresh_id`, which may be empty,
-    `template_version`, which every instance must run at the end or empty for any, and `status`.
+    `launch_template_version`, which every instance must run at the end or empty for any, and `status`.
     """
 
     service: str
@@ -90,7 +90,7 @@ class RolloutWait(EnvironmentConnection):
         self.defer(
             trigger=FleetHealthTrigger(
                 auto_scaling_group_name=self.auto_scaling_group_name,
-                template_version=wait["template_version"],
+                launch_template_version=wait["launch_template_version"],
                 status=wait["status"],
                 deadline=deadline,
                 poll_seconds=self.environment.poll_seconds,
@@ -121,7 +121,7 @@ class RolloutWait(EnvironmentConnection):
         """Roll out an image that the fleet ran before, and defer until the fleet is healthy."""
         begun = self.rollout(context, autoscaling, ami_id, wanted, by_image=True).begin()
         version = begun.launch_template_version
-        wait = {"refresh_id": begun.refresh_id, "template_version": version, "status": STILL_THERE}
+        wait = {"refresh_id": begun.refresh_id, "launch_template_version": version, "status": STILL_THERE}
         if not begun.refresh_id:
             self.wait_for_health(wait)
         self.wait_for_refresh(context, wait)
@@ -172,7 +172,7 @@ class RolloutWait(EnvironmentConnection):
 
     def _explain(self, event: dict[str, Any], wait: dict[str, str]) -> str:
         what = f"instance refresh {wait['refresh_id']}" if wait["refresh_id"] else "no refresh was needed"
-        problems = "; ".join(FleetHealth(**event["fleet"]).problems(wait["template_version"]))
+        problems = "; ".join(FleetHealth(**event["fleet"]).problems(wait["launch_template_version"]))
         return (
             f"rollout of {self.service} to {self.auto_scaling_group_name}: {event['reason']}: "
             f"{what}: {event['message'].rstrip('.')}. The fleet: {problems or 'no problem is known'}"

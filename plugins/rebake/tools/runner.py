@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from rebake.exceptions import (
@@ -39,9 +40,9 @@ SHOWN_LINES: Final = 30
 _UNREACHED: Final = re.compile(r"RequestError: send request failed|request send failed", re.IGNORECASE)
 """What AWS's libraries for Go print, versions 1 and 2, when nothing answered at all."""
 
-_PLUGIN_LOST: Final = "Plugin did not respond"
+_PLUGIN_LOST: Final = re.compile(r"Plugin did not respond|errored[^:\n]*: unexpected EOF$", re.MULTILINE)
 _PLUGIN_CRASHED: Final = "plugin crashed!"
-"""What Terraform prints when a plugin of it ended in the middle of a call, and besides when that was by a panic."""
+"""What Terraform and Packer print when a plugin ended in the middle of a call, and Terraform besides after a panic."""
 
 _SIGNALLED: Final = 128
 """Exit statuses above are 128 + n where signal n ended the program; the tools' own are 0, 1 and 2."""
@@ -163,7 +164,7 @@ def _killed(result: ProcessResult) -> str:
         return f"lost its guardian to {_signal_name(-result.status)}"
     if result.status > _SIGNALLED:
         return f"was killed by {_signal_name(result.status - _SIGNALLED)}"
-    if _PLUGIN_LOST in result.output and _PLUGIN_CRASHED not in result.output:
+    if _PLUGIN_LOST.search(result.output) and _PLUGIN_CRASHED not in result.output:
         return "failed because a plugin of it ended"
     return ""
 
@@ -199,7 +200,7 @@ class Runner:
         secrets: Iterable[str] = (),
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        self.found = find(tool)
+        self._tool = tool
         self.folder = workspace.path
         self._lock = workspace.lock
         self._environment = {**inherited(), "CHECKPOINT_DISABLE": "1", **environment}
@@ -210,6 +211,15 @@ class Runner:
         self._program: Program | None = None
         self._stopped = False
 
+    @cached_property
+    def found(self) -> Found:
+        """The program and its version.
+
+        Raises:
+            ToolMissingError: it is not on this worker, or too old.
+        """
+        return find(self._tool)
+
     def run(self, *arguments: str, quiet: bool = False, accept: Sequence[int] = (0,)) -> ProcessResult:
         """Run the tool with `arguments` in the workspace.
 
@@ -219,6 +229,7 @@ class Runner:
             accept: exit statuses that are no failure.
 
         Raises:
+            ToolMissingError: it is not on this worker.
             ToolFailedError: it failed; the message has the reason.
             CloudUnreachableError: it failed because AWS did not answer; another try may reach it.
             ToolKilledError: a signal ended it, its plugin or its guardian; another try may end well.

@@ -53,7 +53,7 @@ class FleetTrigger(DeadlineTrigger, abc.ABC):
         except Exception as error:
             if not is_transient(error):
                 raise
-            self.log_progress(f"AWS does not answer, asking again: {error}")
+            self.log_progress(f"AWS did not answer; trying again: {error}")
             return False, None
 
     async def describe_fleet(self, autoscaling: Any, elbv2: Any) -> FleetHealth | None:
@@ -85,17 +85,19 @@ class FleetHealthTrigger(FleetTrigger):
 
     Args:
         auto_scaling_group_name: the group.
-        template_version: launch template version that instances must run; empty for any.
+        launch_template_version: what instances must run; empty for any.
         status: the refresh's final status, which the event carries on.
     """
 
-    def __init__(self, *, auto_scaling_group_name: str, template_version: str, status: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, auto_scaling_group_name: str, launch_template_version: str, status: str, **kwargs: Any
+    ) -> None:
         super().__init__(
             auto_scaling_group_name=auto_scaling_group_name,
-            fields={"template_version": template_version, "status": status},
+            fields={"launch_template_version": launch_template_version, "status": status},
             **kwargs,
         )
-        self.template_version = template_version
+        self.launch_template_version = launch_template_version
         self.status = status
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -119,7 +121,7 @@ class FleetHealthTrigger(FleetTrigger):
             answered, described = await self.poll(self.describe_fleet(autoscaling, elbv2))
             if answered:
                 fleet = described
-                problems = fleet.problems(self.template_version) if fleet else ["the group does not exist"]
+                problems = fleet.problems(self.launch_template_version) if fleet else ["the group does not exist"]
                 self.log_progress(f"fleet {self.auto_scaling_group_name}: {'; '.join(problems) or 'healthy'}")
             if not problems or self.is_over:
                 return fleet, problems

@@ -52,7 +52,7 @@ class LeaseTrigger(DeadlineTrigger):
         except Exception as error:
             if not is_transient(error):
                 raise
-            self.log.info("S3 does not answer, asking again: %s", error)
+            self.log.info("S3 did not answer; trying again: %s", error)
             return False
         return now is None or now.token != self.token or not now.is_open(datetime.now(UTC))
 

@@ -23,7 +23,7 @@ def aws(s3: Any, ssm: Any) -> SimpleNamespace:
 
 @pytest.fixture
 def rollout(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Return a cloud with two releases, a fleet that runs the second, and images by template version."""
+    """Return a cloud with two releases, a fleet that runs the second, and images by launch template version."""
     made = SimpleNamespace(s3=s3, ec2=ec2, refreshes=[], fleet=group("2", instance("i-2", "2")))
     made.images = {number: _app_image(ec2, number) for number in ("1", "2", "3")}
     for number in ("1", "2"):

@@ -42,7 +42,7 @@ def _result(name: str = "alarm", *checks: Check, **changed: Any) -> CaseResult:
         "seconds": 66.0,
         "load": LOAD,
         "findings": findings,
-        "moments": [Moment(1.0, "run", "deploy asked for")],
+        "moments": [Moment(1.0, "run", "deploy requested")],
         "spans": [Span("deploy", "bake", 1.0, 9.0)],
     }
     return CaseResult(**(kept | changed))

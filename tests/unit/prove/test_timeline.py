@@ -154,7 +154,7 @@ def test_a_picture_is_drawn_of_a_result(tmp_path: Path) -> None:
         writer.writerow(COLUMNS)
         writer.writerows([second, 200, 199, 1, 2.0, 8.0, 20.0, 40.0, 1.5, "1.0.0=99 1.1.0=100"] for second in range(9))
     spans = [Span("deploy 1.1.0", "bake", 0, 4), Span("1.0.0 i-1", "healthy", 0, 8)]
-    moments = [Moment(1.0, "run", "asked for"), Moment(4.0, "refresh", "started"), Moment(6.0, "end", "Successful")]
+    moments = [Moment(1.0, "run", "requested"), Moment(4.0, "refresh", "started"), Moment(6.0, "end", "Successful")]
     result = CaseResult("case", "", "", "", 9.0, figures_of(_came()), Findings([]), moments, spans)
     draw(result, "A case", tmp_path / "case.csv", tmp_path / "case.png")
 

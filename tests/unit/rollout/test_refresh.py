@@ -160,7 +160,7 @@ def test_a_version_of_another_template_is_another_version() -> None:
         pytest.param(
             group("2", instance("i-1", "2"), instance("i-2", "1")),
             {"i_1": "healthy", "i_2": "healthy"},
-            "i-2 runs template version 1",
+            "i-2 runs launch template version 1",
             id="old version",
         ),
         pytest.param(

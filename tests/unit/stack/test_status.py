@@ -59,4 +59,4 @@ def test_a_long_answer_is_cut(url: str) -> None:
 
 
 def test_a_service_that_does_not_answer_is_reported_with_the_error() -> None:
-    assert status.answer("http://127.0.0.1:1/", _probe("/healthz")) == "nothing to GET /healthz (ConnectionError)"
+    assert status.answer("http://127.0.0.1:1/", _probe("/healthz")) == "no answer to GET /healthz (ConnectionError)"

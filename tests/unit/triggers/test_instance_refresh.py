@@ -70,7 +70,7 @@ def test_every_other_end_is_a_failure_with_its_reason_and_the_fleet(script: Scri
     assert "It did not work." in event["message"]
     assert FleetHealth(**event["fleet"]).problems("2") == [
         "i-1 is unhealthy Target.Timeout",
-        "i-2 runs template version 1",
+        "i-2 runs launch template version 1",
     ]
 
 

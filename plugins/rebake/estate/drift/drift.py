@@ -223,7 +223,7 @@ def _current(estate: Estate, service: str) -> str:
 
 
 def _own(fleet: Fleet) -> TemplateUse:
-    return TemplateUse(fleet.template_id, fleet.template_version)
+    return TemplateUse(fleet.template_id, fleet.launch_template_version)
 
 
 def _number(estate: Estate, use: TemplateUse) -> str:

@@ -111,7 +111,7 @@ def report(
             "kept by the policy": len(kept),
             "due": len(images),
             **{str(step): done[step] for step in Step if step is not Step.KEEP},
-            "template versions": done[_DELETE_VERSION],
+            "launch template versions": done[_DELETE_VERSION],
             "snapshots without an image": done[_DELETE_SNAPSHOT],
             "kept on the second scan": _count(every, RetireOutcome.KEPT),
             "left, in use": _count(every, RetireOutcome.LEFT),

@@ -139,7 +139,7 @@ def test_a_service_file_that_cannot_be_read_is_a_finding_and_its_fleet_is_still_
 PUBLIC = with_instance(instance(1, public_ip="203.0.113.7"))
 ELSEWHERE = replace(FLEET, tags={**FLEET.tags, tags.ENVIRONMENT: "production"})
 ONE_FINDING = {
-    "a newer template version that the group does not use": ({"templates": (NEWER,)}, "latest-template"),
+    "a newer launch template version that the group does not use": ({"templates": (NEWER,)}, "latest-template"),
     "the group launches $Latest": ({"fleets": (replace(FLEET, template_version="$Latest"),)}, "template-not-numbered"),
     "the group launches $Default": (
         {"fleets": (replace(FLEET, template_version="$Default"),)},

@@ -185,7 +185,7 @@ def test_the_base_of_a_kept_image_is_not_kept_for_that() -> None:
         pytest.param(
             estate(fleets=(fleet("7"),)),
             "group webapp-local launches version 7 of lt-webapp, which EC2 did not list",
-            id="a template version is missing",
+            id="a launch template version is missing",
         ),
     ],
 )
