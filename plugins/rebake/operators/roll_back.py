@@ -34,8 +34,8 @@ class RollBackOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
 
     It first ends a refresh that still goes to the failed image. A fleet that then runs the image before needs nothing;
     otherwise Terraform makes a launch template version with that image, and a refresh goes to it. Skipped if nothing
-    was rolled out, if the service has no release yet, if the failed image is the current one, or if the service's file says
-    `auto_rollback: false`.
+    was rolled out, if the service has no release yet, if the failed image is the current one, or if the service's
+    file says `auto_rollback: false`.
 
     Rolls back even to a revoked image, and logs an error: that image serves, and a mixed fleet may not. AWS's own
     rollback does not check revocations either. Whoever revoked the image has to release another one.

@@ -177,6 +177,24 @@ def test_what_was_taken_into_use_since_it_was_found_stays(
     assert cloud.volume in cloud.things()
 
 
+def test_an_image_that_was_deregistered_meanwhile_fails_nothing(
+    cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_again = OrphansHook.find_again
+
+    def deregistered_meanwhile(hook: OrphansHook, thing: Any) -> Any:
+        found = find_again(hook, thing)
+        if thing.id == cloud.image:
+            cloud.ec2.deregister_image(ImageId=cloud.image)
+        return found
+
+    monkeypatch.setattr(OrphansHook, "find_again", deregistered_meanwhile)
+
+    reap()
+
+    assert cloud.image not in cloud.things()
+
+
 def test_one_thing_that_aws_refuses_to_remove_does_not_keep_the_others(
     cloud: Cloud, reap: Reap, monkeypatch: pytest.MonkeyPatch
 ) -> None:

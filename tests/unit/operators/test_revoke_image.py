@@ -56,7 +56,7 @@ def cloud(ec2: Any, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Cloud:
             group_name="webapp-local",
             service="webapp",
             template_id="lt-1",
-            template_version="2",
+            launch_template_version="2",
             tags={tags.KIND: tags.KIND_FLEET, tags.ENVIRONMENT: "local"},
             desired=1,
             instance_ids=("i-1", "i-gone"),

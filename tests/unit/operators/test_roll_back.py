@@ -139,7 +139,9 @@ def test_the_image_before_is_applied_and_rolled_out_where_aws_has_not_rolled_bac
     assert isinstance(deferred.trigger, InstanceRefreshTrigger)
     assert deferred.trigger.refresh_id == "r-back"
     assert deferred.trigger.cause is None
-    assert deferred.kwargs == {"wait": {"refresh_id": "r-back", "template_version": version, "status": STILL_THERE}}
+    assert deferred.kwargs == {
+        "wait": {"refresh_id": "r-back", "launch_template_version": version, "status": STILL_THERE}
+    }
     assert deferred.method_name == "refresh_complete"
 
 
@@ -263,7 +265,7 @@ def test_a_rollback_that_fails_too_is_an_error_with_its_reason(operator: Operato
         "progress": [],
         "fleet": {},
     }
-    wait = {"refresh_id": "r-back", "template_version": "3", "status": STILL_THERE}
+    wait = {"refresh_id": "r-back", "launch_template_version": "3", "status": STILL_THERE}
 
     with pytest.raises(RolloutFailedError, match="unhealthy: instance refresh r-back: i-5 is unhealthy"):
         operator().refresh_complete(context(), event, wait=wait)

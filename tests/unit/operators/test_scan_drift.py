@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rebake.estate.drift.drift import View
-from rebake.exceptions import ToolFailedError
+from rebake.exceptions import ToolFailedError, ToolKilledError
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
 from rebake.release import lease
 from rebake.stages.fleet import FleetTerraform
@@ -105,8 +105,11 @@ def test_what_a_plan_would_change_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     assert found["unseen"] == []
 
 
-def test_a_fleet_whose_plan_fails_is_a_finding_and_the_next_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = _plan(monkeypatch, PretendedTool(ToolFailedError("Error: no valid credential"), PLAN), FLEET, FLEET)
+@pytest.mark.parametrize("failure", [ToolFailedError, ToolKilledError])
+def test_a_fleet_whose_plan_fails_is_a_finding_and_the_next_is_planned(
+    monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    found = _plan(monkeypatch, PretendedTool(failure("Error: no valid credential"), PLAN), FLEET, FLEET)
 
     assert [one["check"] for one in found["findings"]] == ["plan-failed", "attribute"]
     assert "no valid credential" in found["findings"][0]["found"]

@@ -41,7 +41,7 @@ def test_the_sensor_defers_with_the_services_own_deadline() -> None:
     assert deferred.timeout.total_seconds() > 900
 
 
-WAIT = {"refresh_id": "r-1", "template_version": "2", "status": NOT_NEEDED}
+WAIT = {"refresh_id": "r-1", "launch_template_version": "2", "status": NOT_NEEDED}
 
 
 def _event(reason: str = "", **more: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_the_sensor_waits_for_health_after_a_successful_refresh_as_long_as_an_in
     assert isinstance(trigger, FleetHealthTrigger)
     assert trigger.deadline == pytest.approx(time.time() + 60, abs=30)  # rollout.unhealthy_deadline, locally
     assert deferred.kwargs == {"wait": {**WAIT, "status": "Successful"}}
-    assert trigger.template_version == "2"
+    assert trigger.launch_template_version == "2"
     assert trigger.status == "Successful"
 
 

@@ -174,14 +174,19 @@ def test_a_tool_whose_guardian_is_killed_still_cleans_up(make_runner: Callable[.
 
 @pytest.mark.parametrize(
     ("said", "expected"),
-    [("", ToolKilledError), ("Error: The terraform-provider-aws plugin crashed!", ToolFailedError)],
-    ids=["killed", "panic"],
+    [
+        ("Error: Plugin did not respond", ToolKilledError),
+        ("Build 'amazon-ebs' errored after 9 seconds: unexpected EOF", ToolKilledError),
+        ("Error: Plugin did not respond\nError: The terraform-provider-aws plugin crashed!", ToolFailedError),
+        ("tar: Unexpected EOF in archive", ToolFailedError),
+    ],
+    ids=["killed", "killed, of Packer", "panic", "of an archive"],
 )
 def test_a_tool_whose_plugin_is_killed_may_be_tried_again_and_one_that_panics_may_not(
     make_runner: Callable[..., Runner], said: str, expected: type[Exception]
 ) -> None:
     with pytest.raises(expected):
-        make_runner(f"echo 'Error: Plugin did not respond'; echo '{said}'; exit 1").run("apply")
+        make_runner(f'echo "{said}"; exit 1').run("apply")
 
 
 def test_an_accepted_status_is_no_failure(make_runner: Callable[..., Runner]) -> None:

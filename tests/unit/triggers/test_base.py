@@ -43,7 +43,7 @@ TRIGGERS: list[BaseTrigger] = [
         **WAIT,
     ),
     LeaseTrigger(bucket="rebake-local", service="webapp", token=3, **WAIT),
-    FleetHealthTrigger(auto_scaling_group_name=GROUP, template_version="2", status="Successful", **WAIT),
+    FleetHealthTrigger(auto_scaling_group_name=GROUP, launch_template_version="2", status="Successful", **WAIT),
 ]
 
 

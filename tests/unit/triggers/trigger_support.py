@@ -72,10 +72,10 @@ def refresh_trigger(seconds: float = 30, **more: Any) -> InstanceRefreshTrigger:
     )
 
 
-def health_trigger(seconds: float = 30, template_version: str = "2") -> FleetHealthTrigger:
+def health_trigger(seconds: float = 30, launch_template_version: str = "2") -> FleetHealthTrigger:
     return FleetHealthTrigger(
         auto_scaling_group_name=GROUP,
-        template_version=template_version,
+        launch_template_version=launch_template_version,
         status="Successful",
         deadline=time.time() + seconds,
         poll_seconds=0.001,

@@ -54,7 +54,7 @@ NEWER = replace(TEMPLATE, versions=(VERSION, TemplateVersion(2, OTHER, is_defaul
 
 
 def test_a_group_that_launches_another_image_is_found() -> None:
-    estate = replace(ESTATE, templates=(NEWER,), fleets=(replace(FLEET, template_version="2"),))
+    estate = replace(ESTATE, templates=(NEWER,), fleets=(replace(FLEET, launch_template_version="2"),))
     found = {one.check: one for one in scan(estate).findings}
 
     assert set(found) == {"group-template", "latest-template"}
@@ -140,9 +140,12 @@ PUBLIC = with_instance(instance(1, public_ip="203.0.113.7"))
 ELSEWHERE = replace(FLEET, tags={**FLEET.tags, tags.ENVIRONMENT: "production"})
 ONE_FINDING = {
     "a newer launch template version that the group does not use": ({"templates": (NEWER,)}, "latest-template"),
-    "the group launches $Latest": ({"fleets": (replace(FLEET, template_version="$Latest"),)}, "template-not-numbered"),
+    "the group launches $Latest": (
+        {"fleets": (replace(FLEET, launch_template_version="$Latest"),)},
+        "template-not-numbered",
+    ),
     "the group launches $Default": (
-        {"fleets": (replace(FLEET, template_version="$Default"),)},
+        {"fleets": (replace(FLEET, launch_template_version="$Default"),)},
         "template-not-numbered",
     ),
     "the posture of a rolling fleet": ({"fleets": (ROLLING,), "instances": PUBLIC.instances}, "public-address"),

@@ -68,7 +68,9 @@ def _theirs(*ami_ids: str, default: int = 1) -> Template:
     return template(*ami_ids, default=default, template_id="lt-theirs", ours=False)
 
 
-THEIR_FLEET = fleet(group_name="theirs", service="", tags={}, template_id="lt-theirs", template_version="$Latest")
+THEIR_FLEET = fleet(
+    group_name="theirs", service="", tags={}, template_id="lt-theirs", launch_template_version="$Latest"
+)
 VERSION_2 = (TemplateUse("lt-webapp", "2"),)
 RETIRED: dict[str, Any] = {"state": "disabled", "deprecated_at": ago(300)}
 RUNS, LAUNCHES = "instance i-ami-old runs it (running)", "group webapp-local launches it"
