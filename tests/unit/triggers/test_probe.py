@@ -130,8 +130,8 @@ SENT = ("send_command", {"Command": {"CommandId": "11111111-2222-3333-4444-55555
 
 
 def _invocation(status: str, code: int = -1, stdout: str = "", stderr: str = "") -> tuple[str, Any]:
-    said = {"StandardOutputContent": stdout, "StandardErrorContent": stderr}
-    return "get_command_invocation", {"Status": status, "ResponseCode": code, **said}
+    output = {"StandardOutputContent": stdout, "StandardErrorContent": stderr}
+    return "get_command_invocation", {"Status": status, "ResponseCode": code, **output}
 
 
 def _probe_by_command(clients: Callable[..., None], *ssm: tuple[str, Any], seconds: float = 30) -> dict[str, Any]:
