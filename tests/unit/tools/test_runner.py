@@ -58,16 +58,8 @@ def test_terraform_comes_before_tofu_and_the_override_before_both(tmp_path: Path
 @pytest.mark.parametrize(
     ("tool", "script", "parts"),
     [
-        (
-            PACKER,
-            "",
-            ["Packer (`packer`) is missing", "install Debian's package `packer`", "not on PATH ({0})", "${1}"],
-        ),
-        (
-            TERRAFORM,
-            "",
-            ["Terraform (`terraform` or `tofu`) is missing", "opentofu.org", "not on PATH ({0})", "${1}"],
-        ),
+        (PACKER, "", ["Packer (`packer`) is missing", "Debian's package `packer`", "not on PATH ({0})", "${1}"]),
+        (TERRAFORM, "", ["(`terraform` or `tofu`) is missing", "opentofu.org", "not on PATH ({0})", "${1}"]),
         (
             TERRAFORM,
             "echo Terraform v1.5.7",
