@@ -10,10 +10,10 @@ from botocore.stub import Stubber
 from rebake import tags
 from rebake.estate.inventory import Channel, TemplateUse
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.hooks.estate import EstateHook
+from rebake.hooks.estate import EstateHook, _fleet
 from rebake.hooks.image import ImageHook
+from tests.support.aws import CONNECTION, REGION
 
-REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 VENDORS_IMAGE = "ami-0123456789abcdef0"
 
@@ -25,7 +25,7 @@ def cloud(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read() -> Any:
-    return EstateHook(aws_conn_id=None, region_name=REGION).read()
+    return EstateHook(**CONNECTION).read()
 
 
 def launch(ec2: Any, ami_id: str = VENDORS_IMAGE) -> str:
@@ -34,12 +34,8 @@ def launch(ec2: Any, ami_id: str = VENDORS_IMAGE) -> str:
 
 def template(ec2: Any, name: str, *ami_ids: str, **labels: str) -> str:
     """Make a launch template with one version for each image, and return its id."""
-    specification = [
-        {
-            "ResourceType": "launch-template",
-            "Tags": [{"Key": getattr(tags, key), "Value": value} for key, value in labels.items()],
-        }
-    ]
+    named = [{"Key": getattr(tags, key), "Value": value} for key, value in labels.items()]
+    specification = [{"ResourceType": "launch-template", "Tags": named}]
     template_id: str = ec2.create_launch_template(
         LaunchTemplateName=name,
         LaunchTemplateData={"ImageId": ami_ids[0]},
@@ -72,7 +68,7 @@ def test_an_empty_account_is_an_empty_estate() -> None:
     assert (estate.images, estate.instances, estate.templates, estate.fleets, estate.channels) == ((), (), (), (), ())
 
 
-def test_an_image_is_read_with_its_owner_its_snapshots_and_when_it_was_made(ec2: Any) -> None:
+def test_an_image_is_read_with_its_owner_its_snapshots_when_it_was_made_and_whether_it_is_public(ec2: Any) -> None:
     ami_id = ec2.create_image(InstanceId=launch(ec2), Name="rebake-webapp")["ImageId"]
 
     image = read().images_by_id[ami_id]
@@ -82,12 +78,7 @@ def test_an_image_is_read_with_its_owner_its_snapshots_and_when_it_was_made(ec2:
     assert abs((datetime.now(UTC) - image.created_at).total_seconds()) < 60
     assert not image.public
     assert not image.copied_from
-
-
-def test_an_image_that_everyone_may_launch_is_public(ec2: Any) -> None:
-    ami_id = ec2.create_image(InstanceId=launch(ec2), Name="rebake-webapp")["ImageId"]
     ec2.modify_image_attribute(ImageId=ami_id, LaunchPermission={"Add": [{"Group": "all"}]})
-
     assert read().images_by_id[ami_id].public
 
 
@@ -99,33 +90,23 @@ def test_an_image_that_everyone_may_launch_is_public(ec2: Any) -> None:
     ],
 )
 def test_a_copy_is_distinguished_from_an_image_that_was_baked(answer: dict[str, str], copied_from: str) -> None:
-    hook = ImageHook(aws_conn_id=None, region_name=REGION)
+    hook = ImageHook(**CONNECTION)
+    image = {"ImageId": "ami-1", "DeprecationTime": "2026-02-01T00:00:00.000Z"}
+    image |= {"DeregistrationProtection": "enabled-with-cooldown", **answer}
+    request = {
+        "Owners": ["self"],
+        "IncludeDeprecated": True,
+        "IncludeDisabled": True,
+        "Filters": [],
+        "MaxResults": 1000,
+    }
     with Stubber(hook.ec2) as stub:
-        stub.add_response(
-            "describe_images",
-            {
-                "Images": [
-                    {
-                        "ImageId": "ami-1",
-                        "DeprecationTime": "2026-02-01T00:00:00.000Z",
-                        "DeregistrationProtection": "enabled-with-cooldown",
-                        **answer,
-                    }
-                ]
-            },
-            {
-                "Owners": ["self"],
-                "IncludeDeprecated": True,
-                "IncludeDisabled": True,
-                "Filters": [],
-                "MaxResults": 1000,
-            },
-        )
-        (image,) = hook.own()
+        stub.add_response("describe_images", {"Images": [image]}, request)
+        (found,) = hook.own()
 
-    assert image.copied_from == copied_from
-    assert image.deprecated_at == datetime(2026, 2, 1, tzinfo=UTC)
-    assert image.locked
+    assert found.copied_from == copied_from
+    assert found.deprecated_at == datetime(2026, 2, 1, tzinfo=UTC)
+    assert found.locked
 
 
 def test_instances_are_read_in_every_state_but_terminated(ec2: Any) -> None:
@@ -177,8 +158,7 @@ def test_a_group_that_is_not_ours_is_read_and_belongs_to_no_service(ec2: Any) ->
     assert [estate.template_image(use) for use in estate.fleets[0].templates] == ["ami-1"]
 
 
-def test_channels_of_services_and_bases_are_read_and_nothing_else() -> None:
-    ssm = boto3.client("ssm", region_name=REGION)
+def test_channels_of_services_and_bases_are_read_and_nothing_else(ssm: Any) -> None:
     for name in ("/rebake/webapp/current", "/rebake/bases/debian-12/current", "/rebake/webapp/note", "/other/current"):
         ssm.put_parameter(Name=name, Value="ami-1", Type="String")
 
@@ -188,8 +168,7 @@ def test_channels_of_services_and_bases_are_read_and_nothing_else() -> None:
     }
 
 
-def test_more_channels_than_one_page_are_all_read() -> None:
-    ssm = boto3.client("ssm", region_name=REGION)
+def test_more_channels_than_one_page_are_all_read(ssm: Any) -> None:
     for number in range(25):
         ssm.put_parameter(Name=f"/rebake/service-{number}/current", Value=f"ami-{number}", Type="String")
 
@@ -197,26 +176,16 @@ def test_more_channels_than_one_page_are_all_read() -> None:
 
 
 def test_what_a_mixed_instances_policy_and_an_active_refresh_name_is_part_of_a_fleet() -> None:
-    from rebake.hooks.estate import _fleet
+    def specification(version: str) -> dict[str, Any]:
+        return {"LaunchTemplateSpecification": {"LaunchTemplateId": "lt-1", "Version": version}}
 
-    def specification(version: str) -> dict[str, str]:
-        return {"LaunchTemplateId": "lt-1", "Version": version}
+    overrides = [{"InstanceType": "t3.small"}, {"InstanceType": "t4g.small", **specification("2")}]
+    mixed = {"LaunchTemplate": {**specification("1"), "Overrides": overrides}}
+    refreshed_to = {"LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "3"}}
 
     fleet = _fleet(
-        {
-            "AutoScalingGroupName": "webapp-local",
-            "DesiredCapacity": 1,
-            "MixedInstancesPolicy": {
-                "LaunchTemplate": {
-                    "LaunchTemplateSpecification": specification("1"),
-                    "Overrides": [
-                        {"InstanceType": "t3.small"},
-                        {"InstanceType": "t4g.small", "LaunchTemplateSpecification": specification("2")},
-                    ],
-                }
-            },
-        },
-        {"Status": "InProgress", "DesiredConfiguration": {"LaunchTemplate": specification("3")}},
+        {"AutoScalingGroupName": "webapp-local", "DesiredCapacity": 1, "MixedInstancesPolicy": mixed},
+        {"Status": "InProgress", "DesiredConfiguration": refreshed_to},
     )
 
     assert fleet.templates == tuple(TemplateUse("lt-1", version) for version in ("1", "2", "3"))

@@ -1,14 +1,18 @@
 """Fixtures of several stages: a rebake's services, and a rollout that may be rolled back."""
 
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
 from rebake import tags
+from rebake.exceptions import SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
-from tests.support.aws import tag_list
+from rebake.hooks.lease import LeaseHook
+from tests.support.aws import stubbed, tag_list
 from tests.support.fleet import group, instance
 from tests.support.releases import put_record, record
 
@@ -42,6 +46,30 @@ def rollout(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespa
         },
     )
     return made
+
+
+@pytest.fixture
+def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """Give the script that Auto Scaling answers from."""
+    with stubbed("autoscaling") as (client, stubber):
+        monkeypatch.setattr(AutoScalingHook, "conn", client)
+        yield stubber
+
+
+@pytest.fixture
+def take_lease(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that lets a rollback by hand take the run's lease after some checks."""
+
+    def take(after_checks: int = 0) -> None:
+        passing = iter(range(after_checks))
+
+        def check(*_: Any) -> None:
+            if next(passing, None) is None:
+                raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
+
+        monkeypatch.setattr(LeaseHook, "check", check)
+
+    return take
 
 
 def _app_image(ec2: Any, number: str) -> str:

@@ -31,9 +31,9 @@ def test_the_report_has_every_service(aws: Any) -> None:
 
     key = ReportRebakesOperator(task_id="report", found_by="find_dependents", group="rebake").execute(task)
 
-    told = json.loads(aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-    assert told["title"] == "New base debian-12: 1 failed, 1 not needed, 1 invalid"
-    assert told["tables"][0]["rows"] == [
+    report = json.loads(aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    assert report["title"] == "New base debian-12: 1 failed, 1 not needed, 1 invalid"
+    assert report["tables"][0]["rows"] == [
         ["webapp", "deploy", "failed", "1.1.0", "", "bake: no such file"],
         ["pages", "deploy", "not needed", "", "", "pages was never released"],
         ["typo", "", "invalid", "", "", "x"],

@@ -1,6 +1,6 @@
 """The stage roll_back: what it finds after a rollout that failed, and what it does about each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +11,7 @@ from structlog.testing import capture_logs
 
 from rebake import config
 from rebake.estate.revocation import Mark
-from rebake.exceptions import RolloutFailedError, SupersededError
-from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.exceptions import RolloutFailedError
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
@@ -25,7 +24,6 @@ from rebake.stages.fleet import FleetTerraform
 from rebake.stages.waiting import STILL_THERE
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.support.aws import stubbed
 from tests.support.fleet import AMI, GROUP, group, instance, refresh
 from tests.support.releases import RESULTS
 from tests.support.task import context, deferral, message
@@ -37,14 +35,6 @@ IMAGES = {"1": AMI, "2": BAD, "3": AMI}
 NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
 OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
 MIXED = group("1", instance("i-1", "1"), instance("i-3", "2"))
-
-
-@pytest.fixture
-def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """Give the script that Auto Scaling answers from."""
-    with stubbed("autoscaling") as (client, stubber):
-        monkeypatch.setattr(AutoScalingHook, "conn", client)
-        yield stubber
 
 
 @pytest.fixture
@@ -242,13 +232,10 @@ def test_a_service_that_wants_no_rollback_gets_none(
 
 
 def test_a_run_whose_lease_was_taken_leaves_the_fleet_to_the_other(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch, applied: list[dict[str, str]]
+    operator: Operator, take_lease: Callable[..., None], applied: list[dict[str, str]]
 ) -> None:
-    def taken(*_: Any) -> None:
-        raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
-
     made = operator()
-    monkeypatch.setattr(LeaseHook, "check", taken)
+    take_lease()
 
     with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
         made.execute(context())
@@ -256,15 +243,8 @@ def test_a_run_whose_lease_was_taken_leaves_the_fleet_to_the_other(
 
 
 def test_a_rollback_that_fails_too_is_an_error_with_its_reason(operator: Operator) -> None:
-    event = {
-        "ok": False,
-        "reason": "unhealthy",
-        "status": "RollbackSuccessful",
-        "message": "i-5 is unhealthy",
-        "ending": False,
-        "progress": [],
-        "fleet": {},
-    }
+    event = {"ok": False, "reason": "unhealthy", "message": "i-5 is unhealthy", "ending": False, "progress": []}
+    event |= {"status": "RollbackSuccessful", "fleet": {}}
     wait = {"refresh_id": "r-back", "launch_template_version": "3", "status": STILL_THERE}
 
     with pytest.raises(RolloutFailedError, match="unhealthy: instance refresh r-back: i-5 is unhealthy"):

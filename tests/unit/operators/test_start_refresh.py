@@ -1,6 +1,6 @@
 """The stage start_refresh: adopt, find nothing to do, or start; and refuse what would roll out something else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,14 +10,12 @@ from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
 from rebake.config import load_service
-from rebake.exceptions import RolloutFailedError, SupersededError
-from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.exceptions import RolloutFailedError
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
 from rebake.hooks.revocation import RevocationHook
 from rebake.operators.start_refresh import StartRefreshOperator
 from rebake.rollout.refresh import preferences
-from tests.support.aws import stubbed
 from tests.support.fleet import AMI, GROUP, TEMPLATE, group, instance, refresh
 from tests.support.task import REQUESTED_AT, context, deferral, message
 
@@ -25,14 +23,6 @@ OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
 NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
 
 Operator = Callable[..., StartRefreshOperator]
-
-
-@pytest.fixture
-def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """Give the script that Auto Scaling answers from."""
-    with stubbed("autoscaling") as (client, stubber):
-        monkeypatch.setattr(AutoScalingHook, "conn", client)
-        yield stubber
 
 
 @pytest.fixture
@@ -156,17 +146,20 @@ def test_a_refresh_that_someone_started_a_moment_ago_is_checked(
             operator().execute(context())
 
 
-def test_a_template_version_with_another_image_is_not_rolled_out(autoscaling: Stubber, operator: Operator) -> None:
-    with pytest.raises(RolloutFailedError, match=f"holds image ami-0ther, not {AMI}"):
-        operator(holds="ami-0ther").execute(context())
-
-
-@pytest.mark.parametrize("version", ["$Latest", "$Default", ""])
-def test_a_version_that_aws_cannot_roll_back_from_is_refused(
-    autoscaling: Stubber, operator: Operator, version: str
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ({"holds": "ami-0ther"}, f"holds image ami-0ther, not {AMI}"),
+        ({"version": "$Latest"}, "is not a number"),
+        ({"version": "$Default"}, "is not a number"),
+        ({"version": ""}, "is not a number"),
+    ],
+)
+def test_a_version_with_another_image_or_that_aws_cannot_roll_back_from_is_refused(
+    autoscaling: Stubber, operator: Operator, version: dict[str, str], why: str
 ) -> None:
-    with pytest.raises(RolloutFailedError, match="is not a number"):
-        operator(version=version).execute(context())
+    with pytest.raises(RolloutFailedError, match=why):
+        operator(**version).execute(context())
 
 
 def test_a_group_that_does_not_exist_is_named(autoscaling: Stubber, operator: Operator) -> None:
@@ -194,13 +187,10 @@ def test_throttling_is_waited_out_and_nothing_is_started_twice(
 
 
 def test_a_run_whose_lease_was_taken_starts_nothing_and_is_skipped(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    autoscaling: Stubber, operator: Operator, take_lease: Callable[..., None]
 ) -> None:
-    def taken(*_: Any) -> None:
-        raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
-
     made = operator()
-    monkeypatch.setattr(LeaseHook, "check", taken)
+    take_lease()
 
     with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
         made.execute(context())
@@ -226,42 +216,31 @@ def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fle
     assert short.startswith("rollout.timeout is 25 s, but a rollout to 200 instances takes 30 s at least: 2 batches of")
 
 
-def _take_the_lease_after_the_first_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    checks: list[str] = []
-
-    def check(*_: Any) -> None:
-        checks.append("check")
-        if len(checks) > 1:
-            raise SupersededError("superseded by rollback_webapp/manual", by="rollback_webapp/manual")
-
-    monkeypatch.setattr(LeaseHook, "check", check)
-
-
+@pytest.mark.parametrize(
+    ("refreshes", "cancelled"),
+    [
+        pytest.param([refresh("Pending", refresh_id="r-new")], True, id="its own is cancelled"),
+        pytest.param(
+            [refresh("InProgress", refresh_id="r-2", version="3"), refresh("Cancelled")], False, id="the other's is not"
+        ),
+    ],
+)
 def test_a_rollback_that_took_the_lease_while_the_refresh_was_started_is_let_through(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    autoscaling: Stubber,
+    operator: Operator,
+    take_lease: Callable[..., None],
+    refreshes: list[dict[str, Any]],
+    cancelled: bool,
 ) -> None:
     """It acquired the lease, found no refresh and went on: so it is the deployment that has to notice."""
     made = operator()
-    _take_the_lease_after_the_first_check(monkeypatch)
+    take_lease(after_checks=1)
     _answer(autoscaling, OLD)
     _expect_start(autoscaling)
-    started = {"InstanceRefreshes": [refresh("Pending", refresh_id="r-new")]}
-    autoscaling.add_response("describe_instance_refreshes", started, {"AutoScalingGroupName": GROUP})
-    autoscaling.add_response("cancel_instance_refresh", {"InstanceRefreshId": "r-new"}, {"AutoScalingGroupName": GROUP})
-
-    with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
-        made.execute(context())
-
-
-def test_the_refresh_of_the_rollback_itself_is_not_cancelled_by_a_deployment_that_comes_late(
-    autoscaling: Stubber, operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = operator()
-    _take_the_lease_after_the_first_check(monkeypatch)
-    _answer(autoscaling, OLD)
-    _expect_start(autoscaling)
-    others = {"InstanceRefreshes": [refresh("InProgress", refresh_id="r-2", version="3"), refresh("Cancelled")]}
-    autoscaling.add_response("describe_instance_refreshes", others, {"AutoScalingGroupName": GROUP})
+    of_group = {"AutoScalingGroupName": GROUP}
+    autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": refreshes}, of_group)
+    if cancelled:
+        autoscaling.add_response("cancel_instance_refresh", {"InstanceRefreshId": "r-new"}, of_group)
 
     with pytest.raises(AirflowSkipException, match="rollback_webapp/manual"):
         made.execute(context())

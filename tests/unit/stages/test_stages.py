@@ -145,14 +145,14 @@ def test_a_kill_of_the_task_goes_to_the_tool_that_it_runs(operator: type[Any]) -
     """A Packer or Terraform that went on would work for a task that Airflow runs again."""
     tools = [name for name in ("fleet", "tool") if hasattr(operator, name)]
     made = operator(**_required(operator))
-    told: list[str] = []
+    stopped: list[str] = []
     for name in tools:
         tool = getattr(made, name)
         assert isinstance(tool, RunningTool)
-        tool._runner = SimpleNamespace(stop=lambda: told.append("stop"))  # type: ignore[assignment]
+        tool._runner = SimpleNamespace(stop=lambda: stopped.append("stop"))  # type: ignore[assignment]
     made.on_kill()
 
-    assert told == ["stop"] * len(tools)
+    assert stopped == ["stop"] * len(tools)
 
 
 def test_every_argument_is_templated(stage: type[Any]) -> None:

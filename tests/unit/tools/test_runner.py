@@ -45,38 +45,41 @@ def test_a_tool_on_path_is_found_with_its_version(tmp_path: Path, program: Make)
     assert find(PACKER, _environment(tmp_path)) == runner.Found(PACKER, str(path), (1, 11, 2))
 
 
-def test_terraform_comes_before_tofu_and_tofu_will_do(tmp_path: Path, program: Make) -> None:
-    tofu = program("tofu", "echo OpenTofu v1.10.6; echo on linux_amd64")
-    assert find(TERRAFORM, _environment(tmp_path)).path == str(tofu)
+def test_terraform_comes_before_tofu_and_the_override_before_both(tmp_path: Path, program: Make) -> None:
+    tofu = str(program("tofu", "echo OpenTofu v1.10.6; echo on linux_amd64"))
+    assert find(TERRAFORM, _environment(tmp_path)).path == tofu
 
     terraform = program("terraform", "echo Terraform v1.11.4")
     assert find(TERRAFORM, _environment(tmp_path)).path == str(terraform)
-
-
-def test_the_override_names_the_program_by_path_or_by_name(tmp_path: Path, program: Make) -> None:
-    program("terraform", "echo Terraform v1.11.4")
-    tofu = program("tofu", "echo OpenTofu v1.10.6")
-
-    assert find(TERRAFORM, _environment(tmp_path, REBAKE_TERRAFORM=str(tofu))).path == str(tofu)
-    assert find(TERRAFORM, _environment(tmp_path, REBAKE_TERRAFORM="tofu")).path == str(tofu)
+    for override in (tofu, "tofu"):
+        assert find(TERRAFORM, _environment(tmp_path, REBAKE_TERRAFORM=override)).path == tofu
 
 
 @pytest.mark.parametrize(
-    ("tool", "parts"),
+    ("tool", "script", "parts"),
     [
-        (PACKER, ["Packer (`packer`) is missing", "$REBAKE_PACKER", "install Debian's package `packer`"]),
-        (TERRAFORM, ["Terraform (`terraform` or `tofu`) is missing", "$REBAKE_TERRAFORM", "opentofu.org"]),
+        (PACKER, "", ["Packer (`packer`) is missing", "Debian's package `packer`", "not on PATH ({0})", "${1}"]),
+        (TERRAFORM, "", ["(`terraform` or `tofu`) is missing", "opentofu.org", "not on PATH ({0})", "${1}"]),
+        (
+            TERRAFORM,
+            "echo Terraform v1.5.7",
+            ["Terraform 1.5.7", "{0}/terraform", "1.10.0 or later", "locks in S3", "${1}"],
+        ),
+        (PACKER, "echo no dictionary >&2; exit 1", ["not print the version of Packer; it printed: no dictionary"]),
     ],
-    ids=["packer", "terraform"],
+    ids=["no packer", "no terraform", "too old", "no version"],
 )
-def test_a_missing_tool_is_named_with_path_override_and_how_to_install_it(
-    tool: runner.Tool, parts: list[str], tmp_path: Path
+def test_a_tool_that_cannot_be_used_is_named_with_the_reason_and_what_to_do(
+    tool: runner.Tool, script: str, parts: list[str], tmp_path: Path, program: Make
 ) -> None:
+    if script:
+        program(tool.names[0], script)
+
     with pytest.raises(ToolMissingError) as caught:
         find(tool, _environment(tmp_path))
 
-    for part in [*parts, f"not on PATH ({tmp_path}/bin)"]:
-        assert part in str(caught.value)
+    for part in parts:
+        assert part.format(tmp_path / "bin", tool.override) in str(caught.value)
 
 
 def test_an_override_that_names_no_program_is_quoted(tmp_path: Path, program: Make) -> None:
@@ -84,25 +87,6 @@ def test_an_override_that_names_no_program_is_quoted(tmp_path: Path, program: Ma
 
     with pytest.raises(ToolMissingError, match=r"\$REBAKE_PACKER is '/opt/none', which is no program"):
         find(PACKER, _environment(tmp_path, REBAKE_PACKER="/opt/none"))
-
-
-def test_a_tool_that_is_too_old_is_named_with_both_versions_and_the_reason(tmp_path: Path, program: Make) -> None:
-    path = program("terraform", "echo Terraform v1.5.7")
-
-    with pytest.raises(ToolMissingError) as caught:
-        find(TERRAFORM, _environment(tmp_path))
-
-    for part in ["Terraform 1.5.7", str(path), "1.10.0 or later", "state locks in S3", "$REBAKE_TERRAFORM"]:
-        assert part in str(caught.value)
-
-
-def test_a_program_that_prints_no_version_is_quoted(tmp_path: Path, program: Make) -> None:
-    program("packer", "echo cracklib: no dictionary >&2; exit 1")
-
-    with pytest.raises(
-        ToolMissingError, match="does not print the version of Packer; it printed: cracklib: no dictionary"
-    ):
-        find(PACKER, _environment(tmp_path))
 
 
 def test_a_tool_inherits_what_it_needs_and_no_secret_of_the_worker() -> None:
@@ -143,15 +127,24 @@ def test_a_failure_carries_status_and_the_end_of_the_output(make_runner: Callabl
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("output", "error"),
     [
-        "Error: RequestError: send request failed caused by: Post http://127.0.0.1:1/: connect: connection refused",
-        "Error: operation error S3: PutObject, https response error StatusCode: 0, request send failed, Put http://…",
+        ("Error: RequestError: send request failed caused by: connect: connection refused", CloudUnreachableError),
+        ("Error: S3: PutObject, https response error StatusCode: 0, request send failed, Put", CloudUnreachableError),
+        ("Error: Plugin did not respond", ToolKilledError),
+        ("Build 'amazon-ebs' errored after 9 seconds: unexpected EOF", ToolKilledError),
+        ("tar: Unexpected EOF in archive", ToolFailedError),
+        ("Error: Plugin did not respond\\nError: The terraform-provider-aws plugin crashed!", ToolFailedError),
     ],
+    ids=["not reached", "nothing sent", "plugin killed", "Packer's plugin killed", "bad archive", "plugin panicked"],
 )
-def test_a_tool_that_did_not_reach_aws_may_be_tried_again(make_runner: Callable[..., Runner], said: str) -> None:
-    with pytest.raises(CloudUnreachableError, match=r"did not reach AWS"):
-        make_runner(f"echo '{said}'; exit 1").run("build")
+def test_the_output_of_a_failed_tool_decides_whether_it_may_be_tried_again(
+    make_runner: Callable[..., Runner], output: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error) as caught:
+        make_runner(f'printf "{output}\\n"; exit 1').run("build")
+
+    assert type(caught.value) is error
 
 
 @pytest.mark.parametrize("script", ["echo half; kill -KILL $$", "echo half; exit 137"])
@@ -170,23 +163,6 @@ def test_a_tool_whose_guardian_is_killed_still_cleans_up(make_runner: Callable[.
         make_runner("kill -KILL $PPID; sleep 0.2").run("build")
 
     assert caught.value.cleans_up
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ("Error: Plugin did not respond", ToolKilledError),
-        ("Build 'amazon-ebs' errored after 9 seconds: unexpected EOF", ToolKilledError),
-        ("Error: Plugin did not respond\nError: The terraform-provider-aws plugin crashed!", ToolFailedError),
-        ("tar: Unexpected EOF in archive", ToolFailedError),
-    ],
-    ids=["killed", "killed, of Packer", "panic", "of an archive"],
-)
-def test_a_tool_whose_plugin_is_killed_may_be_tried_again_and_one_that_panics_may_not(
-    make_runner: Callable[..., Runner], said: str, expected: type[Exception]
-) -> None:
-    with pytest.raises(expected):
-        make_runner(f'echo "{said}"; exit 1').run("apply")
 
 
 def test_an_accepted_status_is_no_failure(make_runner: Callable[..., Runner]) -> None:

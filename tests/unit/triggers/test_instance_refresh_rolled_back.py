@@ -25,20 +25,27 @@ from tests.unit.triggers.trigger_support import (
 
 NEW_ON_THE_WAY = group("1", instance("i-1", "1"), instance("i-2", "1"), instance("i-3", "2"))
 LAUNCHED = datetime.now(UTC) - timedelta(minutes=5)
-
-
-def _going(status: str = "InProgress", **more: Any) -> Any:
-    return refresh(status, StartTime=LAUNCHED, percentage=40, **more)
-
-
-def _instances(*names: str, state: str = "running") -> tuple[str, Any]:
-    known = [{"InstanceId": name, "LaunchTime": LAUNCHED, "State": {"Name": state}} for name in names]
-    return "describe_instances", {"Reservations": [{"Instances": known}]}
+GOING = refresh_is(refresh("InProgress", StartTime=LAUNCHED, percentage=40))
+UNDATED = refresh_is(refresh("InProgress", percentage=40))
+NEW_INSTANCE = {"InstanceId": "i-3", "LaunchTime": LAUNCHED, "State": {"Name": "running"}}
 
 
 ASK_ROLLBACK = ("rollback_instance_refresh", {"InstanceRefreshId": "r-1"})
 ASK_CANCEL = ("cancel_instance_refresh", {"InstanceRefreshId": "r-1"})
 SICK = health_is(i_1="healthy", i_2="healthy", i_3="unhealthy:Target.ResponseCodeMismatch")
+LOOK = group_is(NEW_ON_THE_WAY)
+
+
+def _unhealthy(script: Script, *answers: tuple[str, Any], readings: int = READINGS) -> None:
+    """Let i-3 be unhealthy in each reading until the refresh is to be ended, and then answer so."""
+    looks = READINGS + sum(answer is LOOK for answer in answers)
+    found = "describe_instances", {"Reservations": [{"Instances": [NEW_INSTANCE]}]}
+    script([*[GOING, LOOK] * READINGS, *answers], [SICK] * looks, ec2=[found] * readings)
+
+
+def _ends(script: Script, status: str, **others: Any) -> None:
+    """Let the refresh have this status, and the fleet be mixed."""
+    script([refresh_is(refresh(status, **others.pop("record", {}))), group_is(MIXED)], [health_is()], **others)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +64,7 @@ SICK = health_is(i_1="healthy", i_2="healthy", i_3="unhealthy:Target.ResponseCod
 def test_new_instances_that_do_not_become_healthy_end_the_refresh(
     script: Script, roll_back: bool, requested: str, answers: list[Any]
 ) -> None:
-    script(
-        [*[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS, *answers, group_is(NEW_ON_THE_WAY)],
-        [SICK] * (READINGS + 1),
-        ec2=[_instances("i-1", "i-2", "i-3")] * READINGS,
-    )
+    _unhealthy(script, *answers, LOOK)
 
     event = run_trigger(refresh_trigger(roll_back=roll_back))
 
@@ -77,48 +80,21 @@ def test_new_instances_are_not_checked_before_they_can_be_too_old(script: Script
 
 
 def test_a_refresh_that_succeeds_just_before_it_is_rolled_back_is_a_success(script: Script) -> None:
-    script(
-        [
-            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS,
-            ("rollback_instance_refresh", "ActiveInstanceRefreshNotFound"),
-            refresh_is(refresh("Successful")),
-        ],
-        [SICK] * READINGS,
-        ec2=[_instances("i-3")] * READINGS,
-    )
+    answers = [("rollback_instance_refresh", "ActiveInstanceRefreshNotFound"), refresh_is(refresh("Successful"))]
+    _unhealthy(script, *answers)
 
     assert run_trigger(refresh_trigger())["ok"]
 
 
 def test_throttling_at_the_moment_of_the_request_only_delays_it(script: Script) -> None:
-    script(
-        [
-            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS,
-            ("rollback_instance_refresh", "Throttling"),
-            refresh_is(_going()),
-            ("describe_auto_scaling_groups", "Throttling"),
-            refresh_is(_going()),
-            group_is(NEW_ON_THE_WAY),
-            ASK_ROLLBACK,
-            group_is(NEW_ON_THE_WAY),
-        ],
-        [SICK] * (READINGS + 2),
-        ec2=[_instances("i-3")] * (READINGS + 1),
-    )
+    throttled = [("rollback_instance_refresh", "Throttling"), GOING, ("describe_auto_scaling_groups", "Throttling")]
+    _unhealthy(script, *throttled, GOING, LOOK, ASK_ROLLBACK, LOOK, readings=READINGS + 1)
 
     assert run_trigger(refresh_trigger())["reason"] == "unhealthy"
 
 
 def test_a_request_that_aws_refuses_ends_the_wait_and_says_that_the_refresh_goes_on(script: Script) -> None:
-    script(
-        [
-            *[refresh_is(_going()), group_is(NEW_ON_THE_WAY)] * READINGS,
-            ("rollback_instance_refresh", "AccessDenied"),
-            group_is(NEW_ON_THE_WAY),
-        ],
-        [SICK] * (READINGS + 1),
-        ec2=[_instances("i-3")] * READINGS,
-    )
+    _unhealthy(script, ("rollback_instance_refresh", "AccessDenied"), LOOK)
 
     event = run_trigger(refresh_trigger())
 
@@ -129,10 +105,7 @@ def test_a_request_that_aws_refuses_ends_the_wait_and_says_that_the_refresh_goes
 @pytest.mark.parametrize("answer", [ASK_ROLLBACK, ("rollback_instance_refresh", "Throttling")], ids=["taken", "not"])
 def test_a_refresh_that_does_not_end_in_time_is_rolled_back(script: Script, answer: tuple[str, Any]) -> None:
     """Left alone it would go on, and the fleet stay mixed for as long."""
-    script(
-        [refresh_is(refresh("InProgress", percentage=40)), answer, group_is(MIXED)],
-        [health_is(i_1="healthy")],
-    )
+    script([UNDATED, answer, group_is(MIXED)], [health_is(i_1="healthy")])
 
     event = run_trigger(refresh_trigger(seconds=0))
 
@@ -146,10 +119,7 @@ def _rolled_back(seconds: float = 30) -> InstanceRefreshTrigger:
 
 @pytest.mark.parametrize("status", FAILURE_STATES)
 def test_the_end_of_a_rollback_keeps_the_reason_that_began_it(script: Script, status: str) -> None:
-    script(
-        [refresh_is(refresh("RollbackInProgress")), refresh_is(refresh(status)), group_is(HEALTHY)],
-        [health_is()],
-    )
+    script([refresh_is(refresh("RollbackInProgress")), refresh_is(refresh(status)), group_is(HEALTHY)], [health_is()])
 
     event = run_trigger(_rolled_back())
 
@@ -158,23 +128,15 @@ def test_the_end_of_a_rollback_keeps_the_reason_that_began_it(script: Script, st
 
 
 def test_a_request_that_aws_forgot_is_repeated(script: Script) -> None:
-    script(
-        [
-            refresh_is(refresh("InProgress")),
-            ASK_ROLLBACK,
-            refresh_is(refresh("InProgress")),
-            ("rollback_instance_refresh", "AccessDenied"),
-            refresh_is(refresh("RollbackSuccessful")),
-            group_is(HEALTHY),
-        ],
-        [health_is()],
-    )
+    refused = ("rollback_instance_refresh", "AccessDenied")
+    ended = refresh_is(refresh("RollbackSuccessful"))
+    script([UNDATED, ASK_ROLLBACK, UNDATED, refused, ended, group_is(HEALTHY)], [health_is()])
 
     assert run_trigger(_rolled_back())["status"] == "RollbackSuccessful"
 
 
 def test_a_rollback_without_end_is_given_up_with_the_reason_that_began_it(script: Script) -> None:
-    script([refresh_is(refresh("RollbackInProgress")), group_is(MIXED)], [health_is()])
+    _ends(script, "RollbackInProgress")
 
     event = run_trigger(_rolled_back(seconds=0))
 
@@ -200,7 +162,7 @@ def _alarm(state: str) -> tuple[str, Any]:
     ],
 )
 def test_an_alarm_that_went_off_is_the_reason(script: Script, status: str, state: str, reason: str) -> None:
-    script([refresh_is(refresh(status, **ALARMED)), group_is(MIXED)], [health_is()], cloudwatch=[_alarm(state)])
+    _ends(script, status, record=ALARMED, cloudwatch=[_alarm(state)])
 
     event = run_trigger(refresh_trigger())
 
@@ -210,11 +172,7 @@ def test_an_alarm_that_went_off_is_the_reason(script: Script, status: str, state
 
 
 def test_alarms_that_cannot_be_asked_do_not_hide_that_the_refresh_failed(script: Script) -> None:
-    script(
-        [refresh_is(refresh("Failed", **ALARMED)), group_is(MIXED)],
-        [health_is()],
-        cloudwatch=[("describe_alarms", "AccessDenied")],
-    )
+    _ends(script, "Failed", record=ALARMED, cloudwatch=[("describe_alarms", "AccessDenied")])
 
     assert run_trigger(refresh_trigger())["reason"] == "failed"
 
@@ -223,7 +181,7 @@ def test_alarms_that_cannot_be_asked_do_not_hide_that_the_refresh_failed(script:
 def test_a_refresh_that_somebody_else_ends_is_waited_for_with_that_reason(
     script: Script, status: str, reason: str
 ) -> None:
-    script([refresh_is(refresh(status)), group_is(MIXED)], [health_is()])
+    _ends(script, status)
 
     event = run_trigger(refresh_trigger())
 
@@ -239,11 +197,7 @@ def _lease_of(holder: str) -> tuple[str, Any]:
 
 @pytest.mark.parametrize("status", ["RollbackInProgress", "Cancelling", "Cancelled", "RollbackSuccessful"])
 def test_a_refresh_that_a_rollback_by_hand_has_ended_is_superseded(script: Script, status: str) -> None:
-    script(
-        [refresh_is(refresh(status)), group_is(MIXED)],
-        [health_is()],
-        s3=[_lease_of("rollback_webapp/manual")],
-    )
+    _ends(script, status, s3=[_lease_of("rollback_webapp/manual")])
 
     event = run_trigger(refresh_trigger(service="webapp"))
 
@@ -255,10 +209,7 @@ def test_a_lease_that_another_run_acquired_is_noticed_while_the_refresh_goes_on(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instance_refresh, "LEASE_CHECK_SECONDS", 0.0)
-    script(
-        [refresh_is(refresh("InProgress")), refresh_is(refresh("InProgress")), group_is(MIXED)],
-        [health_is()],
-        s3=[_lease_of(RUN_TAG), ("get_object", "SlowDown"), _lease_of("rollback_webapp/manual")],
-    )
+    leases = [_lease_of(RUN_TAG), ("get_object", "SlowDown"), _lease_of("rollback_webapp/manual")]
+    script([UNDATED, UNDATED, group_is(MIXED)], [health_is()], s3=leases)
 
     assert run_trigger(refresh_trigger(service="webapp"))["reason"] == "superseded"
