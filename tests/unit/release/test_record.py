@@ -11,8 +11,7 @@ from rebake.release.lease import RunKind
 from rebake.release.record import ReleaseOutcome, ReleaseRecord, ReleaseRun
 from rebake.release.results import Results
 from rebake.release.stage import Stage
-from tests.support.aws import BUCKET
-from tests.support.releases import RESULTS, ending, put_record, record
+from tests.support.releases import RESULTS, ending, record
 from tests.support.task import REQUESTED_AT
 
 RUN = ReleaseRun("webapp", "local", RunKind.DEPLOY, "1.2.3", REQUESTED_AT, "ada", "deploy_webapp/manual__1")
@@ -39,16 +38,6 @@ def test_release_ids_sort_by_time_and_are_the_same_for_every_try() -> None:
         "webapp-20261123T183012-1.2.3-2",
         "webapp-20261123T183012-1.2.3-3",
     ]
-
-
-def test_records_are_read_as_they_were_written(s3: Any) -> None:
-    written = [record(3, "in_progress"), record(2, "failed"), record(1)]
-    for one in written:
-        put_record(s3, one)
-
-    assert list(release.records(s3, BUCKET, "webapp")) == written
-    assert list(release.in_progress(s3, BUCKET)) == written[:1]
-    assert release.current(written) == written[2]
 
 
 def test_the_record_of_a_run_that_has_only_begun_holds_the_request() -> None:
