@@ -23,7 +23,6 @@ COVERED_BY_USERS = {
     "paths.py",
     "release/stage.py",
     "stages/dag_defaults.py",
-    "stages/rollout.py",
     "stages/waiting.py",
     "tags.py",
 }

@@ -1,6 +1,6 @@
 """The stage roll_back: what it finds after a rollout that failed, and what it does about each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 from rebake import config
 from rebake.estate.revocation import Mark
 from rebake.exceptions import RolloutFailedError, SupersededError
-from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
@@ -25,8 +24,7 @@ from rebake.stages.fleet import FleetTerraform
 from rebake.stages.waiting import STILL_THERE
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.support.aws import stubbed
-from tests.support.fleet import AMI, GROUP, group, instance, refresh
+from tests.support.fleet import AMI, GROUP, NEW, OLD, group, instance, refresh
 from tests.support.releases import RESULTS
 from tests.support.task import context, deferral, message
 
@@ -34,17 +32,7 @@ BAD = "ami-0bad0bad0bad0bad0"
 IMAGES = {"1": AMI, "2": BAD, "3": AMI}
 """Version 1 was before, 2 is the deployment that failed, 3 is what Terraform makes of the image before."""
 
-NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
-OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
 MIXED = group("1", instance("i-1", "1"), instance("i-3", "2"))
-
-
-@pytest.fixture
-def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """Give the script that Auto Scaling answers from."""
-    with stubbed("autoscaling") as (client, stubber):
-        monkeypatch.setattr(AutoScalingHook, "conn", client)
-        yield stubber
 
 
 @pytest.fixture
