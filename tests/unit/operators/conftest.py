@@ -1,9 +1,10 @@
-"""Fixtures of several stages: a rebake's services, and a rollout that may be rolled back."""
+"""Fixtures of several stages: a family of bases, a rebake's services, and a rollout that may be rolled back."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
@@ -11,6 +12,7 @@ from rebake.hooks.instance import InstanceHook
 from tests.support.aws import tag_list
 from tests.support.fleet import group, instance
 from tests.support.releases import put_record, record
+from tests.unit.base.base_facts import DECLARED, FAMILY, BaseCloud
 
 
 @pytest.fixture
@@ -19,6 +21,25 @@ def aws(s3: Any, ssm: Any) -> SimpleNamespace:
     put_record(s3, record(1))
     ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value="ami-0new", Type="String")
     return SimpleNamespace(s3=s3, ssm=ssm)
+
+
+@pytest.fixture
+def base_cloud(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> BaseCloud:
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path))
+    family = {
+        "name": FAMILY,
+        "description": "As the tests declare it.",
+        "source_parameter": "/vendor/debian",
+        "package_manager": "apt",
+        "ssh_username": "admin",
+        "assertions": DECLARED,
+    }
+    for folder in ("bases", "environments"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bases" / f"{FAMILY}.yaml").write_text(yaml.safe_dump(family), encoding="utf-8")
+    local = (project / "config" / "environments" / "local.yaml").read_text(encoding="utf-8")
+    (tmp_path / "environments" / "local.yaml").write_text(local, encoding="utf-8")
+    return BaseCloud(s3)
 
 
 @pytest.fixture
