@@ -69,6 +69,10 @@ BLANK: Mapping[str, Any] = {
 }
 
 
+NOON = "2026-11-24T12:00:00Z"
+NOWHERE = dict.fromkeys(("candidate", "current", "previous"))
+
+
 def _load(**fields: Any) -> ReleaseRecord:
     return ReleaseRecord.model_validate_json(json.dumps({**BLANK, **fields}))
 
@@ -81,23 +85,13 @@ def test_what_a_run_did_not_reach_may_be_empty_unless_it_succeeded(outcome: Rele
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (
-            {"outcome": "successful", "finished_at": "2026-11-23T18:40:00Z"},
-            "is successful: ami_id must be set, test_re",
-        ),
+        ({"outcome": "successful", "finished_at": NOON}, "is successful: ami_id must be set, test_re"),
         ({**ending("failed"), "outcome": "failed", "finished_at": None}, "is failed: finished_at must be set"),
         ({**ending("failed"), "outcome": "failed", "reason": ""}, "is failed: reason must be set"),
         ({**ending("superseded"), "outcome": "superseded", "superseded_by": None}, "superseded_by must be set"),
         ({**ending("failed"), "outcome": "failed", "superseded_by": "x"}, "superseded_by must not be set"),
-        ({"finished_at": "2026-11-23T18:40:00Z"}, "is in_progress: finished_at must not be set"),
-        (
-            {
-                **ending("failed"),
-                "outcome": "failed",
-                "channels": dict.fromkeys(("candidate", "current", "previous")),
-            },
-            "channels must not be set",
-        ),
+        ({"finished_at": NOON}, "is in_progress: finished_at must not be set"),
+        ({**ending("failed"), "outcome": "failed", "channels": NOWHERE}, "channels must not be set"),
         ({"kind": "redeploy"}, "kind\n"),
         ({"ami_id": "latest"}, "ami_id\n"),
         ({"reused": "no"}, "reused\n"),

@@ -63,8 +63,7 @@ def test_a_refresh_that_someone_started_a_moment_ago_is_checked(
     answer_group(autoscaling, OLD)
     autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
     autoscaling.add_response(
-        "describe_instance_refreshes",
-        {"InstanceRefreshes": [refresh("Pending", refresh_id="r-race", version=winner)]},
+        "describe_instance_refreshes", {"InstanceRefreshes": [refresh("Pending", refresh_id="r-race", version=winner)]}
     )
 
     if returned:
