@@ -13,15 +13,7 @@ from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.support.aws import Body
 from tests.support.fleet import group, instance, refresh
 from tests.support.task import RUN_TAG, run_trigger
-from tests.unit.triggers.trigger_support import (
-    HEALTHY,
-    MIXED,
-    Script,
-    group_is,
-    health_is,
-    refresh_is,
-    refresh_trigger,
-)
+from tests.unit.triggers.trigger_support import HEALTHY, MIXED, Script, group_is, health_is, refresh_is, refresh_trigger
 
 NEW_ON_THE_WAY = group("1", instance("i-1", "1"), instance("i-2", "1"), instance("i-3", "2"))
 LAUNCHED = datetime.now(UTC) - timedelta(minutes=5)
@@ -129,10 +121,7 @@ def test_a_request_that_aws_refuses_ends_the_wait_and_says_that_the_refresh_goes
 @pytest.mark.parametrize("answer", [ASK_ROLLBACK, ("rollback_instance_refresh", "Throttling")], ids=["taken", "not"])
 def test_a_refresh_that_does_not_end_in_time_is_rolled_back(script: Script, answer: tuple[str, Any]) -> None:
     """Left alone it would go on, and the fleet stay mixed for as long."""
-    script(
-        [refresh_is(refresh("InProgress", percentage=40)), answer, group_is(MIXED)],
-        [health_is(i_1="healthy")],
-    )
+    script([refresh_is(refresh("InProgress", percentage=40)), answer, group_is(MIXED)], [health_is(i_1="healthy")])
 
     event = run_trigger(refresh_trigger(seconds=0))
 
@@ -146,10 +135,7 @@ def _rolled_back(seconds: float = 30) -> InstanceRefreshTrigger:
 
 @pytest.mark.parametrize("status", FAILURE_STATES)
 def test_the_end_of_a_rollback_keeps_the_reason_that_began_it(script: Script, status: str) -> None:
-    script(
-        [refresh_is(refresh("RollbackInProgress")), refresh_is(refresh(status)), group_is(HEALTHY)],
-        [health_is()],
-    )
+    script([refresh_is(refresh("RollbackInProgress")), refresh_is(refresh(status)), group_is(HEALTHY)], [health_is()])
 
     event = run_trigger(_rolled_back())
 
@@ -239,11 +225,7 @@ def _lease_of(holder: str) -> tuple[str, Any]:
 
 @pytest.mark.parametrize("status", ["RollbackInProgress", "Cancelling", "Cancelled", "RollbackSuccessful"])
 def test_a_refresh_that_a_rollback_by_hand_has_ended_is_superseded(script: Script, status: str) -> None:
-    script(
-        [refresh_is(refresh(status)), group_is(MIXED)],
-        [health_is()],
-        s3=[_lease_of("rollback_webapp/manual")],
-    )
+    script([refresh_is(refresh(status)), group_is(MIXED)], [health_is()], s3=[_lease_of("rollback_webapp/manual")])
 
     event = run_trigger(refresh_trigger(service="webapp"))
 
