@@ -55,8 +55,7 @@ def _ports(stack: Stack) -> set[int]:
 def _drift(stack: Stack) -> None:
     """Change the estate by hand, as in a hurry."""
     stack.cloud.client("elbv2").modify_target_group_attributes(
-        TargetGroupArn=_target_group(stack),
-        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}],
+        TargetGroupArn=_target_group(stack), Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}]
     )
     ec2 = stack.cloud.client("ec2")
     filters = [{"Name": "group-name", "Values": ["webapp-local-instance"]}]

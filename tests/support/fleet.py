@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from botocore.stub import Stubber
+
+from rebake.config import load_service
+from rebake.rollout.refresh import preferences
 from tests.support.task import REQUESTED_AT
 
 GROUP = "webapp-local"
@@ -52,6 +56,34 @@ def group(
         "TargetGroupARNs": list(target_groups),
         "Instances": list(instances),
     }
+
+
+OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
+NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
+
+
+def answer_group(stubber: Stubber, of: Any, *refreshes: Any) -> None:
+    """Expect that the group is read, and then its refreshes."""
+    stubber.add_response(
+        "describe_auto_scaling_groups", {"AutoScalingGroups": [of]}, {"AutoScalingGroupNames": [GROUP]}
+    )
+    stubber.add_response(
+        "describe_instance_refreshes", {"InstanceRefreshes": list(refreshes)}, {"AutoScalingGroupName": GROUP}
+    )
+
+
+def expect_start(stubber: Stubber, version: str = "2") -> None:
+    """Expect that a refresh to the version is started as the service's file has it."""
+    stubber.add_response(
+        "start_instance_refresh",
+        {"InstanceRefreshId": "r-new"},
+        {
+            "AutoScalingGroupName": GROUP,
+            "Strategy": "Rolling",
+            "DesiredConfiguration": {"LaunchTemplate": {"LaunchTemplateId": TEMPLATE, "Version": version}},
+            "Preferences": preferences(load_service("webapp").rollout),
+        },
+    )
 
 
 def targets(**states: str) -> dict[str, Any]:

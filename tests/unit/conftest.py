@@ -12,12 +12,14 @@ import boto3
 import pytest
 import tenacity
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from examples.webapp.build import build as build_artifact
 from rebake import tags
+from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.tools import packer as packer_tool
-from tests.support.aws import BUCKET, REGION
+from tests.support.aws import BUCKET, REGION, stubbed
 from tests.unit.stages.bake_support import Cloud, PretendedPacker
 from tests.unit.triggers.trigger_support import Script, set_script
 
@@ -60,6 +62,14 @@ def s3(account: None) -> Any:
     client = boto3.client("s3", region_name=REGION)
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return client
+
+
+@pytest.fixture
+def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """Give the script that Auto Scaling answers from."""
+    with stubbed("autoscaling") as (client, stubber):
+        monkeypatch.setattr(AutoScalingHook, "conn", client)
+        yield stubber
 
 
 @pytest.fixture

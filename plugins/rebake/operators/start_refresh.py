@@ -13,6 +13,7 @@ from rebake.exceptions import RolloutFailedError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.rollout.refresh import Reason, Version, active_refresh
 from rebake.stages.guards import LeaseGuard, RevocationGuard
+from rebake.stages.rendered import as_bool
 from rebake.stages.tooling import reachable
 from rebake.stages.waiting import RolloutWait
 
@@ -33,12 +34,12 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
         launch_template_version: its version, a number (templated).
         ami_id: the image that this version must hold (templated).
         by_image: whether to keep instances that run the image with another launch template version, as a
-            rollback does.
+            rollback does (templated).
     """
 
     aws_hook_class = AutoScalingHook
     template_fields: Sequence[str] = aws_template_fields(
-        "service", "auto_scaling_group_name", "launch_template_id", "launch_template_version", "ami_id"
+        "service", "auto_scaling_group_name", "launch_template_id", "launch_template_version", "ami_id", "by_image"
     )
 
     def __init__(
@@ -92,7 +93,9 @@ class StartRefreshOperator(RolloutWait, AwsBaseOperator[AutoScalingHook]):
             self.lease.check(context)
             self.revocations.refuse(self.ami_id, f"rolling out {self.service}", service=self.service)
             wanted = Version(self.launch_template_id, str(self.launch_template_version))
-            begun = self.rollout(context, self.hook, self.ami_id, wanted, by_image=self.by_image).begin()
+            begun = self.rollout(
+                context, self.hook, self.ami_id, wanted, by_image=as_bool(self.by_image, "by_image")
+            ).begin()
             self._check_again(context, begun.refresh_id)
         return begun.model_dump(mode="json")
 

@@ -1,10 +1,18 @@
-"""A declaration and an instance that is as it declares, for the tests of base images."""
+"""A declaration, an instance that is as it declares, and an account, for the tests of base images."""
 
 import base64
 import gzip
+from datetime import UTC, datetime
 from typing import Any
 
+import boto3
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+
+from rebake import tags
+from rebake.base.base_record import BaseRecord
 from rebake.config.assertions import Assertions
+from tests.support.aws import REGION, tag_list
 
 DECLARED: dict[str, Any] = {
     "packages": {"installed": ["sudo"], "absent": ["telnetd"]},
@@ -51,3 +59,42 @@ def instead(begin: str, *lines: str) -> tuple[str, ...]:
     kept = [line for line in LINES if not line.startswith(begin)]
     assert len(kept) < len(LINES), begin
     return (*lines, *kept)
+
+
+FAMILY = "strict"
+
+
+class BaseCloud:
+    """An account with the environment's bucket."""
+
+    def __init__(self, s3: Any) -> None:
+        self.ec2: Any = boto3.client("ec2", region_name=REGION)
+        self.s3 = s3
+        self.ssm: Any = boto3.client("ssm", region_name=REGION)
+
+    def image(self, name: str, imds_support: str = "v2.0") -> str:
+        """Return a new image."""
+        ami_id: str = self.ec2.register_image(Name=name)["ImageId"]
+        labels = {tags.FINGERPRINT: "f" * 64, tags.BASE_AMI: "ami-0vendor", tags.TEMPLATE_VERSION: "1.1.0"}
+        self.ec2.create_tags(Resources=[ami_id], Tags=tag_list(labels))
+        # moto takes no ImdsSupport from a request, but tells it.
+        kept: Any = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].amis[ami_id]
+        kept.imds_support = imds_support or None
+        kept.creation_date = datetime(2026, 10, 1, 3, tzinfo=UTC)
+        return ami_id
+
+    def promote(self, ami_id: str) -> None:
+        """Make an image the family's base."""
+        self.ssm.put_parameter(Name=f"/rebake/bases/{FAMILY}/current", Value=ami_id, Type="String", Overwrite=True)
+
+    def boot(self, ami_id: str) -> str:
+        """Return an instance of the image."""
+        return str(self.ec2.run_instances(ImageId=ami_id, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+
+
+def base_record(month: int) -> BaseRecord:
+    """Return the record of an image that was baked in a month."""
+    texts = ["environment", "image_name", "fingerprint", "template_version", "source_image", "dag_run", "sbom", "diff"]
+    baked = datetime(2026, month, 1, 3, tzinfo=UTC)
+    fields = {"family": FAMILY, "ami_id": "ami-1", "baked_at": baked, "recorded_at": baked, "previous_ami": None}
+    return BaseRecord.model_validate({**dict.fromkeys(texts, "any"), **fields, "assertions": (), "packages": 2})

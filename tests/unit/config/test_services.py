@@ -30,41 +30,25 @@ def test_an_environments_overrides_are_merged_into_a_service_and_leave_the_rest(
 @pytest.mark.parametrize(
     ("pattern", "replacement", "message"),
     [
-        pytest.param("min_size: 3", "mini_size: 3", r"fleet\.mini_size: Extra inputs are not permitted", id="typo"),
-        pytest.param("  min_size: 3\n", "", r"fleet\.min_size: Field required", id="missing"),
-        pytest.param(
-            "min_size: 3", "min_size: many", r"fleet\.min_size: .*valid integer.*, found 'many'", id="wrong type"
-        ),
-        pytest.param(
+        ("min_size: 3", "mini_size: 3", r"fleet\.mini_size: Extra inputs are not permitted"),
+        ("  min_size: 3\n", "", r"fleet\.min_size: Field required"),
+        ("min_size: 3", "min_size: many", r"fleet\.min_size: .*valid integer.*, found 'many'"),
+        (
             "desired_capacity: 3",
             "desired_capacity: 9",
             r"fleet: min_size \(3\) <= desired_capacity \(9\) <= max_size \(6\) must hold",
-            id="sizes",
         ),
-        pytest.param(
-            "timeout: 5",
-            "timeout: 15",
-            r"fleet\.health_check: timeout \(15 s\) must be less than interval \(15 s\)",
-            id="health check",
-        ),
-        pytest.param(
+        ("timeout: 5", "timeout: 15", r"fleet\.health_check: timeout \(15 s\) must be less than interval \(15 s\)"),
+        (
             "min_healthy_percentage: 100",
             "min_healthy_percentage: 10",
             "rollout: max_healthy_percentage - .* must be at most 100",
-            id="percentages",
         ),
-        pytest.param(
-            "webapp-{version}",
-            "webapp-latest",
-            r"artifact '.*' must contain \{version\}",
-            id="artifact without version",
-        ),
-        pytest.param("^name: webapp", "name: shop", "name: must be 'webapp' like the file, found 'shop'", id="name"),
-        pytest.param("^base: debian-12", "base: Debian 12", "base: .*pattern.*, found 'Debian 12'", id="base's name"),
-        pytest.param("^fleet:", "fleet: [", "not YAML", id="no YAML"),
-        pytest.param(
-            "^base:", "version_pattern: '('\nbase:", r"version_pattern '\(' is no regular expression", id="pattern"
-        ),
+        ("webapp-{version}", "webapp-latest", r"artifact '.*' must contain \{version\}"),
+        ("^name: webapp", "name: shop", "name: must be 'webapp' like the file, found 'shop'"),
+        ("^base: debian-12", "base: Debian 12", "base: .*pattern.*, found 'Debian 12'"),
+        ("^fleet:", "fleet: [", "not YAML"),
+        ("^base:", "version_pattern: '('\nbase:", r"version_pattern '\(' is no regular expression"),
     ],
 )
 def test_a_broken_service_file_is_named_with_field_value_and_rule(

@@ -32,11 +32,7 @@ def app() -> Recipe:
 @pytest.fixture
 def base() -> Recipe:
     return Recipe(
-        template=recipe.BASE,
-        subject="debian-12",
-        base=load_base("debian-12"),
-        base_ami="ami-0v",
-        install_agents=True,
+        template=recipe.BASE, subject="debian-12", base=load_base("debian-12"), base_ami="ami-0v", install_agents=True
     )
 
 

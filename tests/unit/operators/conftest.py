@@ -1,20 +1,21 @@
-"""Fixtures of several stages: a rebake's services, and a rollout that may be rolled back."""
+"""Fixtures of several stages: a family of bases, a rebake's services, and a rollout that may be rolled back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.stub import Stubber
+import yaml
 
 from rebake import tags
 from rebake.exceptions import SupersededError
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.lease import LeaseHook
-from tests.support.aws import stubbed, tag_list
+from tests.support.aws import tag_list
 from tests.support.fleet import group, instance
 from tests.support.releases import put_record, record
+from tests.unit.base.base_facts import DECLARED, FAMILY, BaseCloud
 
 
 @pytest.fixture
@@ -23,6 +24,25 @@ def aws(s3: Any, ssm: Any) -> SimpleNamespace:
     put_record(s3, record(1))
     ssm.put_parameter(Name="/rebake/bases/debian-12/current", Value="ami-0new", Type="String")
     return SimpleNamespace(s3=s3, ssm=ssm)
+
+
+@pytest.fixture
+def base_cloud(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, project: Any) -> BaseCloud:
+    monkeypatch.setenv("REBAKE_CONFIG", str(tmp_path))
+    family = {
+        "name": FAMILY,
+        "description": "As the tests declare it.",
+        "source_parameter": "/vendor/debian",
+        "package_manager": "apt",
+        "ssh_username": "admin",
+        "assertions": DECLARED,
+    }
+    for folder in ("bases", "environments"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bases" / f"{FAMILY}.yaml").write_text(yaml.safe_dump(family), encoding="utf-8")
+    local = (project / "config" / "environments" / "local.yaml").read_text(encoding="utf-8")
+    (tmp_path / "environments" / "local.yaml").write_text(local, encoding="utf-8")
+    return BaseCloud(s3)
 
 
 @pytest.fixture
@@ -46,14 +66,6 @@ def rollout(s3: Any, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespa
         },
     )
     return made
-
-
-@pytest.fixture
-def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """Give the script that Auto Scaling answers from."""
-    with stubbed("autoscaling") as (client, stubber):
-        monkeypatch.setattr(AutoScalingHook, "conn", client)
-        yield stubber
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from rebake.stages.fleet import FleetTerraform
 from rebake.stages.waiting import STILL_THERE
 from rebake.triggers.fleet_health import FleetHealthTrigger
 from rebake.triggers.instance_refresh import InstanceRefreshTrigger
-from tests.support.fleet import AMI, GROUP, group, instance, refresh
+from tests.support.fleet import AMI, GROUP, NEW, OLD, group, instance, refresh
 from tests.support.releases import RESULTS
 from tests.support.task import context, deferral, message
 
@@ -32,8 +32,6 @@ BAD = "ami-0bad0bad0bad0bad0"
 IMAGES = {"1": AMI, "2": BAD, "3": AMI}
 """Version 1 was before, 2 is the deployment that failed, 3 is what Terraform makes of the image before."""
 
-NEW = group("2", instance("i-3", "2"), instance("i-4", "2"))
-OLD = group("1", instance("i-1", "1"), instance("i-2", "1"))
 MIXED = group("1", instance("i-1", "1"), instance("i-3", "2"))
 
 

@@ -20,9 +20,7 @@ FLEET = {"service": "webapp", "auto_scaling_group_name": "webapp-local", "ami_id
 DEPLOYMENT = "deploy_webapp/manual__1"
 DIFFERENT = {"actions": ["update"], "before": {"deregistration_delay": 60}, "after": {"deregistration_delay": 5}}
 PLAN = {
-    "resource_changes": [
-        {"address": "aws_lb_target_group.fleet", "type": "aws_lb_target_group", "change": DIFFERENT},
-    ]
+    "resource_changes": [{"address": "aws_lb_target_group.fleet", "type": "aws_lb_target_group", "change": DIFFERENT}]
 }
 
 

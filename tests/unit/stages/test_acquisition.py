@@ -9,14 +9,15 @@ from rebake.operators.acquire_lease import AcquireLeaseOperator
 from tests.support.releases import put_record, record, run_context
 
 
+def _acquire(replaces: str, task: Any) -> int:
+    return AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(task)
+
+
 def test_a_release_that_is_the_current_one_still_may_be_replaced(s3: Any) -> None:
     replaces = put_record(s3, record(1))
     put_record(s3, record(2, "failed"))
 
-    assert (
-        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(run_context({}, {}))
-        == 1
-    )
+    assert _acquire(replaces, run_context({}, {})) == 1
 
 
 def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -> None:
@@ -24,7 +25,7 @@ def test_a_run_that_was_to_replace_a_release_leaves_a_newer_one_alone(s3: Any) -
     task = run_context({}, {})
 
     with pytest.raises(AirflowSkipException, match=f"superseded: {newer} is the current release of webapp"):
-        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces=replaces).execute(task)
+        _acquire(replaces, task)
 
     assert task["ti"].pushed["failure"]["superseded_by"] == "deploy_webapp/manual__2"
 
@@ -33,6 +34,6 @@ def test_a_run_that_was_to_replace_a_release_that_is_gone_is_superseded_by_nobod
     task = run_context({}, {})
 
     with pytest.raises(AirflowSkipException, match="superseded: there is no release of webapp, and webapp-1"):
-        AcquireLeaseOperator(task_id="acquire_lease", service="webapp", replaces="webapp-1").execute(task)
+        _acquire("webapp-1", task)
 
     assert task["ti"].pushed["failure"]["superseded_by"] == "unknown"

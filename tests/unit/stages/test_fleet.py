@@ -115,14 +115,7 @@ def test_terraform_gets_the_connections_credentials_by_the_environment_alone(
     ids=["its own", "another host's", "an older one", "its own, which it still releases"],
 )
 def test_the_lock_of_a_killed_terraform_is_removed_and_no_other(
-    terraform: PretendedTerraform,
-    s3: Any,
-    execute: Execute,
-    *,
-    who: str,
-    age: timedelta,
-    cleans_up: bool,
-    stays: bool,
+    terraform: PretendedTerraform, s3: Any, execute: Execute, *, who: str, age: timedelta, cleans_up: bool, stays: bool
 ) -> None:
     def lock_and_die() -> None:
         lock = {"ID": "1", "Who": who, "Created": f"{datetime.now(UTC) - age:%Y-%m-%dT%H:%M:%S.%f}123Z"}

@@ -2,13 +2,7 @@
 
 from tests.support.fleet import group, instance, targets
 from tests.support.task import run_trigger
-from tests.unit.triggers.trigger_support import (
-    HEALTHY,
-    Script,
-    group_is,
-    health_is,
-    health_trigger,
-)
+from tests.unit.triggers.trigger_support import HEALTHY, Script, group_is, health_is, health_trigger
 
 
 def test_a_fleet_is_waited_for_until_it_is_healthy(script: Script) -> None:

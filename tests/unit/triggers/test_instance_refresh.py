@@ -10,14 +10,7 @@ from rebake.rollout.refresh import FAILURE_STATES, FORWARD_STATES, REASON_OF_STA
 from rebake.triggers.instance_refresh import LOST_AFTER, InstanceRefreshTrigger
 from tests.support.fleet import GROUP, refresh
 from tests.support.task import run_trigger
-from tests.unit.triggers.trigger_support import (
-    MIXED,
-    Script,
-    group_is,
-    health_is,
-    refresh_is,
-    refresh_trigger,
-)
+from tests.unit.triggers.trigger_support import MIXED, Script, group_is, health_is, refresh_is, refresh_trigger
 
 
 def test_a_refresh_is_waited_for_until_it_is_successful(script: Script) -> None:

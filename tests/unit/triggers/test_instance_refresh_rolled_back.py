@@ -13,15 +13,7 @@ from rebake.triggers.instance_refresh import InstanceRefreshTrigger
 from tests.support.aws import Body
 from tests.support.fleet import group, instance, refresh
 from tests.support.task import RUN_TAG, run_trigger
-from tests.unit.triggers.trigger_support import (
-    HEALTHY,
-    MIXED,
-    Script,
-    group_is,
-    health_is,
-    refresh_is,
-    refresh_trigger,
-)
+from tests.unit.triggers.trigger_support import HEALTHY, MIXED, Script, group_is, health_is, refresh_is, refresh_trigger
 
 NEW_ON_THE_WAY = group("1", instance("i-1", "1"), instance("i-2", "1"), instance("i-3", "2"))
 LAUNCHED = datetime.now(UTC) - timedelta(minutes=5)

@@ -10,7 +10,7 @@ from rebake.config import load_environment, load_service
 from rebake.config.policy import Policy
 from rebake.estate.drift import drift
 from rebake.estate.drift.drift import Scan, Services, View
-from rebake.estate.drift.finding import Finding
+from rebake.estate.drift.finding import Finding, FindingKind, Unseen
 from rebake.estate.drift.posture import Opening, SecurityGroup
 from rebake.estate.inventory import Channel, Estate, Fleet, Image, Instance, Template, TemplateVersion
 
@@ -94,3 +94,11 @@ def only(found: Scan) -> Finding:
     """Return the one finding that there is."""
     (finding,) = found.findings
     return finding
+
+
+DELAY = Finding(
+    FindingKind.INFRASTRUCTURE, "attribute", "webapp", "aws_lb_target_group.fleet", "deregistration_delay", "60", "5"
+)
+SSH = Finding(FindingKind.POSTURE, "port-22", "webapp", "sg-1", "tcp 22 from 0.0.0.0/0", repairable=True)
+OTHERS = Finding(FindingKind.INFRASTRUCTURE, "attribute", "pages", "aws_lb.fleet", "internal")
+ROLLING = Unseen("webapp", FindingKind.INFRASTRUCTURE, "rolling")
