@@ -69,6 +69,8 @@ clean: ## down, and remove everything that make has put into this folder
 
 .PHONY: artifact
 artifact: tools ## build build/webapp-VERSION.tar.gz (VERSION=1.2.3, SERVICE=pages for the other example)
+	@test -f "examples/$(or $(SERVICE),webapp)/build.py" || { \
+	  echo "error: no example '$(SERVICE)': one of $(patsubst examples/%/build.py,%,$(wildcard examples/*/build.py))" >&2; exit 1; }
 	@$(PY) -m "examples.$(or $(SERVICE),webapp).build" "$(VERSION)"
 
 .PHONY: deploy
