@@ -1,7 +1,6 @@
 """The stage `reap_orphans`: remove the orphans of bakes and tests, and report it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
 
 from rebake.estate import orphans
 from rebake.estate.orphans import OrphanKind, ReapOutcome, ReapResult, Temporary
@@ -21,6 +21,7 @@ from rebake.triggers.probe import InstancesTerminatedTrigger
 
 TERMINATION_TIMEOUT: Final = 900
 """Seconds that instances may take to terminate; what they use then stays until the next run."""
+RESULTS: Final = TypeAdapter(list[ReapResult])
 GONE: Final = "gone, or taken into use, since it was found"
 
 
@@ -52,7 +53,7 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
                     instance_ids=ended, waiter_delay=poll_seconds, waiter_max_attempts=attempts, **self.connection
                 ),
                 method_name="instances_terminated",
-                kwargs={"results": [_dump(one) for one in results]},
+                kwargs={"results": RESULTS.dump_python(results, mode="json")},
                 timeout=timedelta(seconds=TERMINATION_TIMEOUT + 60),
             )
         return self._finish(results)
@@ -61,7 +62,7 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
         """Remove what the instances used, see `execute`."""
         if event["status"] != "success":
             self.log.warning("not every instance is terminated yet, the next run goes on: %s", event["message"])
-        return self._finish([_load(one) for one in results])
+        return self._finish(RESULTS.validate_python(results))
 
     def _finish(self, results: list[ReapResult]) -> str:
         for kind in OrphanKind:
@@ -116,19 +117,3 @@ class ReapOrphansOperator(EnvironmentConnection, AwsBaseOperator[OrphansHook]):
 
     def _reason_to_stay(self, thing: Temporary) -> str:
         return orphans.reason_to_stay(thing, now=datetime.now(UTC), older_than=self._older_than)
-
-
-def _dump(result: ReapResult) -> dict[str, Any]:
-    """Return a result as plain data, which outlives the wait."""
-    thing = asdict(result.thing) | {"made": result.thing.made.isoformat() if result.thing.made else None}
-    return {"thing": thing, "outcome": str(result.outcome), "why": result.why}
-
-
-def _load(result: dict[str, Any]) -> ReapResult:
-    thing = dict(result["thing"])
-    made = datetime.fromisoformat(thing["made"]) if thing["made"] else None
-    return ReapResult(
-        Temporary(**{**thing, "kind": OrphanKind(thing["kind"]), "made": made, "users": tuple(thing["users"])}),
-        ReapOutcome(result["outcome"]),
-        result["why"],
-    )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk import Context, TaskGroup, XComArg
+from airflow.sdk import Context, TaskGroup
 
 from rebake import config
 from rebake.exceptions import ConfigError, ProbeFailedError
@@ -244,10 +244,10 @@ class TerminateProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook
 
 def test_image_group(
     *,
-    ami_id: str | XComArg,
+    ami_id: Any,
     service: str = "",  # noqa: PT028  # no test: it has the name of the stage
     base: str = "",  # noqa: PT028
-    version: str | XComArg = "",  # noqa: PT028
+    version: Any = "",  # noqa: PT028
     probe_operator: type[ProbeOperator] = ProbeOperator,  # noqa: PT028
 ) -> tuple[TaskGroup, Any]:
     """Return the task group `test_image`, and the report that its task `probe` returns.
@@ -262,11 +262,11 @@ def test_image_group(
         version: the application's version, which checks may expect.
         probe_operator: runs the checks.
     """
-    subject = {"service": service, "base": base}
+    subject: dict[str, Any] = {"service": service, "base": base}
     with TaskGroup("test_image", tooltip="Boot a temporary instance of the image and check it") as group:
-        launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)  # type: ignore[arg-type]
+        launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)
         instance_id: Any = launch.output
-        probe = probe_operator(task_id="probe", instance_id=instance_id, version=version, **subject)  # type: ignore[arg-type]
+        probe = probe_operator(task_id="probe", instance_id=instance_id, version=version, **subject)
         terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **CLEAN_UP)
         # A teardown runs however the probe ended, as long as the instance was launched.
         launch >> probe >> terminate.as_teardown(setups=launch)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter
+
 
 class FindingKind(StrEnum):
     """What a finding is about; `policy.drift.remediate` decides what happens to each kind."""
@@ -54,8 +56,7 @@ class Finding:
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Finding:
         """Return the finding that `dump` wrote."""
-        fields = {name: data[name] for name in cls.__dataclass_fields__}
-        return cls(**{**fields, "kind": FindingKind(data["kind"])})
+        return TypeAdapter(cls).validate_python(data)
 
 
 @dataclass(frozen=True)
