@@ -97,13 +97,30 @@ def keys(s3: S3Client, bucket: str, prefix: str) -> list[str]:
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
+def require(s3: S3Client, bucket: str) -> None:
+    """Make sure that the bucket can be used (S3, HeadBucket, which answers with bare statuses).
+
+    Raises:
+        ConfigError: it does not exist, or belongs to another account, or the pipeline may not use it.
+    """
+    with _existing(bucket):
+        s3.head_bucket(Bucket=bucket)
+
+
 @contextlib.contextmanager
 def _existing(bucket: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error_code(error) == "NoSuchBucket":
+        code, setting = error_code(error), "`bucket` in the environment's file"
+        if code == "NoSuchBucket" or (code == "404" and error.operation_name == "HeadBucket"):
             raise ConfigError(
-                f"bucket {bucket!r} does not exist: make it, or correct `bucket` in the environment's file"
+                f"bucket {bucket} does not exist: it holds Terraform's state and the release records; apply "
+                f"infrastructure/pipeline, which makes it, or correct {setting}"
+            ) from error
+        if code == "403" and error.operation_name == "HeadBucket":
+            raise ConfigError(
+                f"bucket {bucket} is closed to this connection: it belongs to another account, or the pipeline's "
+                f"policy is not attached; see {setting}"
             ) from error
         raise

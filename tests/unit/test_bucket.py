@@ -7,7 +7,7 @@ import pytest
 
 from rebake import bucket
 from rebake.exceptions import ConfigError
-from tests.support.aws import BUCKET
+from tests.support.aws import BUCKET, stubbed
 
 
 def test_only_the_first_writer_of_a_new_object_succeeds(s3: Any) -> None:
@@ -45,9 +45,18 @@ def test_keys_come_in_their_order_however_many_pages_there_are(s3: Any) -> None:
         lambda s3: bucket.write(s3, "elsewhere", "a", ""),
         lambda s3: bucket.write_if(s3, "elsewhere", "a", ""),
         lambda s3: bucket.keys(s3, "elsewhere", "a"),
+        lambda s3: bucket.require(s3, "elsewhere"),
     ],
-    ids=["read", "write", "write_if", "keys"],
+    ids=["read", "write", "write_if", "keys", "require"],
 )
 def test_a_bucket_that_does_not_exist_is_named_with_the_way_out(s3: Any, call: Callable[[Any], Any]) -> None:
-    with pytest.raises(ConfigError, match="bucket 'elsewhere' does not exist: make it, or correct `bucket`"):
+    with pytest.raises(ConfigError, match=r"bucket elsewhere does not exist.* correct `bucket` in"):
         call(s3)
+
+
+def test_a_bucket_of_somebody_else_is_named() -> None:
+    with stubbed("s3") as (client, stub):
+        stub.add_client_error("head_bucket", "403", "Forbidden", 403)
+
+        with pytest.raises(ConfigError, match="bucket theirs is closed to this connection"):
+            bucket.require(client, "theirs")

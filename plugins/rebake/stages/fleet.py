@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import Context
-from botocore.exceptions import ClientError
 
-from rebake import config
-from rebake.aws_errors import error_code
+from rebake import bucket, config
 from rebake.config import Environment, Network, Service
-from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
+from rebake.exceptions import ToolFailedError, ToolKilledError
 from rebake.hooks.network import NetworkHook
 from rebake.hooks.orphans import LocksHook
 from rebake.release.results import ApplyResult
@@ -81,7 +78,7 @@ class FleetTerraform(RunningTool):
         service = config.load_service(service_name, environment)
         lease = LeaseGuard(service_name, environment)
         with reachable(lease.hook):
-            self._check_bucket(environment)
+            bucket.require(lease.hook.s3, environment.bucket)
             lease.check(context)
         with self.open(context) as tool:
             files = tool.files(service, ami_id=ami_id, version=version)
@@ -133,24 +130,3 @@ class FleetTerraform(RunningTool):
                 log.warning("removed the lock that the killed Terraform left on %s", state)
         except Exception:  # the kill is the error to show; the lock's removal by hand is in the next try's message
             log.exception("the lock that the killed Terraform may have left on %s could not be removed", state)
-
-    @staticmethod
-    def _check_bucket(environment: Environment) -> None:
-        bucket = environment.bucket
-        setting = f"bucket in config/environments/{environment.name}.yaml"
-        try:
-            s3: Any = S3Hook(**environment.connection).conn
-            s3.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            code = error_code(error)
-            if code in {"404", "NoSuchBucket", "NotFound"}:
-                raise ConfigError(
-                    f"bucket {bucket} does not exist: it holds Terraform's state and the release records; apply "
-                    f"infrastructure/pipeline, which makes it, or correct {setting}"
-                ) from error
-            if code in {"403", "AccessDenied", "Forbidden"}:
-                raise ConfigError(
-                    f"bucket {bucket} is closed to the connection {environment.aws_conn_id!r}: it belongs to "
-                    f"another account, or the pipeline's policy is not attached; see {setting}"
-                ) from error
-            raise

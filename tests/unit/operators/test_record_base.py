@@ -70,5 +70,5 @@ def test_a_try_that_was_killed_before_the_record_is_finished_by_the_next(base_cl
 def test_without_the_bucket_the_way_out_is_named(base_cloud: BaseCloud) -> None:
     base_cloud.s3.delete_bucket(Bucket=BUCKET)
 
-    with pytest.raises(ConfigError, match="make it, or correct `bucket`"):
+    with pytest.raises(ConfigError, match="which makes it, or correct `bucket`"):
         _record(base_cloud.image("first"))

@@ -139,7 +139,7 @@ def test_a_record_that_cannot_be_written_leaves_current_alone(
     cloud.registry.release(NAME, cloud.old, poll_seconds=0)
     cloud.s3.delete_bucket(Bucket=BUCKET)
 
-    with pytest.raises(ConfigError, match="bucket 'rebake-local' does not exist"):
+    with pytest.raises(ConfigError, match="bucket rebake-local does not exist"):
         _record(cloud.new)
 
     assert cloud.registry.read(NAME, CURRENT).ami_id == cloud.old

@@ -178,7 +178,7 @@ def test_a_cleared_task_does_not_take_its_lease_back_from_a_run_that_was_faster(
 
 
 def test_a_bucket_that_does_not_exist_is_named(s3: Any) -> None:
-    with pytest.raises(ConfigError, match="bucket 'elsewhere' does not exist"):
+    with pytest.raises(ConfigError, match="bucket elsewhere does not exist"):
         lease.acquire(s3, "elsewhere", "webapp", _request(DEPLOY))
 
 
