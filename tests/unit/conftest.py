@@ -18,8 +18,9 @@ from moto import mock_aws
 from examples.webapp.build import build as build_artifact
 from rebake import tags
 from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.registry import RegistryHook
 from rebake.tools import packer as packer_tool
-from tests.support.aws import BUCKET, REGION, stubbed
+from tests.support.aws import BUCKET, CONNECTION, REGION, stubbed
 from tests.unit.stages.bake_support import Cloud, PretendedPacker
 from tests.unit.triggers.trigger_support import Script, set_script
 
@@ -62,6 +63,12 @@ def s3(account: None) -> Any:
     client = boto3.client("s3", region_name=REGION)
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return client
+
+
+@pytest.fixture
+def registry(account: None) -> RegistryHook:
+    """Return a registry with nothing in it."""
+    return RegistryHook(**CONNECTION)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from rebake.release import lease
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.fleet import FleetTerraform, FleetTool
 from rebake.stages.tooling import reachable
+from rebake.tools import terraform
 
 FINDINGS: Final = "findings"
 UNSEEN: Final = "unseen"
@@ -149,7 +150,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             return terraform_plan.findings(fleet.service, tool.runner.plan(*files))
         except (ConfigError, ToolFailedError, ToolKilledError) as error:
             self.log.warning("%s cannot be planned: %s", fleet.service, error)
-            state = f"terraform/{fleet.service}-{self.environment.name}.tfstate"
+            state = terraform.state_key(fleet.service, self.environment.name)
             return [
                 Finding(
                     FindingKind.INFRASTRUCTURE,

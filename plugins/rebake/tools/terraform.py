@@ -77,6 +77,11 @@ def fleet_variables(
     }
 
 
+def state_key(service: str, environment: str) -> str:
+    """Return the object key of the Terraform state of a service's fleet in an environment."""
+    return f"terraform/{service}-{environment}.tfstate"
+
+
 def backend_settings(service: str, environment: Environment, endpoint: str) -> dict[str, Any]:
     """Return the settings of the S3 backend: one state a service and environment.
 
@@ -87,7 +92,7 @@ def backend_settings(service: str, environment: Environment, endpoint: str) -> d
     """
     settings: dict[str, Any] = {
         "bucket": environment.bucket,
-        "key": f"terraform/{service}-{environment.name}.tfstate",
+        "key": state_key(service, environment.name),
         "region": environment.region,
         # The backend's own 5 are soon used up where requests are throttled, and a lock that is not released stays.
         "max_retries": 10,

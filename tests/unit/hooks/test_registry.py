@@ -7,45 +7,29 @@ import pytest
 
 from rebake.exceptions import ImageError
 from rebake.hooks.registry import DATA_TYPE, RegistryHook
-from rebake.image.channels import CANDIDATE, CHANNELS, CURRENT, PREVIOUS, service_name
+from rebake.image.channels import CANDIDATE, CURRENT, PREVIOUS
 from tests.support.aws import CONNECTION, REGION, stubbed
-
-NAME = service_name("webapp")
-
-
-@pytest.fixture
-def registry(account: None) -> RegistryHook:
-    """Return a registry with nothing in it."""
-    return RegistryHook(**CONNECTION)
-
-
-def _image(number: int) -> str:
-    return f"ami-{number:017x}"
-
-
-def _read(registry: RegistryHook) -> dict[str, str]:
-    found = {channel: registry.read(NAME, channel) for channel in CHANNELS}
-    return {channel: pointer.ami_id for channel, pointer in found.items() if pointer}
+from tests.support.registry import NAME, channels_of, image_id
 
 
 def test_pointing_writes_a_parameter_that_aws_checks(registry: RegistryHook) -> None:
-    version = registry.point(NAME, CANDIDATE, _image(1), poll_seconds=0, labels={"rebake:kind": "fleet"})
+    version = registry.point(NAME, CANDIDATE, image_id(1), poll_seconds=0, labels={"rebake:kind": "fleet"})
 
     parameter = boto3.client("ssm", region_name=REGION).get_parameter(Name="/rebake/webapp/candidate")["Parameter"]
-    assert (parameter["Value"], parameter["Version"], parameter["DataType"]) == (_image(1), version, DATA_TYPE)
+    assert (parameter["Value"], parameter["Version"], parameter["DataType"]) == (image_id(1), version, DATA_TYPE)
 
 
 def test_pointing_again_at_the_same_image_writes_nothing(registry: RegistryHook) -> None:
-    first = registry.point(NAME, CANDIDATE, _image(1), poll_seconds=0)
+    first = registry.point(NAME, CANDIDATE, image_id(1), poll_seconds=0)
 
-    assert registry.point(NAME, CANDIDATE, _image(1), poll_seconds=0) == first
-    assert registry.point(NAME, CANDIDATE, _image(2), poll_seconds=0) == first + 1
+    assert registry.point(NAME, CANDIDATE, image_id(1), poll_seconds=0) == first
+    assert registry.point(NAME, CANDIDATE, image_id(2), poll_seconds=0) == first + 1
 
 
 def test_a_release_that_was_broken_off_between_the_two_writes_is_finished_by_the_next_try(
     registry: RegistryHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry.release(NAME, _image(1), poll_seconds=0)
+    registry.release(NAME, image_id(1), poll_seconds=0)
     point = RegistryHook.point
 
     def die_at_current(self: RegistryHook, name: str, channel: str, ami_id: str, **kwargs: Any) -> int:
@@ -55,12 +39,12 @@ def test_a_release_that_was_broken_off_between_the_two_writes_is_finished_by_the
 
     monkeypatch.setattr(RegistryHook, "point", die_at_current)
     with pytest.raises(ConnectionResetError):
-        registry.release(NAME, _image(2), poll_seconds=0)
+        registry.release(NAME, image_id(2), poll_seconds=0)
     monkeypatch.setattr(RegistryHook, "point", point)
 
-    registry.release(NAME, _image(2), poll_seconds=0)
+    registry.release(NAME, image_id(2), poll_seconds=0)
 
-    assert _read(registry) == {CURRENT: _image(2), PREVIOUS: _image(1)}
+    assert channels_of(registry) == {CURRENT: image_id(2), PREVIOUS: image_id(1)}
 
 
 def test_a_value_that_aws_drops_after_it_has_answered_is_an_error() -> None:
@@ -73,23 +57,23 @@ def test_a_value_that_aws_drops_after_it_has_answered_is_an_error() -> None:
         for _ in range(60):
             stubber.add_client_error("get_parameter", "ParameterNotFound")
 
-        with pytest.raises(ImageError, match=f"did not accept {_image(1)} for /rebake/webapp/candidate"):
-            hook.point(NAME, CANDIDATE, _image(1), poll_seconds=0)
+        with pytest.raises(ImageError, match=f"did not accept {image_id(1)} for /rebake/webapp/candidate"):
+            hook.point(NAME, CANDIDATE, image_id(1), poll_seconds=0)
 
 
 @pytest.mark.parametrize(
     ("released", "channels"),
     [
         ([], {}),
-        ([1], {CURRENT: _image(1)}),
-        ([1, 2, 3], {CURRENT: _image(3), PREVIOUS: _image(2)}),
-        ([1, 2, 2, 2], {CURRENT: _image(2), PREVIOUS: _image(1)}),
+        ([1], {CURRENT: image_id(1)}),
+        ([1, 2, 3], {CURRENT: image_id(3), PREVIOUS: image_id(2)}),
+        ([1, 2, 2, 2], {CURRENT: image_id(2), PREVIOUS: image_id(1)}),
     ],
 )
 def test_a_release_moves_current_once_and_remembers_the_one_before(
     registry: RegistryHook, released: list[int], channels: dict[str, str]
 ) -> None:
     for number in released:
-        registry.release(NAME, _image(number), poll_seconds=0)
+        registry.release(NAME, image_id(number), poll_seconds=0)
 
-    assert _read(registry) == channels
+    assert channels_of(registry) == channels
