@@ -13,7 +13,7 @@ def render(cases: Sequence[Case], results: Mapping[str, CaseResult]) -> str:
 
     Args:
         cases: Its rows, in this order.
-        results: By the names of the cases; one without is told as not run.
+        results: By the names of the cases; one without is reported as not run.
     """
     found = [results[case.name] for case in cases if case.name in results]
     rows = [_row(case, results.get(case.name)) for case in cases]
@@ -57,12 +57,12 @@ def _row(case: Case, result: CaseResult | None) -> tuple[str, ...]:
     load = result.load
     # The load's own checks have columns of their own, unless they are what is wrong.
     checks = result.findings.checks
-    told = [check for check in checks if not check.ok] or [check for check in checks if check.what not in LOAD_CHECKS]
+    shown = [check for check in checks if not check.ok] or [check for check in checks if check.what not in LOAD_CHECKS]
     return (
         GREEN if result.green else RED,
         f"[{case.title}](#{case.name})",
         case.must_hold,
-        "; ".join(f"{check.what}: {check.measured}" for check in told),
+        "; ".join(f"{check.what}: {check.measured}" for check in shown),
         f"{load['sent']}",
         f"{load['failed']}",
         f"{load['p50_ms']:.0f} / {load['p99_ms']:.0f}",

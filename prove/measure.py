@@ -95,8 +95,8 @@ def checks_of(came: LoadResult, wanted: float, *, lossless: bool) -> list[Check]
     if not lossless:
         return [rate]
     reasons = "; ".join(f"{count} x {reason}" for reason, count in came.reasons.most_common(3))
-    told = f"{came.failed} of {came.sent}" + (f" ({reasons})" if reasons else "")
-    return [rate, Check(LOSS_CHECK, told, came.sent > 0 and came.failed == 0)]
+    measured = f"{came.failed} of {came.sent}" + (f" ({reasons})" if reasons else "")
+    return [rate, Check(LOSS_CHECK, measured, came.sent > 0 and came.failed == 0)]
 
 
 def _timeline(scene: Scene, watcher: Watcher, began: float) -> tuple[list[Moment], list[Span]]:
@@ -134,8 +134,8 @@ def _lane(run: Run) -> str:
 
 
 def _conf(run: Run) -> str:
-    told = run.conf.get("version") or run.conf.get("release") or ""
-    return f"{told} " if told else ""
+    target = run.conf.get("version") or run.conf.get("release") or ""
+    return f"{target} " if target else ""
 
 
 def _commit(project: Path) -> str:

@@ -74,8 +74,8 @@ class Watcher:
         named = {"AutoScalingGroupName": self._group_name}
         group = self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group_name])
         group = group["AutoScalingGroups"][0]
-        told = self._elbv2.describe_target_health(TargetGroupArn=group["TargetGroupARNs"][0])
-        targets = {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in told["TargetHealthDescriptions"]}
+        answer = self._elbv2.describe_target_health(TargetGroupArn=group["TargetGroupARNs"][0])
+        targets = {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in answer["TargetHealthDescriptions"]}
         refreshes = self._autoscaling.describe_instance_refreshes(**named, MaxRecords=5)["InstanceRefreshes"]
         self._name([one["InstanceId"] for one in group["Instances"] if one["InstanceId"] not in self.versions])
         return Observation(

@@ -34,9 +34,9 @@ def _airflow_killed(scene: Scene) -> Findings:
         airflow.wait()
         scene.follow(run)
     checks, facts = check_rolled_back(scene, run, before, Reason.ALARM)
-    told = f"{alone} by the alarm {ALARM}, {'no process' if is_down else 'a process'} of Airflow there"
+    measured = f"{alone} by the alarm {ALARM}, {'no process' if is_down else 'a process'} of Airflow there"
     return Findings(
-        [Check("AWS rolls back alone", told, is_down and alone == "RollbackSuccessful"), *checks],
+        [Check("AWS rolls back alone", measured, is_down and alone == "RollbackSuccessful"), *checks],
         facts,
     )
 

@@ -40,8 +40,8 @@ def check_lineage(scene: Scene, run: Run) -> Check:
         ends["refresh"] = record.refresh and record.refresh.id
     lost = [name for name, end in ends.items() if not end or not lineage.find([record], end)]
     is_whole = not lost and len(record.instances.after) > 0
-    told = f"all {len(ends)} ids lead to it" if is_whole else f"not found from: {', '.join(lost) or 'any instance'}"
-    return Check("lineage is complete", told, is_whole)
+    measured = f"all {len(ends)} ids lead to it" if is_whole else f"not found from: {', '.join(lost) or 'any instance'}"
+    return Check("lineage is complete", measured, is_whole)
 
 
 def calls_of(scene: Scene, run: Run) -> list[dict[str, Any]]:

@@ -67,11 +67,11 @@ def _cleared(scene: Scene) -> Findings:
     scene.stack.api.clear(run.dag_id, run.run_id, CLEARED_STAGE)
     scene.follow(run)
     checks, facts = check_success(scene, run)
-    told = f"{given_up}, {first.outcome} at {first.stage} after {len(injector.hits[CLEARED_STAGE])} kills"
+    measured = f"{given_up}, {first.outcome} at {first.stage} after {len(injector.hits[CLEARED_STAGE])} kills"
     failed = (given_up, first.outcome, first.stage) == ("failed", ReleaseOutcome.FAILED, CLEARED_STAGE)
     return Findings(
         [
-            Check("without retries left the run fails", told, failed),
+            Check("without retries left the run fails", measured, failed),
             *checks,
             *_check_traces(scene, run),
         ],

@@ -18,7 +18,7 @@ def _two_at_once(scene: Scene) -> Findings:
     ended, began = (scene.refresh(scene.refresh_id(run)) for run in (first, second))
     checks, facts = check_success(scene, second)
     record = scene.record(first)
-    told = {f"first run's {name}": value for name, value in ids(record).items()}
+    first_ids = {f"first run's {name}": value for name, value in ids(record).items()}
     checks += [
         Check("the first run succeeds too", record.outcome, record.is_successful),
         Check(
@@ -33,7 +33,7 @@ def _two_at_once(scene: Scene) -> Findings:
             scene.running_version() == second_version,
         ),
     ]
-    return Findings(checks, {**facts, **told})
+    return Findings(checks, {**facts, **first_ids})
 
 
 def _rollback_during(scene: Scene) -> Findings:
@@ -51,8 +51,8 @@ def _rollback_during(scene: Scene) -> Findings:
         Check("`current` is unchanged", str(after["current"]), after["current"] == before["current"]),
         Check("nobody holds the lease any more", after["lease"] or "released", not after["lease"]),
     ]
-    told = {f"deployment's {name}": value for name, value in ids(record).items()}
-    return Findings(checks, {**facts, **told})
+    deployment_ids = {f"deployment's {name}": value for name, value in ids(record).items()}
+    return Findings(checks, {**facts, **deployment_ids})
 
 
 CASES: Final = (

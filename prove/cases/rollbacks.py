@@ -13,11 +13,11 @@ from rebake.release.record import ReleaseOutcome
 def check_superseded(scene: Scene, run: Run, by: Run) -> Check:
     """Return whether a deployment ended as superseded by another run, which is no failure."""
     record = scene.record(run)
-    told = (scene.state(run), record.outcome, record.superseded_by)
+    ended = (scene.state(run), record.outcome, record.superseded_by)
     return Check(
         "the deployment ends as superseded, not as failed",
-        f"{told[0]}, {told[1]} at {record.stage} by {told[2]}",
-        told == ("success", ReleaseOutcome.SUPERSEDED, f"{by.dag_id}/{by.run_id}"),
+        f"{ended[0]}, {ended[1]} at {record.stage} by {ended[2]}",
+        ended == ("success", ReleaseOutcome.SUPERSEDED, f"{by.dag_id}/{by.run_id}"),
     )
 
 
@@ -54,8 +54,8 @@ def _mid_refresh(scene: Scene) -> Findings:
         check_superseded(scene, deployment, rollback),
         Check("AWS's own rollback is used", refresh["Status"], refresh["Status"] == "RollbackSuccessful"),
     ]
-    told = {f"deployment's {name}": value for name, value in ids(scene.record(deployment)).items()}
-    return Findings(checks, {**facts, **told, "rolled back in": f"{outcome.seconds:.0f} s, without a bake"})
+    deployment_ids = {f"deployment's {name}": value for name, value in ids(scene.record(deployment)).items()}
+    return Findings(checks, {**facts, **deployment_ids, "rolled back in": f"{outcome.seconds:.0f} s, without a bake"})
 
 
 CASES: Final = (

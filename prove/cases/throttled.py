@@ -29,8 +29,8 @@ def _throttled(scene: Scene) -> Findings:
             len(calls) <= MOST * quiet,
         )
     )
-    told = ", ".join(f"{count} ({count / len(calls):.0%}) by {kind}" for kind, count in refused.most_common())
-    return Findings(checks, {**facts, "calls that a fault met": told})
+    summary = ", ".join(f"{count} ({count / len(calls):.0%}) by {kind}" for kind, count in refused.most_common())
+    return Findings(checks, {**facts, "calls that a fault met": summary})
 
 
 CASES: Final = (

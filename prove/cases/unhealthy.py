@@ -27,7 +27,7 @@ def check_rolled_back(
     Args:
         scene: The case's.
         run: Of the deployment; it has ended.
-        before: What `make status` told of the service before it.
+        before: What `make status` reported for the service before it.
         reasons: The codes of which it must fail with one.
     """
     record, after = scene.record(run), scene.service()
