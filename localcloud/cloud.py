@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ class Cloud:
 
     Args:
         name: Tells clouds that share a container engine apart; part of every name and label they use there.
-        region: The only region with images and instances.
+        region: Where the demo's settings and the seed of a client without a region look; every region has instances.
         bind: The address that the API, and load balancers, listen on.
         engine: The container engine that runs the instances.
         clock: Monotonic seconds; tests replace it.
@@ -56,46 +57,33 @@ class Cloud:
         else:
             work()
 
-    @property
-    def ec2(self) -> Any:
-        """The region's EC2 backend in moto."""
-        from moto.ec2.models import ec2_backends
+    def backend(self, service: str, account_id: str | None = None, region: str | None = None) -> Any:
+        """Return moto's backend of a service in one account and region, made when there is none yet.
 
-        return ec2_backends[self.account_id][self.region]
+        Args:
+            service: moto's name, such as `ec2` or `elbv2`.
+            account_id: The default account when None.
+            region: The cloud's own when None.
+        """
+        from moto.backends import get_backend
 
-    @property
-    def autoscaling(self) -> Any:
-        """The region's Auto Scaling backend in moto."""
-        from moto.autoscaling.models import autoscaling_backends
+        return get_backend(service)[account_id or self.account_id][region or self.region]  # type: ignore[call-overload] # one of moto's names
 
-        return autoscaling_backends[self.account_id][self.region]
+    def backends(self, service: str) -> list[Any]:
+        """Return the backends of a service that are in use, of every account and region."""
+        from moto.backends import get_backend
 
-    @property
-    def cloudwatch(self) -> Any:
-        """The region's CloudWatch backend in moto."""
-        from moto.cloudwatch.models import cloudwatch_backends
-
-        return cloudwatch_backends[self.account_id][self.region]
-
-    @property
-    def elbv2(self) -> Any:
-        """The region's Elastic Load Balancing (version 2) backend in moto."""
-        from moto.elbv2.models import elbv2_backends
-
-        return elbv2_backends[self.account_id][self.region]
-
-    @property
-    def ssm(self) -> Any:
-        """The region's Systems Manager backend in moto."""
-        from moto.ssm.models import ssm_backends
-
-        return ssm_backends[self.account_id][self.region]
+        with self.lock:
+            return [backend for _, _, backend in get_backend(service).iter_backends()]  # type: ignore[call-overload] # as above
 
     def instance(self, instance_id: str) -> Instance | None:
-        """Return the instance, or None when there never was one of that id."""
+        """Return the instance, of whatever account and region, or None when there never was one of that id."""
         with self.lock:
-            found: Instance | None = self.ec2.get_instance_by_id(instance_id)
-        return found
+            for backend in self.backends("ec2"):
+                found: Instance | None = backend.get_instance_by_id(instance_id)
+                if found is not None:
+                    return found
+        return None
 
     def is_running(self, instance_id: str) -> bool:
         """Return whether the instance has booted (it answers SSH) and was not stopped since."""
@@ -108,3 +96,21 @@ class Cloud:
         if instance is None or instance.state == "terminated" or not instance.nics:
             return None
         return instance.private_ip
+
+
+@contextmanager
+def replaced(backends: Any, backend: type) -> Iterator[None]:
+    """Have moto make its backends of a service from another class, for every account and region, until this ends.
+
+    Args:
+        backends: moto's dictionary of the service's backends; those made before are dropped.
+        backend: The class, derived from moto's.
+    """
+    original = backends.backend
+    backends.clear()
+    backends.backend = backend
+    try:
+        yield
+    finally:
+        backends.clear()
+        backends.backend = original

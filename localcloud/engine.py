@@ -305,6 +305,12 @@ class Engine:
 
     # Clean-up
 
+    def remove_images(self) -> None:
+        """Remove every image of the cloud that no container runs."""
+        for reference in self._image_references():
+            with contextlib.suppress(ImageInUseError):
+                self.remove_image(reference)
+
     def clean_up(self) -> None:
         """Remove every container, image and network that carries the cloud's label, from this run or another.
 

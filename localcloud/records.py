@@ -95,5 +95,8 @@ class Records(Engine):
     def remove_image(self, reference: str) -> None:
         """Do nothing: there is no image to remove."""
 
+    def remove_images(self) -> None:
+        """Do nothing: there are no images."""
+
     def clean_up(self) -> None:
         """Do nothing: there is nothing to clean up."""

@@ -29,6 +29,7 @@ from localcloud.requestlog import RequestLog, read_body
 log = logging.getLogger(__name__)
 
 ADMIN_PREFIX = "/_localcloud/"
+MOTO_PREFIX = "/moto-api/"
 ENDPOINTS = "GET health, GET and DELETE requests, GET, POST and DELETE faults"
 NO_ANSWER = 0
 """The status in the request log of a connection that ended without a response."""
@@ -59,6 +60,9 @@ class Part(Protocol):
     def stop(self) -> None:
         """End every thread and close every socket."""
 
+    def reset(self) -> None:
+        """Remove what it keeps outside moto's records, which are dropped right after."""
+
 
 class Application:
     """The WSGI application: admin endpoints, the request log, faults, and one request at a time into moto.
@@ -67,16 +71,22 @@ class Application:
     lock while moto works on it. The body is read before that, so that a slow client does not block the others.
     """
 
-    def __init__(self, cloud: Cloud, moto: Callable[..., Iterable[bytes]], requests: RequestLog) -> None:
+    def __init__(
+        self, cloud: Cloud, moto: Callable[..., Iterable[bytes]], requests: RequestLog, reset: Callable[[], None]
+    ) -> None:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
+        self.reset = reset
         self._api = FaultyApi(self._to_moto, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("PATH_INFO", "").startswith(ADMIN_PREFIX):
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(ADMIN_PREFIX):
             return self._admin(environ, start_response)
+        if path.startswith(MOTO_PREFIX):
+            return self._motos_admin(environ, start_response)
         body = b""
         if environ.get("CONTENT_LENGTH"):
             body = b"".join(read_body(environ))
@@ -123,12 +133,16 @@ class Application:
         else:
             status = HTTPStatus.NOT_FOUND
             answer = {"error": f"no {method} {environ['PATH_INFO']}; there are {ENDPOINTS}"}
-        body = b"" if answer is None else json.dumps(answer).encode()
-        start_response(
-            f"{status.value} {status.phrase}",
-            [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
-        )
-        return [body]
+        return _json(start_response, status, answer)
+
+    def _motos_admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Reset everything, or refuse: moto's other endpoints change records behind the back of what runs here."""
+        asked = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix(MOTO_PREFIX))
+        if asked == ("POST", "reset"):
+            self.reset()
+            return _json(start_response, HTTPStatus.OK, {"status": "ok"})
+        error = f"the embedded cloud has POST {MOTO_PREFIX}reset only of moto's endpoints, and its own: {ENDPOINTS}"
+        return _json(start_response, HTTPStatus.NOT_FOUND, {"error": error})
 
     def health(self) -> dict[str, str]:
         """Return what the set-up and the pipeline's environment need to know about this cloud."""
@@ -179,11 +193,17 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
         else:
             engine.create_network(settings.network_cidr)
         cloud = Cloud(name=settings.name, region=settings.region, bind=settings.bind, engine=engine)
-        for part in install(cloud, os_image):
+        parts = install(cloud, os_image)
+        for part in parts:
             part.start()
             stack.callback(part.stop)
         fill(cloud)
-        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog()))
+
+        def start_anew() -> None:
+            reset(cloud, parts)
+            fill(cloud)
+
+        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog(), start_anew))
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
         stack.callback(server.shutdown)
@@ -202,6 +222,25 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
     return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]
+
+
+def reset(cloud: Cloud, parts: Iterable[Part]) -> None:
+    """Drop everything in every account and region: machines, images and listeners first, then moto's records."""
+    from moto.moto_api._internal.models import moto_api_backend
+
+    with cloud.lock:
+        for part in parts:
+            part.reset()
+        moto_api_backend.reset()
+    cloud.engine.remove_images()
+
+
+def _json(start_response: Callable[..., Any], status: HTTPStatus, answer: Any) -> Iterable[bytes]:
+    body = b"" if answer is None else json.dumps(answer).encode()
+    start_response(
+        f"{status.value} {status.phrase}", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
+    return [body]
 
 
 def _listen(bind: str, port: int) -> socket.socket:

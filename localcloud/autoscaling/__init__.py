@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from moto.autoscaling.models import autoscaling_backends
+
+from localcloud.cloud import replaced
 from localcloud.faults.fleet import stalls
 
 from .compute import Compute, MotoCompute, MotoTraffic, Traffic
@@ -33,10 +36,8 @@ class AutoScaling:
 
     def __init__(self, cloud: Cloud, compute: Compute | None = None, traffic: Traffic | None = None) -> None:
         self._cloud = cloud
-        self._backend = cloud.autoscaling
         self.reconciler = Reconciler(
             groups=self._groups,
-            forget=self._forget,
             compute=compute or MotoCompute(cloud),
             traffic=traffic or MotoTraffic(cloud),
             alarm_state=self._alarm_state,
@@ -44,19 +45,17 @@ class AutoScaling:
             lock=cloud.lock,
             stalls=partial(stalls, cloud.faults),
         )
-        LocalAutoScalingBackend.adopt(self._backend, self.reconciler, cloud.clock)
+        LocalAutoScalingBackend.reconciler, LocalAutoScalingBackend.clock = self.reconciler, cloud.clock
         self._patches = patch_responses()
+        self._patches.enter_context(replaced(autoscaling_backends, LocalAutoScalingBackend))
 
     def _groups(self) -> Iterable[ManagedGroup]:
-        # Read each time: a reset replaces the backend's dictionary.
-        groups: Iterable[ManagedGroup] = self._backend.autoscaling_groups.values()
-        return groups
+        return [
+            group for backend in self._cloud.backends("autoscaling") for group in backend.autoscaling_groups.values()
+        ]
 
-    def _forget(self, group: ManagedGroup) -> None:
-        self._backend.forget(group)
-
-    def _alarm_state(self, name: str) -> str | None:
-        alarm = self._cloud.cloudwatch.alarms.get(name)
+    def _alarm_state(self, group: ManagedGroup, name: str) -> str | None:
+        alarm = self._cloud.backend("cloudwatch", group.account_id, group.region).alarms.get(name)
         return alarm.state_value if alarm else None
 
     def start(self) -> None:
@@ -64,10 +63,12 @@ class AutoScaling:
         self.reconciler.start()
 
     def stop(self) -> None:
-        """Stop the reconciler and restore moto's backend; instances stay."""
+        """Stop the reconciler and restore moto's backends; instances stay."""
         self.reconciler.stop()
         self._patches.close()
-        self._backend.release()
+
+    def reset(self) -> None:
+        """Do nothing: groups are moto's records."""
 
     def tick(self) -> None:
         """Reconcile every group once, as the thread does twice a second."""

@@ -55,7 +55,7 @@ class MotoCompute:
 
     def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
         """Run one instance with all that the launch template says, in the subnet with the fewest of the group's."""
-        ec2 = self._cloud.ec2
+        ec2 = group.ec2_backend
         version = template.resolve(ec2) if template else None
         data: dict[str, Any] = version.data if version else {}
         interfaces = data.get("NetworkInterfaces") or []
@@ -70,7 +70,7 @@ class MotoCompute:
         options: dict[str, Any] = {
             "instance_type": source.instance_type,
             "is_instance_type_default": False,
-            "region_name": self._cloud.region,
+            "region_name": group.region,
             "key_name": data.get("KeyName") if version else group.launch_config.key_name,
             "security_group_ids": security_groups,
             "associate_public_ip": public if version else group.launch_config.associate_public_ip_address,
@@ -90,26 +90,19 @@ class MotoCompute:
             source.image_id, 1, source.user_data, list(source.security_groups or []), **options
         )
         instance = reservation.instances[0]
-        self._give_profile(instance.id, data.get("IamInstanceProfile") or {})
+        _give_profile(ec2, instance.id, data.get("IamInstanceProfile") or {})
         return instance
 
     def terminate(self, instance_id: str) -> None:
         """Terminate, unless it is gone already."""
         if self.state(instance_id) not in {GONE, "shutting-down"}:
-            self._cloud.ec2.terminate_instances([instance_id])
+            self._cloud.instance(instance_id).ec2_backend.terminate_instances([instance_id])  # type: ignore[union-attr] # it has a state
 
     def state(self, instance_id: str) -> str:
         """Return EC2's state."""
         instance = self._cloud.instance(instance_id)
         state: str = instance.state if instance else GONE
         return state
-
-    def _give_profile(self, instance_id: str, profile: dict[str, str]) -> None:
-        name, arn = profile.get("Name"), profile.get("Arn")
-        if name or arn:
-            self._cloud.ec2.associate_iam_instance_profile(
-                instance_id=instance_id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
-            )
 
 
 class MotoTraffic:
@@ -125,24 +118,38 @@ class MotoTraffic:
     def register(self, target_group: str, instance_id: str) -> bool:
         """Register with the target group's own port."""
         try:
-            self._cloud.elbv2.register_targets(target_group, [{"Id": instance_id}])
+            self._backend(target_group).register_targets(target_group, [{"Id": instance_id}])
         except ServiceException:
             return False  # the group is gone, or the instance is not running any more: the next round finds out
         return True
 
     def deregister(self, target_group: str, instance_id: str) -> None:
         """Deregister, if it is registered."""
-        group = self._cloud.elbv2.target_groups.get(target_group)
+        backend = self._backend(target_group)
+        group = backend.target_groups.get(target_group)
         if group and instance_id in group.targets:
-            self._cloud.elbv2.deregister_targets(target_group, [{"Id": instance_id}])
+            backend.deregister_targets(target_group, [{"Id": instance_id}])
 
     def state(self, target_group: str, instance_id: str) -> str:
         """Return the state, `unused` where there is no such target group."""
-        if target_group not in self._cloud.elbv2.target_groups:
+        backend = self._backend(target_group)
+        if target_group not in backend.target_groups:
             return "unused"
-        found = self._cloud.elbv2.describe_target_health(target_group, [{"Id": instance_id}])
+        found = backend.describe_target_health(target_group, [{"Id": instance_id}])
         state: str = found[0].status
         return state
+
+    def _backend(self, target_group: str) -> Any:
+        _, _, _, region, account_id, _ = target_group.split(":", 5)
+        return self._cloud.backend("elbv2", account_id, region)
+
+
+def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:
+    name, arn = profile.get("Name"), profile.get("Arn")
+    if name or arn:
+        ec2.associate_iam_instance_profile(
+            instance_id=instance_id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
+        )
 
 
 def _emptiest_subnet(group: ManagedGroup) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.autoscaling.models import AutoScalingBackend
 
@@ -29,37 +29,17 @@ BY_REQUEST = "an instance was taken out of service in response to a user request
 
 
 class LocalAutoScalingBackend(AutoScalingBackend):
-    """Keeps moto's records.
-
-    It is never constructed: an existing moto backend becomes one, so that what was made before is kept.
-    """
+    """Keeps moto's records."""
 
     autoscaling_groups: dict[str, ManagedGroup]  # type: ignore[assignment]
-    _reconciler: Reconciler
-    _clock: Callable[[], float]
-
-    @classmethod
-    def adopt(cls, backend: AutoScalingBackend, reconciler: Reconciler, clock: Callable[[], float]) -> None:
-        """Turn moto's backend into this one."""
-        backend.__class__ = cls
-        vars(backend).update(_reconciler=reconciler, _clock=clock)
-
-    def release(self) -> None:
-        """Turn this backend back into moto's."""
-        del self._reconciler, self._clock
-        self.__class__ = AutoScalingBackend  # type: ignore[assignment]
+    reconciler: ClassVar[Reconciler]
+    clock: ClassVar[Callable[[], float]]
 
     @property
     def _url_module(self) -> Any:
         from moto.autoscaling import urls
 
         return urls
-
-    def reset(self) -> None:
-        """Reset all state, for moto's reset endpoint."""
-        reconciler, clock = self._reconciler, self._clock
-        super().reset()
-        self._reconciler, self._clock = reconciler, clock
 
     def group(self, name: str) -> ManagedGroup:
         """Return a group.
@@ -144,11 +124,11 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         if not force and (group.instance_states or group.desired_capacity):
             raise GroupInUseError
         group.deleting = True
-        actions.end_with_group(group, self._clock())
+        actions.end_with_group(group, type(self).clock())
         group.min_size = 0
         group.set_desired_capacity(0)
         for instance in list(group.instance_states):
-            self._reconciler.retire(instance, BY_REQUEST, drain=False)
+            self.reconciler.retire(instance, BY_REQUEST, drain=False)
         if not group.instance_states:
             self.forget(group)
 
@@ -167,7 +147,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         for instance_id in instance_ids:
             instance = self.ec2_backend.get_instance(instance_id)
             self.ec2_backend.create_tags([instance_id], {"aws:autoscaling:groupName": group.name})
-            group.instance_states.append(ManagedInstance(instance, group, launched_at=self._clock()))
+            group.instance_states.append(ManagedInstance(instance, group, launched_at=type(self).clock()))
         group.set_desired_capacity(wanted)
 
     def detach_instances(self, group_name: str, instance_ids: list[str], should_decrement: bool) -> list[Any]:
@@ -177,7 +157,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         for instance_id in instance_ids:
             instance = self._member(group, instance_id)
             for arn in sorted(instance.registered):
-                self._reconciler.traffic.deregister(arn, instance_id)
+                self.reconciler.traffic.deregister(arn, instance_id)
             group.instance_states.remove(instance)
             self.ec2_backend.delete_tags([instance_id], {"aws:autoscaling:groupName": group.name})
             activity = group.record(
@@ -195,7 +175,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         group = instance.auto_scaling_group
         if should_decrement:
             self.set_desired_capacity(group.name, (group.desired_capacity or 0) - 1)
-        self._reconciler.retire(instance, BY_REQUEST)
+        self.reconciler.retire(instance, BY_REQUEST)
         return instance.activity.describe() if instance.activity else {}
 
     def set_instance_health(self, instance_id: str, health_status: str) -> None:
@@ -204,7 +184,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
 
     def in_grace(self, instance: ManagedInstance) -> bool:
         """Return whether an instance's health check grace period is still running."""
-        return not self._reconciler.grace_is_over(instance.auto_scaling_group, instance)
+        return not self.reconciler.grace_is_over(instance.auto_scaling_group, instance)
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Leave instances that were terminated directly to the next health check."""
@@ -266,19 +246,19 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         preferences: Mapping[str, Any],
     ) -> InstanceRefresh:
         """Begin a refresh; see `refresh.actions`."""
-        engine = self._reconciler.refreshes
-        return actions.start(self.group(group_name), strategy, desired, preferences, engine, self._clock())
+        engine = self.reconciler.refreshes
+        return actions.start(self.group(group_name), strategy, desired, preferences, engine, type(self).clock())
 
     def describe_instance_refreshes(
         self, group_name: str, ids: Sequence[str], token: str | None, page: int | None
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return refreshes, newest first; see `refresh.actions`."""
-        return actions.describe(self.group(group_name), ids, token, page, self._clock())
+        return actions.describe(self.group(group_name), ids, token, page, type(self).clock())
 
     def cancel_instance_refresh(self, group_name: str, *, wait: bool) -> InstanceRefresh:
         """Cancel the active refresh; see `refresh.actions`."""
-        return actions.cancel(self.group(group_name), self._clock(), wait=wait)
+        return actions.cancel(self.group(group_name), type(self).clock(), wait=wait)
 
     def rollback_instance_refresh(self, group_name: str) -> InstanceRefresh:
         """Roll the active refresh back; see `refresh.actions`."""
-        return actions.roll_back(self.group(group_name), self._reconciler.refreshes, self._clock())
+        return actions.roll_back(self.group(group_name), self.reconciler.refreshes, type(self).clock())

@@ -42,10 +42,9 @@ class Reconciler:
 
     Args:
         groups: Returns the groups to look after.
-        forget: Removes a group whose deletion is complete.
         compute: Launches and terminates.
         traffic: Registers and drains.
-        alarm_state: Returns a CloudWatch alarm's state, or None when there is no such alarm.
+        alarm_state: Returns the state of the CloudWatch alarm of that name beside a group, or None without one.
         clock: Seconds that only grow.
         lock: Held during a round; see `localcloud.cloud`.
         stalls: Says of a refresh that it is not to be moved on: what a fault wants.
@@ -54,16 +53,14 @@ class Reconciler:
     def __init__(
         self,
         groups: Callable[[], Iterable[ManagedGroup]],
-        forget: Callable[[ManagedGroup], None],
         compute: Compute,
         traffic: Traffic,
-        alarm_state: Callable[[str], str | None],
+        alarm_state: Callable[[ManagedGroup, str], str | None],
         clock: Callable[[], float],
         lock: threading.RLock,
         stalls: Callable[[InstanceRefresh], bool] = lambda _: False,
     ) -> None:
         self._groups = groups
-        self._forget = forget
         self._compute = compute
         self.traffic = traffic
         self._clock = clock
@@ -110,7 +107,7 @@ class Reconciler:
                 self._follow_target_groups(group, instance)
         if group.deleting:
             if not group.instance_states:
-                self._forget(group)
+                group.autoscaling_backend.forget(group)
             return
         refresh = group.refreshes.active if group.refreshes else None
         if refresh and not self._stalls(refresh):

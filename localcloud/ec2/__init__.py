@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def install(cloud: Cloud, os_image: str) -> Watch:
-    """Back moto's instances with containers, and register the OS image as the seed AMI.
+    """Back moto's instances with containers, and make the OS image the seed AMI of every region.
 
     Args:
         cloud: Where the instances run.
@@ -32,6 +32,7 @@ def install(cloud: Cloud, os_image: str) -> Watch:
 
     LocalInstance.cloud = cloud
     ImageRules.cloud = cloud
+    LocalEC2Backend.os_image = os_image
     # moto creates both by these names, and its backends from the class in this dictionary.
     moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
     moto.ec2.models.launch_templates.LaunchTemplate = LocalTemplate  # type: ignore[misc]
@@ -41,5 +42,4 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     for action in responses.ACTIONS:
         setattr(answers, action.__name__, action)
     answers._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
-    cloud.ec2.seed_image(os_image)
     return Watch(cloud)

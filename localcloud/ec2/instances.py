@@ -169,8 +169,10 @@ class LocalInstance(Instance):
             self.machine.destroy()
         except EngineError:
             log.exception("the container of instance %s was not removed", self.id)
-        self.cloud.engine.addresses.release(self.machine.address)
         with self.cloud.lock:
+            if self.cloud.instance(self.id) is not self:  # a reset dropped it meanwhile
+                return
+            self.cloud.engine.addresses.release(self.machine.address)
             # moto's own termination deletes volumes and network interfaces and ends the profile's association.
             super().terminate()
             self._enter("terminated", reason)

@@ -1,5 +1,6 @@
 """Indexed lookups by id. moto searches linearly, which is too slow for an estate of ten thousand images."""
 
+from itertools import islice
 from typing import Any
 
 from moto.ec2.exceptions import InvalidInstanceIdError
@@ -13,19 +14,18 @@ class Lookups:
     tags: dict[str, dict[str, str]]
     reservations: dict[str, Any]
     amis: dict[str, Any]
-    _found: dict[str, Instance]
-    """Instances that were found once; an instance is never forgotten."""
+    _instances: dict[str, Instance]
+    """The instances of the first `_indexed` reservations, by id; an instance is never forgotten."""
+    _indexed: int
 
     def get_instance_by_id(self, instance_id: str) -> Instance | None:
         """Return an instance, or None when there never was one of that id."""
-        if instance_id not in self._found:
-            # A new id is likely one of the newest.
-            for reservation in reversed(list(self.reservations.values())):
-                for instance in reservation.instances:
-                    if instance.id == instance_id:
-                        self._found[instance_id] = instance
-                        return self._found[instance_id]
-        return self._found.get(instance_id)
+        if instance_id not in self._instances:
+            for reservation in islice(list(self.reservations.values()), self._indexed, None):
+                self._instances.update({instance.id: instance for instance in reservation.instances})
+            # moto may still be adding instances to the newest.
+            self._indexed = max(0, len(self.reservations) - 1)
+        return self._instances.get(instance_id)
 
     def get_instance(self, instance_id: str) -> Instance:
         """Return an instance.

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from moto.ec2.exceptions import DependencyViolationError, InvalidAMIIdError, InvalidKeyPairNameError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Reservation
-from moto.ec2.utils import convert_tag_spec, random_ami_id
+from moto.ec2.utils import convert_tag_spec
 
 from localcloud.ec2.exceptions import ImageUnavailableError, InsufficientAddressesError
 from localcloud.ec2.image_states import ImageStates
 from localcloud.ec2.images import ROOT_DEVICE, ImageRules, LocalAmi
 from localcloud.ec2.instances import LocalInstance
 from localcloud.ec2.lookups import Lookups
+from localcloud.ec2.machines import Machine
 from localcloud.ec2.templates import TemplateRules
 from localcloud.exceptions import EngineError
 
@@ -29,17 +32,22 @@ DEBIAN_ACCOUNT = "136693071363"
 """The account that publishes Debian's own AMIs; the seed stands in for one of them."""
 NO_TOKEN = "ABCDE"  # noqa: S105 # what moto passes when the request has no client token
 RECONNECT_SECONDS = 1.0
+RESET_THREADS = 4
 
 
 class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backend):
-    """EC2 of one region."""
+    """EC2 of one account and region."""
+
+    os_image: ClassVar[str]
+    """The engine's image that the seed AMI boots."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
-        self._found = {}
+        self._instances, self._indexed = {}, 0
         super().__init__(region_name, account_id)
         self._condemned: list[str] = []
         self._launches: dict[str, str] = {}
         """Reservation by client token."""
+        self.amis[seed_image_id(region_name)] = self._seed_image()
 
     def run_instances(
         self,
@@ -150,11 +158,11 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
             raise DependencyViolationError(f"resource {group.id} has a dependent object")
         super().delete_security_group(name=name, group_id=group_id)
 
-    def seed_image(self, engine_image: str) -> LocalAmi:
-        """Register the OS image as the seed AMI."""
+    def _seed_image(self) -> LocalAmi:
+        """Return the OS image as Debian's public AMI, which every account of the region sees."""
         image = LocalAmi(
             self,
-            random_ami_id(),
+            seed_image_id(self.region_name),
             name=SEED_IMAGE_NAME,
             description="Debian 12 (amd64), as a container of the embedded cloud",
             owner_id=DEBIAN_ACCOUNT,
@@ -167,9 +175,13 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
             root_device_name=ROOT_DEVICE,
             snapshot_description=SEED_IMAGE_NAME,
         )
-        image.engine_image = engine_image
-        self.amis[image.id] = image
+        image.engine_image = self.os_image
         return image
+
+
+def seed_image_id(region: str) -> str:
+    """Return the id of the region's seed AMI: like Debian's own, it is one for all accounts, and one per region."""
+    return f"ami-{hashlib.sha256(f'{SEED_IMAGE_NAME} {region}'.encode()).hexdigest()[:17]}"
 
 
 class Watch:
@@ -186,8 +198,20 @@ class Watch:
     def stop(self) -> None:
         """End, and wait until no container is being made or committed."""
         self._stopped.set()
-        for instance in self.cloud.ec2.all_instances():
+        for instance in self._all():
             instance.machine.abandon()
+
+    def reset(self) -> None:
+        """Remove every machine, at once where several wait for the engine."""
+        with self.cloud.lock:
+            machines = [instance.machine for instance in self._all() if instance.state != "terminated"]
+        with ThreadPoolExecutor(RESET_THREADS) as pool:
+            list(pool.map(Machine.destroy, machines))
+        for machine in machines:
+            self.cloud.engine.addresses.release(machine.address)
+
+    def _all(self) -> list[LocalInstance]:
+        return [instance for backend in self.cloud.backends("ec2") for instance in backend.all_instances()]
 
     def _follow(self) -> None:
         while not self._stopped.is_set():
@@ -202,7 +226,7 @@ class Watch:
     def _catch_up(self) -> None:
         """Handle instances that exited while the event stream was down."""
         with self.cloud.lock:
-            running = [instance.id for instance in self.cloud.ec2.all_running_instances()]
+            running = [instance.id for instance in self._all() if instance.state == "running"]
         if running:
             up = self.cloud.engine.up()
             for instance_id in running:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from moto.elbv2.models import elbv2_backends
+
+from localcloud.cloud import replaced
 from localcloud.faults.fleet import flaps
 
 from .addresses import AddressBook
@@ -23,23 +27,31 @@ class LoadBalancing:
     """The load balancers of one cloud.
 
     Args:
-        cloud: The cloud whose moto backend is extended.
+        cloud: The cloud whose moto backends are extended.
     """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._balancer = Balancer(self._locate, cloud.clock, self._fails)
-        self._backend = cloud.elbv2
-        LocalELBv2Backend.adopt(self._backend, self._balancer, AddressBook(cloud.name, cloud.bind))
+        self._addresses = AddressBook(cloud.name, cloud.bind)
+        LocalELBv2Backend.balancer, LocalELBv2Backend.addresses = self._balancer, self._addresses
+        self._patches = ExitStack()
+        self._patches.enter_context(replaced(elbv2_backends, LocalELBv2Backend))
 
     def start(self) -> None:
         """Start to listen and to check health."""
         self._balancer.start()
 
     def stop(self) -> None:
-        """Stop listening, free every address, and restore moto's backend."""
+        """Stop listening, free every address, and restore moto's backends."""
         self._balancer.stop()
-        self._backend.release()
+        self._addresses.release_all()
+        self._patches.close()
+
+    def reset(self) -> None:
+        """Close every listener and free every address."""
+        self._balancer.clear()
+        self._addresses.release_all()
 
     def _locate(self, target_id: str) -> Endpoint:
         if not target_id.startswith("i-"):

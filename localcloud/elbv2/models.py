@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.elbv2.exceptions import (
     DuplicateListenerError,
@@ -23,25 +23,10 @@ if TYPE_CHECKING:
 
 
 class LocalELBv2Backend(ELBv2Backend):
-    """Keeps moto's records, and the balancer in step with them.
+    """Keeps moto's records, and the balancer in step with them."""
 
-    It is never constructed: an existing moto backend becomes one, so that what was made before is kept.
-    """
-
-    _balancer: Balancer
-    _addresses: AddressBook
-
-    @classmethod
-    def adopt(cls, backend: ELBv2Backend, balancer: Balancer, addresses: AddressBook) -> None:
-        """Turn moto's backend into this one."""
-        backend.__class__ = cls
-        vars(backend).update(_balancer=balancer, _addresses=addresses)
-
-    def release(self) -> None:
-        """Turn this backend back into moto's."""
-        self._addresses.release_all()
-        del self._balancer, self._addresses
-        self.__class__ = ELBv2Backend  # type: ignore[assignment]
+    balancer: ClassVar[Balancer]
+    addresses: ClassVar[AddressBook]
 
     @property
     def _url_module(self) -> Any:
@@ -49,25 +34,17 @@ class LocalELBv2Backend(ELBv2Backend):
 
         return urls
 
-    def reset(self) -> None:
-        """Close what is open, then forget everything, as moto's reset endpoint asks."""
-        balancer, addresses = self._balancer, self._addresses
-        balancer.clear()
-        addresses.release_all()
-        super().reset()
-        self._balancer, self._addresses = balancer, addresses
-
     # Load balancers
 
     def create_load_balancer(self, name: str, *args: Any, **kwargs: Any) -> FakeLoadBalancer:
         """Create a load balancer with an address of its own, which is also its DNS name."""
         if any(known.name == name for known in self.load_balancers.values()):
             raise DuplicateLoadBalancerName
-        address = self._addresses.allocate()
+        address = self.addresses.allocate()
         try:
             balancer = super().create_load_balancer(name, *args, **kwargs)
         except Exception:
-            self._addresses.release(address)
+            self.addresses.release(address)
             raise
         balancer.dns_name = address
         return balancer
@@ -79,8 +56,8 @@ class LocalELBv2Backend(ELBv2Backend):
         if balancer is None:
             return
         for listener_arn in balancer.listeners:
-            self._balancer.unlisten(listener_arn)
-        self._addresses.release(balancer.dns_name)
+            self.balancer.unlisten(listener_arn)
+        self.addresses.release(balancer.dns_name)
         self._follow_usage()
 
     # Listeners and rules
@@ -129,7 +106,7 @@ class LocalELBv2Backend(ELBv2Backend):
     def delete_listener(self, listener_arn: str) -> FakeListener:
         """Delete a listener and close its socket."""
         listener = super().delete_listener(listener_arn)
-        self._balancer.unlisten(listener_arn)
+        self.balancer.unlisten(listener_arn)
         self._follow_usage()
         return listener
 
@@ -170,7 +147,7 @@ class LocalELBv2Backend(ELBv2Backend):
     def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
         """Create a target group and its pool."""
         group = super().create_target_group(name, **kwargs)
-        self._balancer.pools[group.arn] = TargetPool()
+        self.balancer.pools[group.arn] = TargetPool()
         self._follow_settings(group)
         return group
 
@@ -190,7 +167,7 @@ class LocalELBv2Backend(ELBv2Backend):
     def delete_target_group(self, target_group_arn: str) -> FakeTargetGroup:
         """Delete a target group and its pool."""
         group = super().delete_target_group(target_group_arn)
-        self._balancer.pools.pop(target_group_arn, None)
+        self.balancer.pools.pop(target_group_arn, None)
         return group
 
     def register_targets(self, target_group_arn: str, instances: list[Any]) -> None:
@@ -204,7 +181,7 @@ class LocalELBv2Backend(ELBv2Backend):
         """Deregister targets and drain them."""
         super().deregister_targets(target_group_arn, instances)
         for target in instances:
-            self._balancer.drain(self._pool(target_group_arn), target["Id"])
+            self.balancer.drain(self._pool(target_group_arn), target["Id"])
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Drain targets whose instances are being terminated."""
@@ -235,26 +212,26 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def target_state(self, target_group_arn: str, target_id: str) -> State:
         """Return one target's state; that of a target in a group that is gone is `unused`."""
-        pool = self._balancer.pools.get(target_group_arn)
+        pool = self.balancer.pools.get(target_group_arn)
         return pool.health(target_id).state if pool else State.UNUSED
 
     # Keeping the balancer in step
 
     def _pool(self, arn: str) -> TargetPool:
-        pool = self._balancer.pools.get(arn)
+        pool = self.balancer.pools.get(arn)
         if pool is None:
             raise TargetGroupNotFoundError
         return pool
 
     def _listen(self, listener: FakeListener) -> None:
         address = self.load_balancers[listener.load_balancer_arn].dns_name
-        routes = routes_of(listener, self._balancer.pools)
-        self._balancer.listen(listener.arn, address, int(listener.port), routes)
+        routes = routes_of(listener, self.balancer.pools)
+        self.balancer.listen(listener.arn, address, int(listener.port), routes)
 
     def _reroute(self) -> None:
         for balancer in self.load_balancers.values():
             for listener in balancer.listeners.values():
-                self._balancer.route(listener.arn, routes_of(listener, self._balancer.pools))
+                self.balancer.route(listener.arn, routes_of(listener, self.balancer.pools))
         self._follow_usage()
 
     def _follow_usage(self) -> None:
@@ -269,7 +246,7 @@ class LocalELBv2Backend(ELBv2Backend):
                                 used[arn].append(balancer.arn)
         for arn, balancers in used.items():
             self.target_groups[arn].load_balancer_arns = balancers
-        self._balancer.mark_pools_in_use()
+        self.balancer.mark_pools_in_use()
 
     def _follow_settings(self, group: FakeTargetGroup) -> None:
         pool = self._pool(group.arn)

@@ -41,6 +41,9 @@ class FaultPart:
         self._killer.stop()
         self._patches.close()
 
+    def reset(self) -> None:
+        """Do nothing: faults are no state of AWS, and stay until they are removed or expire."""
+
 
 def install(cloud: Cloud) -> FaultPart:
     """Return the part, to be started after Auto Scaling's and stopped before it."""

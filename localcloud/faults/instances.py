@@ -116,7 +116,12 @@ class ServiceKiller:
 
     def _running(self) -> list[Any]:
         with self._cloud.lock:
-            return [each for each in self._cloud.ec2.all_instances() if each.state == "running"]
+            return [
+                each
+                for backend in self._cloud.backends("ec2")
+                for each in backend.all_instances()
+                if each.state == "running"
+            ]
 
 
 def _tags(instance: Any) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from moto.core.utils import utcnow
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
+from localcloud.ec2.models import seed_image_id
 from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
 from localcloud.ssm.exceptions import (
     InvalidCommandIdError,
@@ -21,15 +22,21 @@ from localcloud.ssm.exceptions import (
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
+SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
+"""Where Debian publishes the id of its newest AMI."""
 DELIVERY_SECONDS = EXECUTION_SECONDS = 3600
 MAX_EXECUTION_SECONDS = 172_800
 
 
 class LocalSSMBackend(SimpleSystemManagerBackend):
-    """Systems Manager of one region."""
+    """Systems Manager of one account and region."""
 
     cloud: ClassVar[Cloud]
     _commands: list[Command]  # type: ignore[assignment] # ours, with the same interface
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._publish(SEED_PARAMETER, seed_image_id(region_name))
 
     def send_command(  # type: ignore[override] # moto's response passes everything by keyword
         self,
@@ -119,7 +126,7 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
             filters: Accepted values by key: `InstanceIds`, `PingStatus` or `tag:NAME`; others accept all.
         """
         described = []
-        for instance in self.cloud.ec2.all_running_instances():
+        for instance in self.cloud.backend("ec2", self.account_id, self.region_name).all_running_instances():
             tags = {f"tag:{tag['key']}": tag["value"] for tag in instance.get_tags()}
             actual = {**tags, "InstanceIds": instance.id, "PingStatus": "Online"}
             unknown = {key for key in filters if key not in actual and not key.startswith("tag:")}
@@ -141,7 +148,7 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
                 )
         return described
 
-    def publish(self, name: str, image_id: str) -> None:
+    def _publish(self, name: str, image_id: str) -> None:
         """Set a public parameter, one of those under /aws that only AWS may write, to an image's id."""
         self._parameters[name].append(
             Parameter(  # type: ignore[abstract] # as moto itself makes them

@@ -50,7 +50,7 @@ def running_api() -> Iterator[Api]:
     # Loading moto's list of public images takes longer than most tests.
     with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"):
         cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
-        application = Application(cloud, _moto_application(), RequestLog())
+        application = Application(cloud, _moto_application(), RequestLog(), lambda: None)
         server = _http_server(_listen("127.0.0.1", 0), application)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -173,7 +173,7 @@ class World:
 
     def backend(self) -> Any:
         """The group itself."""
-        return self.cloud.autoscaling.autoscaling_groups["web"]
+        return self.cloud.backend("autoscaling").autoscaling_groups["web"]
 
     # Letting time pass
 
@@ -184,7 +184,7 @@ class World:
         balancer = self.load_balancing._balancer
         pool = balancer.pools[self.target_group]
         pool.finish_draining(self.clock())
-        group = self.cloud.autoscaling.autoscaling_groups.get("web")
+        group = self.cloud.backend("autoscaling").autoscaling_groups.get("web")
         versions = {each.instance_id: each for each in group.instance_states} if group else {}
         for target in pool.targets.values():
             if target.drained_by is not None:

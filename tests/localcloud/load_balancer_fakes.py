@@ -115,7 +115,7 @@ class Site:
             UnhealthyThresholdCount=2,
         )["TargetGroups"][0]["TargetGroupArn"]  # fmt: skip
         # AWS allows no interval below five seconds; waiting for it would make these tests slow.
-        self.pool = self.cloud.elbv2._pool(self.group)
+        self.pool = self.cloud.backend("elbv2")._pool(self.group)
         self.quicken()
         self.balancer = self.elb.create_load_balancer(Name="web", Subnets=self.subnets)["LoadBalancers"][0]
         self.host = self.balancer["DNSName"]

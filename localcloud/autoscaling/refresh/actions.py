@@ -68,7 +68,7 @@ def start(
             raise ValidationError(f"AutoRollback cannot be enabled: {obstacle}")
     if in_effect.skip_matching and target is None:
         raise ValidationError("SkipMatching cannot be used with a launch configuration.")
-    _check_alarms(in_effect.alarms, engine)
+    _check_alarms(in_effect.alarms, group, engine)
     if group.refreshes is None:
         group.refreshes = RefreshLog()
     if group.refreshes.active:
@@ -159,9 +159,9 @@ def _check_strategy(strategy: str) -> None:
         raise NotEmulatedError(f"Strategy {strategy}")
 
 
-def _check_alarms(names: Sequence[str], engine: RefreshEngine) -> None:
+def _check_alarms(names: Sequence[str], group: ManagedGroup, engine: RefreshEngine) -> None:
     # What AWS does with an unknown name is not documented; accepting it would leave the refresh unguarded.
-    unknown = [name for name in names if engine.alarm_state(name) is None]
+    unknown = [name for name in names if engine.alarm_state(group, name) is None]
     if unknown:
         raise ValidationError(f"There is no CloudWatch alarm {', '.join(unknown)} to guard the instance refresh.")
 

@@ -24,10 +24,10 @@ class RefreshEngine:
 
     Args:
         actuator: Launches and retires instances.
-        alarm_state: Returns a CloudWatch alarm's state, or None when there is no such alarm.
+        alarm_state: Returns the state of the CloudWatch alarm of that name beside a group, or None without one.
     """
 
-    def __init__(self, actuator: Actuator, alarm_state: Callable[[str], str | None]) -> None:
+    def __init__(self, actuator: Actuator, alarm_state: Callable[[ManagedGroup, str], str | None]) -> None:
         self._actuator = actuator
         self.alarm_state = alarm_state
         self._baking: WeakKeyDictionary[InstanceRefresh, list[ManagedInstance]] = WeakKeyDictionary()
@@ -69,7 +69,7 @@ class RefreshEngine:
     def _roll(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
         roster = self.count(refresh, group, now)
         if not refresh.rolling_back:
-            firing = [name for name in refresh.preferences.alarms if self.alarm_state(name) == "ALARM"]
+            firing = [name for name in refresh.preferences.alarms if self.alarm_state(group, name) == "ALARM"]
             if firing:
                 self._fail(refresh, now, f"The CloudWatch alarm {firing[0]} is in the ALARM state.")
                 return
