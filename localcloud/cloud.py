@@ -23,7 +23,7 @@ class Cloud:
     """Names, clock, engine, faults and moto's backends, handed to each part when it is installed.
 
     Args:
-        name: Tells clouds that share a container engine apart; part of every name and label they use there.
+        name: Distinguishes clouds that share a container engine; part of every name and label they use there.
         region: The only region with images and instances.
         bind: The address that the API, and load balancers, listen on.
         engine: The container engine that runs the instances.

@@ -14,7 +14,7 @@ from botocore.model import ServiceModel
 
 CAPACITY = 20_000
 FIRED = "localcloud.faults"
-"""Where the environ of a request says which faults it met."""
+"""Where the environ of a request lists the faults it met."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
 
 
@@ -91,7 +91,7 @@ def _s3_operation(method: str, path: str, query: set[str], copies: bool) -> str:
         for name, verb, parts, keys, copying in _s3_operations()
         if verb == method and parts == depth and keys <= query and copying == copies
     ]
-    # The most specific wins: `?versioning` says more than the bare bucket.
+    # The most specific wins: `?versioning` beats the bare bucket.
     best = max((count for count, _ in candidates), default=0)
     return next((name for count, name in candidates if count == best), f"{method} {path}")
 
@@ -112,7 +112,7 @@ def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
                 keys.add(members[required].serialization["name"])
         depth = len([part for part in path.split("/") if part])
         operations.append((name, operation.http["method"], depth, frozenset(keys), "CopySource" in members))
-    # An older and a newer operation may look alike on the wire: the older one's name is the IAM action.
+    # An older and a newer operation may be alike on the wire: the older one's name is the IAM action.
     return sorted(operations, key=lambda entry: (-len(entry[3]), len(entry[0]), entry[0]))
 
 

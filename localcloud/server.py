@@ -1,7 +1,7 @@
 """The process: moto's server with this package's parts plugged in, on one port.
 
 Clean-up comes first and last: what an earlier run of the same name left in the engine goes before anything starts,
-and everything goes when the process is told to end.
+and everything goes when the process is stopped.
 """
 
 import io
@@ -152,7 +152,7 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
         fill: Adds initial state; called before the API answers.
 
     Raises:
-        LocalCloudError: it cannot start; the text says why and what to do.
+        LocalCloudError: it cannot start; with the reason and what to do.
     """
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

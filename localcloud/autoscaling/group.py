@@ -91,7 +91,7 @@ class ManagedGroup(FakeAutoScalingGroup):
 
     @property
     def status(self) -> str | None:
-        """What DescribeAutoScalingGroups says while the group is being deleted."""
+        """What DescribeAutoScalingGroups reports while the group is being deleted."""
         return "Delete in progress" if self.deleting else None
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:

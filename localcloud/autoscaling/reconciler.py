@@ -41,14 +41,14 @@ class Reconciler:
     """One thread that compares each group with its desired state and takes the next step.
 
     Args:
-        groups: Returns the groups to look after.
+        groups: Returns the groups to reconcile.
         forget: Removes a group whose deletion is complete.
         compute: Launches and terminates.
         traffic: Registers and drains.
         alarm_state: Returns a CloudWatch alarm's state, or None when there is no such alarm.
         clock: Seconds that only grow.
         lock: Held during a round; see `localcloud.cloud`.
-        stalls: Says of a refresh that it is not to be moved on: what a fault wants.
+        stalls: Whether a fault keeps a refresh from being moved on.
     """
 
     def __init__(

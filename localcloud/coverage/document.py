@@ -20,9 +20,9 @@ INTRODUCTION = """\
 What of AWS [the embedded cloud](../localcloud/README.md) does too, as far as Rebake needs it. Each behaviour that is
 emulated names the test that shows it, in `tests/localcloud/`.
 
-**{compared}**
+**{compared} compared with AWS.**
 Behaviour follows AWS's API model and documentation, and texts that others have published; where those are silent, the
-source says so, and AWS may differ.
+source notes it, and AWS may differ.
 """
 
 SECTIONS: tuple[tuple[str, Sequence[Behaviour]], ...] = (
@@ -42,8 +42,8 @@ def behaviours() -> list[Behaviour]:
 def render() -> str:
     """Return the document's text."""
     compared = len([each for each in behaviours() if each.compared_with_aws])
-    said = f"{compared} of {len(behaviours())} were compared with AWS." if compared else "None was compared with AWS."
-    parts = [INTRODUCTION.format(compared=said)]
+    summary = f"{compared} of {len(behaviours())} were" if compared else "None was"
+    parts = [INTRODUCTION.format(compared=summary)]
     parts += [f"## {title}\n\n{_behaviours(section)}" for title, section in SECTIONS]
     known = services()
     parts.append(

@@ -50,7 +50,7 @@ class LocalELBv2Backend(ELBv2Backend):
         return urls
 
     def reset(self) -> None:
-        """Close what is open, then forget everything, as moto's reset endpoint asks."""
+        """Close what is open, then forget everything, as moto's reset endpoint requests."""
         balancer, addresses = self._balancer, self._addresses
         balancer.clear()
         addresses.release_all()
@@ -221,9 +221,9 @@ class LocalELBv2Backend(ELBv2Backend):
         if group is None:
             raise TargetGroupNotFoundError
         pool = self._pool(target_group_arn)
-        asked = [target["Id"] for target in targets] or list(pool.targets)
+        requested = [target["Id"] for target in targets] or list(pool.targets)
         statuses = []
-        for target_id in asked:
+        for target_id in requested:
             known = pool.targets.get(target_id)
             port = str(known.port if known else group.port)
             health = pool.health(target_id)

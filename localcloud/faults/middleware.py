@@ -111,7 +111,7 @@ class FaultyApi:
 
     @staticmethod
     def _lock_info(request: Request) -> bytes:
-        """Return what Terraform writes into its lock, so that it can say who has it."""
+        """Return what Terraform writes into its lock, so that it can report who has it."""
         info = {
             "ID": "00000000-0000-0000-0000-000000000000",
             "Operation": "OperationTypeApply",
@@ -129,7 +129,7 @@ def reset(connection: socket.socket | None) -> None:
     if connection is None:
         return
     # Closing with unsent data forbidden makes the kernel send a reset. The server still has the socket's number, so
-    # something that is closed at the other end takes its place.
+    # something that is closed at the other end replaces it.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     left, right = socket.socketpair()
     right.close()

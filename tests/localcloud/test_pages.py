@@ -48,7 +48,7 @@ def test_launch_template_versions_come_two_hundred_at_a_time(records: Server, te
     assert of_one == of_all == [200, TEMPLATES - 200]
 
 
-def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(records: Server) -> None:
+def test_instances_volumes_and_interfaces_come_in_pages_of_the_requested_size(records: Server) -> None:
     ec2 = records.client("ec2")
     ids = [records.launch() for _ in range(7)]
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -66,7 +66,7 @@ def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(re
     ec2.terminate_instances(InstanceIds=ids)
 
 
-def test_images_and_snapshots_come_in_pages_of_the_size_asked_for(records: Server) -> None:
+def test_images_and_snapshots_come_in_pages_of_the_requested_size(records: Server) -> None:
     ec2 = records.client("ec2")
     source = records.launch()
     for number in range(7):
