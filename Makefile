@@ -55,6 +55,10 @@ demo: tools ## deploy 1.0.0, then roll 1.1.0 out under load (RATE=50 requests a 
 demo-estate: tools ## rebuild a base that two services follow, retire images, repair drift, revoke an image
 	@$(STACK) demo-estate
 
+.PHONY: fidelity
+fidelity: tools ## ask the embedded cloud what AWS does, and write the answers into docs/localcloud-coverage.md
+	@$(PY) -m pytest tests/fidelity --write-facts --deselect tests/fidelity/test_document.py
+
 .PHONY: up
 up: tools ## start the embedded cloud and Airflow
 	@$(STACK) up

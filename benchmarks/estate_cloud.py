@@ -42,12 +42,12 @@ def fill(size: Size, cloud: Cloud) -> None:
     chance = random.Random(size.images)  # noqa: S311 # the same estate each time
     bases = [_make(cloud, chance, tags.KIND_BASE_IMAGE, name, size.images_of_a_base) for name in size.families]
     for base in bases:
-        cloud.ssm.publish(parameter_name(base_name(base.name), CURRENT), base.images[-1].id)
+        cloud.backend("ssm").publish(parameter_name(base_name(base.name), CURRENT), base.images[-1].id)
     for service in size.services:
         base = chance.choice(bases)
         made = _make(cloud, chance, tags.KIND_APP_IMAGE, service, size.images_of_a_service, base.images[-1].id)
         for channel, place in ((PREVIOUS, -2), (CURRENT, -1), (CANDIDATE, -1)):
-            cloud.ssm.publish(parameter_name(service_name(service), channel), made.released[place].id)
+            cloud.backend("ssm").publish(parameter_name(service_name(service), channel), made.released[place].id)
         _make_template(cloud, made)
 
 
@@ -65,7 +65,7 @@ def _make(cloud: Cloud, chance: random.Random, kind: str, name: str, count: int,
             tags.BUILD_ID: str(number),
             tags.TEMPLATE_VERSION: "1.0.0",
             tags.FINGERPRINT: chance.randbytes(32).hex(),
-            tags.BASE_AMI: base_ami or next(iter(cloud.ec2.amis)),
+            tags.BASE_AMI: base_ami or next(iter(cloud.backend("ec2").amis)),
             tags.DAG_RUN: f"deploy_{name}/manual__{created:%Y-%m-%dT%H:%M:%S}",
         }
         if is_released and kind == tags.KIND_APP_IMAGE:
@@ -83,13 +83,13 @@ def _image(cloud: Cloud, name: str, created: datetime, labels: dict[str, str]) -
     from localcloud.ec2.images import ROOT_DEVICE, LocalAmi
 
     image = LocalAmi(
-        *(cloud.ec2, random_ami_id()), name=name, creation_date=created, tags=labels,
+        *(cloud.backend("ec2"), random_ami_id()), name=name, creation_date=created, tags=labels,
         architecture="x86_64", virtualization_type="hvm", root_device_type="ebs", root_device_name=ROOT_DEVICE,
     )  # fmt: skip
     image.engine_image = cloud.engine.reference(image.id)
     image.ebs_snapshot.start_time = created
     image.ebs_snapshot.add_tags(labels)
-    cloud.ec2.amis[image.id] = image
+    cloud.backend("ec2").amis[image.id] = image
     return image
 
 
@@ -113,7 +113,7 @@ def _make_template(cloud: Cloud, made: Made) -> None:
             "TagSpecifications": [{"ResourceType": "instance", "Tags": on_instances}],
         }
         if template is None:
-            template = cloud.ec2.create_launch_template(name, "", data, {"launch-template": labels})
+            template = cloud.backend("ec2").create_launch_template(name, "", data, {"launch-template": labels})
         else:
             template.create_version(data, "")
         template.latest_version().create_time = image.creation_date

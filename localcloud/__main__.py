@@ -31,7 +31,7 @@ def _cidr(text: str) -> str:
 def parse(arguments: list[str]) -> Settings:
     """Parse the command line; exits with a usage message if it is wrong."""
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
-    parser.add_argument("--name", type=_name, required=True, help="tells clouds on one engine apart")
+    parser.add_argument("--name", type=_name, required=True, help="distinguishes clouds on one engine")
     parser.add_argument("--port", type=int, required=True, help="port of the API; 0 takes a free one")
     parser.add_argument("--engine", default="", help="container engine: unix:///path/to.sock")
     parser.add_argument("--os-image", default="", help="the engine's image that instances boot from")

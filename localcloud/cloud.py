@@ -24,8 +24,8 @@ class Cloud:
     """Names, clock, engine, faults and moto's backends, handed to each part when it is installed.
 
     Args:
-        name: Tells clouds that share a container engine apart; part of every name and label they use there.
-        region: Where the demo's settings and the seed of a client without a region look; every region has instances.
+        name: Distinguishes clouds that share a container engine; part of every name and label they use there.
+        region: The default of clients that name none; every region has instances.
         bind: The address that the API, and load balancers, listen on.
         engine: The container engine that runs the instances.
         clock: Monotonic seconds; tests replace it.

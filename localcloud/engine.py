@@ -250,7 +250,7 @@ class Engine:
     def has_file(self, instance_id: str, path: str) -> bool:
         """Return whether the instance's container, running or not, has a file at that path on its disk."""
         name = self.container_name(instance_id)
-        with _translated(f"cannot look into the container {name}"):
+        with _translated(f"cannot inspect the container {name}"):
             try:
                 chunks, _ = self._api.get_archive(name, path)
             except NotFound:

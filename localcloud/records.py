@@ -1,6 +1,6 @@
 """The engine of the metadata-only mode: instances and images are records, and nothing runs.
 
-For tests of scale and of policies, where thousands of instances are looked at and none is used.
+For tests of scale and of policies, where thousands of instances are listed and none is used.
 """
 
 import ipaddress

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from botocore.loaders import Loader
@@ -14,7 +14,7 @@ from botocore.model import ServiceModel
 
 CAPACITY = 20_000
 FIRED = "localcloud.faults"
-"""Where the environ of a request says which faults it met."""
+"""Where the environ of a request lists the faults it met."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
 
 
@@ -42,7 +42,7 @@ class RequestLog:
 
     def record(self, environ: Mapping[str, Any], body: bytes, status: int) -> None:
         """Add a request and the HTTP status of its response."""
-        service, principal = credential(environ)
+        service, _, principal = scope_of(environ)
         action = name_action(service, environ, body)
         fault = environ.get(FIRED, "")
         self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status, fault))
@@ -56,12 +56,20 @@ class RequestLog:
         self._entries.clear()
 
 
-def credential(environ: Mapping[str, Any]) -> tuple[str, str]:
-    """Return service and access key id from a request's signature (header or query); blanks when it has none."""
+class Scope(NamedTuple):
+    """What a request is signed for, and by whom: the service's signing name, the region, and the access key id."""
+
+    service: str = ""
+    region: str = ""
+    access_key: str = ""
+
+
+def scope_of(environ: Mapping[str, Any]) -> Scope:
+    """Return the scope of a request's signature (header or query); blanks when it has none."""
     query = parse_qs(environ.get("QUERY_STRING", ""))
     signature = environ.get("HTTP_AUTHORIZATION", "") or f"Credential={query.get('X-Amz-Credential', [''])[0]}"
     found = _CREDENTIAL.search(signature)
-    return (found[3], found[1]) if found else ("", "")
+    return Scope(found[3], found[2], found[1]) if found else Scope()
 
 
 def name_action(service: str, environ: Mapping[str, Any], body: bytes) -> str:
@@ -91,7 +99,7 @@ def _s3_operation(method: str, path: str, query: set[str], copies: bool) -> str:
         for name, verb, parts, keys, copying in _s3_operations()
         if verb == method and parts == depth and keys <= query and copying == copies
     ]
-    # The most specific wins: `?versioning` says more than the bare bucket.
+    # The most specific wins: `?versioning` beats the bare bucket.
     best = max((count for count, _ in candidates), default=0)
     return next((name for count, name in candidates if count == best), f"{method} {path}")
 
@@ -112,7 +120,7 @@ def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
                 keys.add(members[required].serialization["name"])
         depth = len([part for part in path.split("/") if part])
         operations.append((name, operation.http["method"], depth, frozenset(keys), "CopySource" in members))
-    # An older and a newer operation may look alike on the wire: the older one's name is the IAM action.
+    # An older and a newer operation may be alike on the wire: the older one's name is the IAM action.
     return sorted(operations, key=lambda entry: (-len(entry[3]), len(entry[0]), entry[0]))
 
 

@@ -1,7 +1,7 @@
 """The process: moto's server with this package's parts plugged in, on one port.
 
 Clean-up comes first and last: what an earlier run of the same name left in the engine goes before anything starts,
-and everything goes when the process is told to end.
+and everything goes when the process is stopped.
 """
 
 import io
@@ -11,18 +11,20 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
+from localcloud.call import Call
 from localcloud.cloud import Cloud
 from localcloud.engine import Engine
 from localcloud.exceptions import LocalCloudError
 from localcloud.faults.middleware import FaultyApi
 from localcloud.faults.responses import administer
+from localcloud.problems import Problem, failed, render
 from localcloud.records import Records
 from localcloud.requestlog import RequestLog, read_body
 
@@ -68,16 +70,23 @@ class Application:
     """The WSGI application: admin endpoints, the request log, faults, and one request at a time into moto.
 
     moto's state is plain dictionaries, and the cloud's own threads change it too; so a request holds the cloud's
-    lock while moto works on it. The body is read before that, so that a slow client does not block the others.
+    lock while moto works on it. Each gate may refuse a request before that. The body is read earlier, so that a slow
+    client does not block the others.
     """
 
     def __init__(
-        self, cloud: Cloud, moto: Callable[..., Iterable[bytes]], requests: RequestLog, reset: Callable[[], None]
+        self,
+        cloud: Cloud,
+        moto: Callable[..., Iterable[bytes]],
+        requests: RequestLog,
+        reset: Callable[[], None],
+        gates: Sequence[Callable[[Call], Problem | None]] = (),
     ) -> None:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
         self.reset = reset
+        self.gates = gates
         self._api = FaultyApi(self._to_moto, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -87,10 +96,8 @@ class Application:
             return self._admin(environ, start_response)
         if path.startswith(MOTO_PREFIX):
             return self._motos_admin(environ, start_response)
-        body = b""
-        if environ.get("CONTENT_LENGTH"):
-            body = b"".join(read_body(environ))
-            environ["wsgi.input"] = io.BytesIO(body)
+        body = b"".join(read_body(environ))
+        environ["wsgi.input"] = io.BytesIO(body)
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
         def note_status(line: str, *rest: Any) -> Any:
@@ -107,8 +114,18 @@ class Application:
             self.requests.record(environ, body, status)
 
     def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        call = Call(environ, environ["wsgi.input"].read())
+        environ["wsgi.input"] = io.BytesIO(call.body)
         with self.cloud.lock:
-            return self.moto(environ, start_response)
+            for gate in self.gates:
+                problem = gate(call)
+                if problem:
+                    return _refuse(call, problem, start_response)
+            try:
+                return self.moto(environ, start_response)
+            except Exception:
+                log.exception("%s:%s failed", call.service, call.action)
+                return _refuse(call, failed(call.service, call.protocol, 500), start_response)
 
     def _admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         endpoint = environ["PATH_INFO"].removeprefix(ADMIN_PREFIX)
@@ -166,7 +183,7 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
         fill: Adds initial state; called before the API answers.
 
     Raises:
-        LocalCloudError: it cannot start; the text says why and what to do.
+        LocalCloudError: it cannot start; with the reason and what to do.
     """
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -233,6 +250,12 @@ def reset(cloud: Cloud, parts: Iterable[Part]) -> None:
             part.reset()
         moto_api_backend.reset()
     cloud.engine.remove_images()
+
+
+def _refuse(call: Call, problem: Problem, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    status, headers, body = render(problem, call.protocol, call.environ["REQUEST_METHOD"])
+    start_response(status, headers)
+    return [body]
 
 
 def _json(start_response: Callable[..., Any], status: HTTPStatus, answer: Any) -> Iterable[bytes]:

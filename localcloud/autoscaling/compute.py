@@ -54,7 +54,7 @@ class MotoCompute:
         self._cloud = cloud
 
     def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
-        """Run one instance with all that the launch template says, in the subnet with the fewest of the group's."""
+        """Run one instance with all that the launch template sets, in the subnet with the fewest of the group's."""
         ec2 = group.ec2_backend
         version = template.resolve(ec2) if template else None
         data: dict[str, Any] = version.data if version else {}

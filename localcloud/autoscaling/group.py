@@ -91,7 +91,7 @@ class ManagedGroup(FakeAutoScalingGroup):
 
     @property
     def status(self) -> str | None:
-        """What DescribeAutoScalingGroups says while the group is being deleted."""
+        """What DescribeAutoScalingGroups reports while the group is being deleted."""
         return "Delete in progress" if self.deleting else None
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
@@ -124,6 +124,10 @@ class ManagedGroup(FakeAutoScalingGroup):
         self.scaling_activities.insert(0, activity)
         del self.scaling_activities[KEPT:]
         return activity
+
+    def forget(self) -> None:
+        """Remove the group, which has no instances left."""
+        self.autoscaling_backend.autoscaling_groups.pop(self.name, None)
 
     def save_template(self, template: dict[str, str]) -> None:
         """Make a launch template the group's own, as a successful refresh does."""

@@ -130,11 +130,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         for instance in list(group.instance_states):
             self.reconciler.retire(instance, BY_REQUEST, drain=False)
         if not group.instance_states:
-            self.forget(group)
-
-    def forget(self, group: ManagedGroup) -> None:
-        """Drop a group that has no instances left."""
-        self.autoscaling_groups.pop(group.name, None)
+            group.forget()
 
     # Instances
 

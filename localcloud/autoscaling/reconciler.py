@@ -41,13 +41,13 @@ class Reconciler:
     """One thread that compares each group with its desired state and takes the next step.
 
     Args:
-        groups: Returns the groups to look after.
+        groups: Returns the groups to reconcile.
         compute: Launches and terminates.
         traffic: Registers and drains.
         alarm_state: Returns the state of the CloudWatch alarm of that name beside a group, or None without one.
         clock: Seconds that only grow.
         lock: Held during a round; see `localcloud.cloud`.
-        stalls: Says of a refresh that it is not to be moved on: what a fault wants.
+        stalls: Whether a fault keeps a refresh from being moved on.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Reconciler:
                 self._follow_target_groups(group, instance)
         if group.deleting:
             if not group.instance_states:
-                group.autoscaling_backend.forget(group)
+                group.forget()
             return
         refresh = group.refreshes.active if group.refreshes else None
         if refresh and not self._stalls(refresh):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from localcloud.autoscaling import behaviours as of_groups
 from localcloud.autoscaling.refresh import behaviours as of_refreshes
@@ -20,10 +21,17 @@ INTRODUCTION = """\
 What of AWS [the embedded cloud](../localcloud/README.md) does too, as far as Rebake needs it. Each behaviour that is
 emulated names the test that shows it, in `tests/localcloud/`.
 
-**{compared}**
+**{compared} compared with AWS.**
 Behaviour follows AWS's API model and documentation, and texts that others have published; where those are silent, the
-source says so, and AWS may differ.
+source notes it, and AWS may differ.
 """
+
+FACTS = """\
+What AWS's API models and documentation state, asked of the running embedded cloud by a test each, in
+`tests/fidelity/`. `make fidelity` asks, and writes this table.
+"""
+FACTS_BEGIN, FACTS_END = "<!-- facts -->\n", "<!-- end of the facts -->\n"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "localcloud-coverage.md"
 
 SECTIONS: tuple[tuple[str, Sequence[Behaviour]], ...] = (
     ("Instance refresh", of_refreshes.BEHAVIOURS),
@@ -39,13 +47,23 @@ def behaviours() -> list[Behaviour]:
     return [each for _, section in SECTIONS for each in section]
 
 
-def render() -> str:
-    """Return the document's text."""
+def facts_of(document: str) -> str:
+    """Return the table of facts that a document has; see `render`."""
+    return document.partition(FACTS_BEGIN)[2].partition(FACTS_END)[0]
+
+
+def render(facts: str) -> str:
+    """Return the document's text.
+
+    Args:
+        facts: Its table of facts, from `facts.table`: a run finds them, where the rest is declared.
+    """
     compared = len([each for each in behaviours() if each.compared_with_aws])
-    said = f"{compared} of {len(behaviours())} were compared with AWS." if compared else "None was compared with AWS."
-    parts = [INTRODUCTION.format(compared=said)]
+    summary = f"{compared} of {len(behaviours())} were" if compared else "None was"
+    parts = [INTRODUCTION.format(compared=summary)]
     parts += [f"## {title}\n\n{_behaviours(section)}" for title, section in SECTIONS]
     known = services()
+    parts.append(f"## Facts\n\n{FACTS}\n{FACTS_BEGIN}{facts}{FACTS_END}")
     parts.append(
         "## Actions\n\n"
         f"moto is {version('moto')}; the actions are those of botocore {version('botocore')}. An action that neither "

@@ -1,4 +1,4 @@
-"""Errors of EC2 that moto does not raise, with AWS's codes and words."""
+"""Errors of EC2 that moto does not raise, with AWS's codes and texts."""
 
 from moto.ec2.exceptions import EC2ClientError
 
@@ -18,7 +18,7 @@ class DuplicateImageNameError(EC2ClientError):
 
 
 class IncorrectInstanceStateError(EC2ClientError):
-    """Raised when an instance is told to do what its state does not allow."""
+    """Raised when an instance's state does not allow what was requested."""
 
     def __init__(self, instance_id: str, action: str) -> None:
         super().__init__(

@@ -33,7 +33,7 @@ class LocalAmi(Ami):
     source_image_region: str | None = None
     deprecated_at: datetime | None = None
     imds_support: str | None = None
-    """"v2.0" where instances of it demand IMDSv2 unless told otherwise."""
+    """"v2.0" where its instances require IMDSv2 unless the launch sets otherwise."""
 
     @property
     def deprecation_time(self) -> str | None:

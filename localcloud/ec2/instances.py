@@ -188,7 +188,7 @@ class LocalInstance(Instance):
         self.state_reason = reason or StateReason()
 
     def _take_address(self, address: str) -> None:
-        """Make the primary interface's address the machine's, in place of the one moto drew from the subnet."""
+        """Make the primary interface's address the machine's, instead of the one moto drew from the subnet."""
         interface = self.nics[0]
         drawn, interface.private_ip_address = interface.private_ip_address, address
         for entry in interface.private_ip_addresses:

@@ -62,7 +62,7 @@ class Lookups:
         exec_users: list[str] | None = None,
         owners: list[str] | None = None,
     ) -> list[Any]:
-        """Return images; moto's launching asks for one by its id alone, each time."""
+        """Return images; moto's launching requests one by its id alone, each time."""
         wanted = filters.get("image-id") if filters and len(filters) == 1 else None
         if isinstance(wanted, str) and not (ami_ids or exec_users or owners):
             return [self.amis[wanted]] if wanted in self.amis else []

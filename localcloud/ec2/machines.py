@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 BOOT_SECONDS = 90
 """How long an instance may take until it answers; a healthy one takes about a second."""
 POLL_SECONDS = 0.05
-ASK_SYSTEMD_SECONDS = 1.0
-"""How often systemd is asked whether boot ended, for images that do not run sshd."""
+SYSTEMD_POLL_SECONDS = 1.0
+"""How often systemd is polled for the end of boot, for images that do not run sshd."""
 REBOOT_MARK = "/var/lib/localcloud/rebooting"
 """Left on the disk by the OS image's reboot unit, because a container that reboots merely exits."""
 SEED = "/var/lib/localcloud/seed"
 CLOUD_INIT_ID = "/var/lib/cloud/data/instance-id"
-"""Where programs look for their instance's id that do not ask the metadata service."""
+"""Where programs that do not query the metadata service read their instance's id."""
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Machine:
             return
 
     def means_to_reboot(self) -> bool:
-        """Return whether the container that just exited was told to reboot rather than to power off."""
+        """Return whether the container that just exited meant to reboot rather than to power off."""
         with suppress(EngineError):
             return self.engine.has_file(self.instance_id, REBOOT_MARK)
         return False
@@ -131,12 +131,12 @@ class Machine:
 
     def _wait_until_up(self) -> str:
         begin = time.monotonic()
-        asked = begin
+        polled = begin
         while (now := time.monotonic()) - begin < BOOT_SECONDS:
             if self.engine.answers(self.address):
                 return ""
-            if now - asked >= ASK_SYSTEMD_SECONDS:
-                asked = now
+            if now - polled >= SYSTEMD_POLL_SECONDS:
+                polled = now
                 if not self.engine.is_up(self.instance_id):
                     return "the container exited while it booted"
                 if self._systemd_is_done():

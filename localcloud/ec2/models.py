@@ -218,7 +218,7 @@ class Watch:
             try:
                 self._catch_up()
                 for instance_id in self.cloud.engine.deaths():
-                    self._tell(instance_id)
+                    self._handle_exit(instance_id)
             except EngineError as error:
                 log.warning("lost the engine's event stream, reconnecting: %s", error)
             self._stopped.wait(RECONNECT_SECONDS)
@@ -231,9 +231,9 @@ class Watch:
             up = self.cloud.engine.up()
             for instance_id in running:
                 if instance_id not in up:
-                    self._tell(instance_id)
+                    self._handle_exit(instance_id)
 
-    def _tell(self, instance_id: str) -> None:
+    def _handle_exit(self, instance_id: str) -> None:
         instance = self.cloud.instance(instance_id)
         if isinstance(instance, LocalInstance):
             # In another thread: the handler queries the engine, and may boot the machine again.

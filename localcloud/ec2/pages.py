@@ -19,7 +19,7 @@ def paged(
 
     Args:
         action: The name of moto's method for the action.
-        whole: moto's action, told to cut nothing off.
+        whole: moto's action, which returns the whole list here.
         key: Where its answer has the list.
         smallest: What MaxResults may be at least.
         largest: What MaxResults may be at most.
@@ -48,7 +48,7 @@ def paged(
 
 
 def _decode(token: str, length: int) -> int:
-    word, _, number = token.partition("-")
-    if word != "from" or not number.isdecimal():
+    prefix, _, number = token.partition("-")
+    if prefix != "from" or not number.isdecimal():
         raise InvalidNextTokenError(token)
     return min(int(number), length)

@@ -60,10 +60,10 @@ def get_console_output(self: Any) -> ActionResult:
 
 
 def parse_block_device_mapping(self: Any) -> list[dict[str, Any]]:
-    """BlockDeviceMappings of RunInstances; what is not said to stay goes with the instance, which moto has reversed."""
+    """BlockDeviceMappings of RunInstances; deleted with the instance by default, which moto has reversed."""
     mappings: list[dict[str, Any]] = _moto_block_device_mapping(self)
-    for mapping, said in zip(mappings, self._get_param("BlockDeviceMappings", []), strict=True):
-        mapping["Ebs"]["DeleteOnTermination"] = said.get("Ebs", {}).get("DeleteOnTermination", True)
+    for mapping, requested in zip(mappings, self._get_param("BlockDeviceMappings", []), strict=True):
+        mapping["Ebs"]["DeleteOnTermination"] = requested.get("Ebs", {}).get("DeleteOnTermination", True)
     return mappings
 
 
@@ -76,9 +76,9 @@ def copy_image(self: Any) -> ActionResult:
     )
     if self._get_bool_param("CopyImageTags", False):
         image.add_tags({tag["key"]: tag["value"] for tag in self.ec2_backend.amis[source_id].get_tags()})
-    said = self._parse_tag_specification()
-    image.add_tags(said.get("image", {}))
-    image.ebs_snapshot.add_tags(said.get("snapshot", {}))
+    requested = self._parse_tag_specification()
+    image.add_tags(requested.get("image", {}))
+    image.ebs_snapshot.add_tags(requested.get("snapshot", {}))
     return ActionResult({"ImageId": image.id})
 
 
@@ -136,14 +136,14 @@ def modify_instance_metadata_options(self: Any) -> ActionResult:
     """ModifyInstanceMetadataOptions: what the request does not name stays, where moto takes the defaults."""
     self.error_on_dryrun()
     instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
-    said = {
+    requested = {
         "http_tokens": self._get_param("HttpTokens"),
         "http_put_response_hop_limit": self._get_int_param("HttpPutResponseHopLimit"),
         "http_endpoint": self._get_param("HttpEndpoint"),
         "http_protocol_ipv6": self._get_param("HttpProtocolIpv6"),
         "instance_metadata_tags": self._get_param("InstanceMetadataTags"),
     }
-    vars(instance.metadata_options).update({name: value for name, value in said.items() if value is not None})
+    vars(instance.metadata_options).update({name: value for name, value in requested.items() if value is not None})
     return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": instance.metadata_options})
 
 

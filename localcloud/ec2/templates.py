@@ -27,9 +27,9 @@ class LocalTemplate(LaunchTemplate):
 
     def create_version(self, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
         """CreateLaunchTemplateVersion, with user data in the form that launching needs; empty user data is none."""
-        said = data.get("UserData")
-        if isinstance(said, str):
-            data = {**data, "UserData": parse_user_data(said or None)}
+        user_data = data.get("UserData")
+        if isinstance(user_data, str):
+            data = {**data, "UserData": parse_user_data(user_data or None)}
         version = super().create_version(data, description)
         version.number = self._highest = self._highest + 1
         return version

@@ -1,4 +1,4 @@
-"""Where moto looks for the routes of a backend that is defined in this package: they are moto's own."""
+"""Where moto finds the routes of a backend that is defined in this package: they are moto's own."""
 
 from moto.ec2.urls import url_bases, url_paths
 

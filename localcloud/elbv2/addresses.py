@@ -65,7 +65,7 @@ class AddressBook:
 def _outward_address(bind: str) -> str:
     if not ipaddress.ip_address(bind).is_unspecified:
         return bind
-    # Connecting a datagram socket sends nothing: it only asks the kernel which address it would send from.
+    # Connecting a datagram socket sends nothing: it only gets from the kernel which address it would send from.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))

@@ -38,10 +38,10 @@ class HealthChecker:
     """Checks each target when it is due.
 
     Args:
-        pools: Returns the pools to look after.
+        pools: Returns the pools to check.
         locate: Finds a target by its id; called in a thread, because it may wait for moto's lock.
         clock: Seconds that only grow.
-        fails: Says of a pool's target that this check of it fails, whatever it answers: what a fault wants.
+        fails: Whether a fault fails this check of a pool's target, whatever the target answers.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class HealthChecker:
         check = pool.check
         try:
             endpoint = await asyncio.to_thread(self._locate, target.id)
-            verdict = await self._ask(session, check, target, endpoint)
+            verdict = await self._probe(session, check, target, endpoint)
         finally:
             target.checking = False
         if (verdict is None or verdict.state is State.UNHEALTHY) and self._fails(pool, target.id):
@@ -107,7 +107,7 @@ class HealthChecker:
         if target.health.state is not before.state:
             log.info("target %s:%s is %s (%s)", target.id, target.port, target.health.state, target.health.reason)
 
-    async def _ask(
+    async def _probe(
         self, session: aiohttp.ClientSession, check: HealthCheck, target: Target, endpoint: Endpoint
     ) -> Health | None:
         """Return None when the check passed, else the failure."""

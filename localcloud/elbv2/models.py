@@ -198,9 +198,9 @@ class LocalELBv2Backend(ELBv2Backend):
         if group is None:
             raise TargetGroupNotFoundError
         pool = self._pool(target_group_arn)
-        asked = [target["Id"] for target in targets] or list(pool.targets)
+        requested = [target["Id"] for target in targets] or list(pool.targets)
         statuses = []
-        for target_id in asked:
+        for target_id in requested:
             known = pool.targets.get(target_id)
             port = str(known.port if known else group.port)
             health = pool.health(target_id)

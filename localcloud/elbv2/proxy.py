@@ -126,7 +126,7 @@ class Proxy:
                 await response.write(chunk)
             await response.write_eof()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            # Part of the answer is out: a cut connection is the only honest way to say that the rest is missing.
+            # Part of the answer is out: a cut connection is the only honest way to report that the rest is missing.
             log.info("the response to %s %s was cut off: %r", request.method, request.raw_path, error)
             if request.transport is not None:
                 request.transport.abort()

@@ -29,7 +29,7 @@ class Forward:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Answer without asking a target."""
+    """Answer without forwarding to a target."""
 
     status: int
     content_type: str

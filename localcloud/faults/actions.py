@@ -24,7 +24,7 @@ def parse(text: str) -> list[str]:
     """Return the patterns of a list such as `s3:*,ssm:Get*`, each by the service's signing name.
 
     Raises:
-        ValueError: a pattern can match nothing; the text says why.
+        ValueError: a pattern can match nothing; with the reason.
     """
     patterns = [_parse(part.strip()) for part in text.split(",") if part.strip()]
     if not patterns:

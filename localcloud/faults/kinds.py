@@ -40,7 +40,7 @@ KINDS: dict[str, FaultKind] = {
         "requests are refused with the service's own throttling code", API, defaults={"action": ["*:*"]}
     ),
     "error": FaultKind(
-        "requests fail inside AWS, by default with the service's own code for 500; with CODE and STATUS, as told",
+        "requests fail inside AWS, by default with the service's own code for 500; or with CODE and STATUS",
         (*API, "code", "status"), defaults={"action": ["*:*"], "status": 500},
     ),
     "latency": FaultKind("requests are answered SECONDS later", (*API, "seconds"), ("seconds",), {"action": ["*:*"]}),
@@ -73,7 +73,7 @@ KINDS: dict[str, FaultKind] = {
         ("group", "rate", "seed"), counts="refresh",
     ),
     "unknown-status": FaultKind(
-        "DescribeInstanceRefreshes tells a status of the future (Quantum) for a refresh under way",
+        "DescribeInstanceRefreshes reports an unknown status (Quantum) for a refresh under way",
         ("group", "shows", "rate", "seed"), defaults={"shows": "Quantum"}, counts="answer",
     ),
 }  # fmt: skip
@@ -136,7 +136,7 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "code": ("an AWS error code, such as InternalFailure or ServiceUnavailable", _text(r"[A-Za-z][A-Za-z0-9.]*")),
     "status": ("an HTTP status from 400 to 599", _number(400, 599, whole=True)),
     "checks": ("a whole number of health checks from 1", _number(1, 10**6, whole=True)),
-    "shows": ("a word", _text(r"[A-Za-z]+")),
+    "shows": ("letters only, such as Quantum", _text(r"[A-Za-z]+")),
 }  # fmt: skip
 """For each setting, a description of valid values and its parser, which raises ValueError on others."""
 

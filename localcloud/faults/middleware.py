@@ -11,11 +11,12 @@ from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any
 
-from localcloud.requestlog import FIRED, credential, name_action
+from localcloud.problems import Problem, failed, protocol_of, render
+from localcloud.requestlog import FIRED, name_action, scope_of
 
 from . import actions
 from .models import Fault, Faults
-from .responses import LOCK_HELD, Problem, failed, protocol_of, render, throttled
+from .responses import LOCK_HELD, throttled
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -56,7 +57,7 @@ class FaultyApi:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request, whose body can be read again from the start."""
-        service = "" if self._faults.is_empty else credential(environ)[0]
+        service = "" if self._faults.is_empty else scope_of(environ).service
         if not service:
             return self._api(environ, start_response)
         body = b""
@@ -111,7 +112,7 @@ class FaultyApi:
 
     @staticmethod
     def _lock_info(request: Request) -> bytes:
-        """Return what Terraform writes into its lock, so that it can say who has it."""
+        """Return what Terraform writes into its lock, so that it can report who has it."""
         info = {
             "ID": "00000000-0000-0000-0000-000000000000",
             "Operation": "OperationTypeApply",
@@ -129,7 +130,7 @@ def reset(connection: socket.socket | None) -> None:
     if connection is None:
         return
     # Closing with unsent data forbidden makes the kernel send a reset. The server still has the socket's number, so
-    # something that is closed at the other end takes its place.
+    # something that is closed at the other end replaces it.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     left, right = socket.socketpair()
     right.close()

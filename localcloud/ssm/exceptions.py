@@ -1,4 +1,4 @@
-"""Errors of Systems Manager that moto does not raise, with AWS's codes and words."""
+"""Errors of Systems Manager that moto does not raise, with AWS's codes and texts."""
 
 from collections.abc import Sequence
 

@@ -29,7 +29,7 @@ def engine(engine_url: str, os_image: str) -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="session")
 def session_server(engine: docker.APIClient) -> Iterator[Server]:
-    """The one server of the test session; ask for `server` instead."""
+    """The one server of the test session; request `server` instead."""
     name = f"test-{os.getpid()}"
     with started(name) as process:
         yield Server(name=name, url=ready_url(process), process=process, engine=engine)
@@ -44,7 +44,7 @@ def server(session_server: Server) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def session_records() -> Iterator[Server]:
-    """The one server in metadata-only mode; ask for `records` instead."""
+    """The one server in metadata-only mode; request `records` instead."""
     name = f"records-{os.getpid()}"
     with started(name, containers=False) as process:
         yield Server(name=name, url=ready_url(process), process=process)

@@ -24,13 +24,13 @@ class Api:
         self.cloud = cloud
 
     def client(self, service: str, **options: Any) -> Any:
-        """Return a boto3 client that asks once, unless other options say otherwise."""
+        """Return a boto3 client that tries once, unless the options set otherwise."""
         client: Any = boto3.client
         config = Config(**({"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}} | options))
         return client(service, region_name=REGION, endpoint_url=self.url, config=config)
 
     def admin(self, method: str, path: str = "faults", body: Any = None) -> Any:
-        """Ask an admin endpoint and return its answer."""
+        """Query an admin endpoint and return its answer."""
         return admin(self.url, path, method, body)
 
     def fault(self, kind: str, **settings: Any) -> str:

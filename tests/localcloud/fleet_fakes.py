@@ -154,7 +154,7 @@ class World:
 
     @property
     def newest(self) -> dict[str, Any]:
-        """The newest refresh as the API would describe it, without a request: for conditions that are asked often."""
+        """The newest refresh as the API would describe it, without a request: for conditions that are polled often."""
         described: dict[str, Any] = self.backend().refreshes.records(self.clock())[0].describe()
         return described
 

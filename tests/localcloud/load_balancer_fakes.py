@@ -152,7 +152,7 @@ class Site:
     def state(self, backend: Backend) -> str:
         return self.health(backend.address)["State"]
 
-    def ask(
+    def request(
         self, path: str = "/", method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes, dict[str, str]]:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=LIMIT)

@@ -62,7 +62,7 @@ class Server:
         return self.client(service, keys["AccessKeyId"], region, keys["SessionToken"])
 
     def admin(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        """Ask an admin endpoint and return its answer."""
+        """Query an admin endpoint and return its answer."""
         return admin(self.url, path, method, body)
 
     def seed_image(self) -> str:
@@ -122,7 +122,7 @@ class Server:
 
 
 def admin(url: str, path: str, method: str = "GET", body: Any = None) -> Any:
-    """Ask an admin endpoint of the cloud at that address and return its answer."""
+    """Query an admin endpoint of the cloud at that address and return its answer."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{url}/_localcloud/{path}", method=method, data=data)
     with urllib.request.urlopen(request, timeout=10) as answer:
@@ -152,7 +152,7 @@ def started(name: str, *options: str, containers: bool = True) -> Iterator[subpr
 
 
 def ready_url(process: subprocess.Popen[str]) -> str:
-    """Return the API's address from the line that says the server is ready."""
+    """Return the API's address from the line that reports that the server is ready."""
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("localcloud ready on http://"):

@@ -91,7 +91,7 @@ def test_unhealthy_target_is_kept_with_ec2_health_checks(small: World) -> None:
 
 
 def test_instance_set_unhealthy_is_replaced(small: World) -> None:
-    """SetInstanceHealth overrules, within the grace period only if the request says not to respect it."""
+    """SetInstanceHealth overrules, within the grace period only if the request does not respect it."""
     small.create_group(HealthCheckGracePeriod=300)
     victim = small.instances()[0]["InstanceId"]
     small.asg.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy")
@@ -203,7 +203,7 @@ def test_group_with_instances_is_deleted_only_by_force(small: World) -> None:
     assert small.asg.describe_auto_scaling_groups()["AutoScalingGroups"] == []
 
 
-def test_failed_launch_is_told_and_tried_again_with_pauses(small: World) -> None:
+def test_failed_launch_is_reported_and_retried_with_pauses(small: World) -> None:
     small.compute.refuse = ServiceException("InvalidAMIID.NotFound", "The image id '[ami-11111111]' does not exist")
     small.create_group()
     small.run(60)

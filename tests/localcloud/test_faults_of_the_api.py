@@ -78,7 +78,7 @@ def context(error: ClientError) -> RetryContext:
 
 @pytest.mark.parametrize("service", THROTTLED)
 def test_throttling_is_what_botocore_takes_for_throttling(api: Api, service: str) -> None:
-    """Each service's own code and status, in its own protocol, and the pipeline asks again after it."""
+    """Each service's own code and status, in its own protocol, and the pipeline retries after it."""
     api.fault("throttle", action=f"{service}:*")
 
     error = refusal(api, service)
@@ -105,7 +105,7 @@ def test_errors_are_what_botocore_takes_for_passing(api: Api, service: str, stat
 @pytest.mark.parametrize("mode", ["legacy", "standard"])
 @pytest.mark.parametrize("service", THROTTLED)
 @pytest.mark.parametrize("kind", ["throttle", "error", "unavailable"])
-def test_a_client_that_asks_again_gets_past_two_faults(
+def test_a_client_that_retries_gets_past_two_faults(
     api: Api, no_pauses: None, kind: str, service: str, mode: str
 ) -> None:
     fault = api.fault(kind, action=f"{service}:*", limit=2)
@@ -197,14 +197,14 @@ def test_a_fault_ends_when_it_expires() -> None:
 
 def test_latency_delays_an_answer_that_stays_as_it_is() -> None:
     """The delay comes before the request is handled, so that it holds no lock."""
-    faults, said, waits = Faults(), [], []
+    faults, seen, waits = Faults(), [], []
     faults.add({"kind": "latency", "action": "ssm:*", "seconds": 2.5})
 
     def api(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        said.append(list(waits))
+        seen.append(list(waits))
         return [b"answer"]
 
-    def ask(service: str, target: str) -> list[bytes]:
+    def request(service: str, target: str) -> list[bytes]:
         environ = {
             "REQUEST_METHOD": "POST",
             "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/{service}/aws4_request, ",
@@ -213,9 +213,9 @@ def test_latency_delays_an_answer_that_stays_as_it_is() -> None:
         }
         return list(FaultyApi(api, faults, waits.append)(environ, None))  # type: ignore[arg-type]
 
-    assert ask("ssm", "AmazonSSM.GetParameter") == [b"answer"]
-    assert ask("dynamodb", "DynamoDB_20120810.GetItem") == [b"answer"]
-    assert said == [[2.5], [2.5]]
+    assert request("ssm", "AmazonSSM.GetParameter") == [b"answer"]
+    assert request("dynamodb", "DynamoDB_20120810.GetItem") == [b"answer"]
+    assert seen == [[2.5], [2.5]]
 
 
 def test_an_unreachable_service_resets_the_connection_and_the_others_answer(api: Api) -> None:
@@ -255,7 +255,7 @@ class TestStateLock:
     """Terraform's lock is an object that it puts with If-None-Match."""
 
     def test_somebody_else_holds_it(self, api: Api) -> None:
-        """The state itself can be written, and the lock says who has it, as a real one does."""
+        """The state itself can be written, and the lock names who has it, as a real one does."""
         fault = api.fault("state-lock")
         s3 = api.client("s3")
 
@@ -336,7 +336,7 @@ class TestAdminEndpoint:
         call(api.client("ec2"), "ec2")
 
     @pytest.mark.parametrize(
-        ("body", "says"),
+        ("body", "message"),
         [
             ({}, "a fault needs a kind: throttle, error, latency,"),
             ([], "a fault is a JSON object such as"),
@@ -371,16 +371,16 @@ class TestAdminEndpoint:
         ],
         ids=json.dumps,
     )
-    def test_a_fault_that_there_is_not_is_refused_with_what_there_is(self, api: Api, body: Any, says: str) -> None:
+    def test_an_invalid_fault_is_refused_with_the_valid_choices(self, api: Api, body: Any, message: str) -> None:
         with pytest.raises(HTTPError) as refused:
             api.admin("POST", body=body)
 
         with refused.value as answer:
             assert answer.code == 400
-            assert says in json.loads(answer.read())["error"]
+            assert message in json.loads(answer.read())["error"]
         assert api.admin("GET") == []
 
-    def test_removing_what_is_not_there_says_what_is(self, api: Api) -> None:
+    def test_removing_an_unknown_fault_lists_the_known_ones(self, api: Api) -> None:
         api.fault("throttle")
 
         with pytest.raises(HTTPError) as refused:

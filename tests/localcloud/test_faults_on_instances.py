@@ -66,7 +66,7 @@ def test_an_instance_that_never_boots_is_terminated_when_its_time_is_over(clean:
 
 
 def test_an_instance_that_never_serves_runs(clean: Server) -> None:
-    """It can be reached and looked at; only the service does not start, and says why."""
+    """It can be reached and inspected; only the service does not start, and logs why."""
     clean.admin("faults", "POST", {"kind": "never-serves", "tags": {"fate": "mute"}, "service": "hello"})
     victim, neighbour = launch(clean, fate="mute"), launch(clean, fate="fine")
     addresses = [clean.wait_for_state(each, "running")["PrivateIpAddress"] for each in (victim, neighbour)]

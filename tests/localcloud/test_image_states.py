@@ -27,7 +27,7 @@ def listed(records: Server, **arguments: Any) -> set[str]:
 
 
 def test_a_deprecated_image_has_the_minute_and_is_still_listed_for_its_owner(records: Server) -> None:
-    """Owners see what they deprecated whatever they ask for; and it can be taken back."""
+    """Owners see what they deprecated whatever they request; and it can be taken back."""
     ec2 = records.client("ec2")
     image_id = make_image(records, "deprecated")
     when = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
@@ -111,7 +111,7 @@ def test_snapshots_of_a_disabled_image_stay_in_use(records: Server) -> None:
     assert image_id not in listed(records, IncludeDisabled=True)
 
 
-def test_deregistering_takes_the_snapshots_along_if_told_to(records: Server) -> None:
+def test_deregistering_deletes_the_snapshots_if_requested(records: Server) -> None:
     ec2 = records.client("ec2")
     image_id = make_image(records, "with-snapshots")
     snapshot_id = describe(records, image_id)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
@@ -124,7 +124,7 @@ def test_deregistering_takes_the_snapshots_along_if_told_to(records: Server) -> 
 
 
 @pytest.mark.parametrize(("gone", "error"), [("disable", "not available"), ("deregister", "does not exist")])
-def test_a_group_tells_that_its_image_is_gone(records: Server, gone: str, error: str) -> None:
+def test_a_group_reports_that_its_image_is_gone(records: Server, gone: str, error: str) -> None:
     """Auto Scaling may refer to such an image; its launches fail, with the reason in the activities."""
     ec2, scaling = records.client("ec2"), records.client("autoscaling")
     image_id = make_image(records, f"gone-{gone}")
@@ -200,7 +200,7 @@ def test_snapshots_are_listed_by_owner_with_their_tags(records: Server) -> None:
     assert found[mine]["Tags"] == tags[0]["Tags"]
 
 
-def test_an_image_was_made_when_it_says_so(records: Server) -> None:
+def test_an_image_reports_when_it_was_made(records: Server) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
 
     created = datetime.fromisoformat(describe(records, make_image(records, "dated"))["CreationDate"])

@@ -80,7 +80,7 @@ def test_each_instance_of_an_image_has_host_keys_of_its_own(server: Server) -> N
 
 
 @pytest.mark.parametrize("no_reboot", [False, True], ids=["reboot", "no reboot"])
-def test_a_running_instance_is_rebooted_for_its_image_unless_told_not_to(server: Server, no_reboot: bool) -> None:
+def test_a_running_instance_is_rebooted_for_its_image_unless_no_reboot_is_set(server: Server, no_reboot: bool) -> None:
     """AWS shuts the instance down so that its disk is at rest; either way it runs afterwards."""
     source = server.launch_running()["InstanceId"]
     before = server.command(source, "cat /proc/sys/kernel/random/uuid >/run/this-boot; cat /run/this-boot")
@@ -111,7 +111,7 @@ def test_tags_go_to_the_image_and_its_snapshots(server: Server) -> None:
     assert snapshot["State"] == "completed"
 
 
-def test_an_image_that_is_told_to_demand_imds_v2_says_so(server: Server) -> None:
+def test_an_image_registered_to_require_imds_v2_reports_it(server: Server) -> None:
     """There is no way back from v2.0, and there is no other value, as at AWS."""
     ec2 = server.client("ec2")
     source = server.launch_running()["InstanceId"]

@@ -205,11 +205,11 @@ def test_refreshes_are_listed_newest_first_page_by_page(small: World) -> None:
     for version in ("2", "1", "2"):
         ids.append(small.refresh_to(version, SkipMatching=True, InstanceWarmup=0))
         small.run_refresh()
-    ask = small.asg.describe_instance_refreshes
+    describe = small.asg.describe_instance_refreshes
 
-    first = ask(AutoScalingGroupName="web", MaxRecords=2)
-    second = ask(AutoScalingGroupName="web", MaxRecords=2, NextToken=first["NextToken"])
-    one = ask(AutoScalingGroupName="web", InstanceRefreshIds=[ids[0]])
+    first = describe(AutoScalingGroupName="web", MaxRecords=2)
+    second = describe(AutoScalingGroupName="web", MaxRecords=2, NextToken=first["NextToken"])
+    one = describe(AutoScalingGroupName="web", InstanceRefreshIds=[ids[0]])
 
     listed = [each["InstanceRefreshId"] for each in first["InstanceRefreshes"] + second["InstanceRefreshes"]]
     assert listed == ids[::-1]

@@ -39,7 +39,7 @@ def test_checkpoints_count_instances(
     assert checkpoints.goal(passed, desired) == goal
 
 
-def test_documented_course_of_ten_instances(small: World) -> None:
+def test_documented_example_of_ten_instances(small: World) -> None:
     """AWS's example: [20, 50] at 80 %, two, then after the delay two and one; half of the group is then new."""
     small.create_group(desired=10)
     small.refresh_to(
@@ -65,7 +65,7 @@ def test_documented_course_of_ten_instances(small: World) -> None:
 
 
 def test_refresh_pauses_at_each_checkpoint_but_the_last(small: World) -> None:
-    """[50, 100] of four waits once, says for how long still, and then replaces the rest without a dip."""
+    """[50, 100] of four waits once, reports for how long still, and then replaces the rest without a dip."""
     small.create_group(desired=4)
     small.refresh_to("2", CheckpointPercentages=[50, 100], CheckpointDelay=300)
     small.run_until(lambda: at_checkpoint(small, 50))

@@ -13,7 +13,7 @@ from tests.localcloud.load_balancer_fakes import LIMIT, Site, free_port, wait_un
 def test_requests_are_spread_over_healthy_targets(site: Site) -> None:
     site.add_backend()
     site.add_backend()
-    answers = [site.ask()[1] for _ in range(10)]
+    answers = [site.request()[1] for _ in range(10)]
 
     assert {answers.count(answer) for answer in set(answers)} == {5}
 
@@ -28,10 +28,12 @@ def test_load_balancer_is_active_at_its_own_loopback_address(site: Site) -> None
     assert other["DNSName"] != site.host
 
 
-def test_target_is_told_who_asks(site: Site) -> None:
+def test_target_receives_the_clients_address(site: Site) -> None:
     """The client's address, the protocol, the port and a trace id are added; the host header is kept."""
     backend = site.add_backend()
-    site.ask(headers={"X-Forwarded-For": "203.0.113.7", "Connection": "X-Private", "X-Private": "1", "Host": "shop"})
+    site.request(
+        headers={"X-Forwarded-For": "203.0.113.7", "Connection": "X-Private", "X-Private": "1", "Host": "shop"}
+    )
     headers = backend.seen[0][2]
 
     assert headers["X-Forwarded-For"] == "203.0.113.7, 127.0.0.1"
@@ -44,8 +46,8 @@ def test_target_is_told_who_asks(site: Site) -> None:
 def test_bodies_and_methods_pass_through(site: Site) -> None:
     backend = site.add_backend()
     body = bytes(range(256)) * 4096
-    posted = site.ask("/upload?a=1&b=%2F", "POST", body)
-    head = site.ask(method="HEAD")
+    posted = site.request("/upload?a=1&b=%2F", "POST", body)
+    head = site.request(method="HEAD")
 
     assert posted[0] == 200
     assert backend.seen[0][:2] == ("POST", "/upload?a=1&b=%2F")
@@ -54,7 +56,7 @@ def test_bodies_and_methods_pass_through(site: Site) -> None:
 
 
 def test_expect_continue_is_answered(site: Site) -> None:
-    """A client that asks before it sends a body gets its go-ahead from the load balancer."""
+    """A client that waits for a go-ahead before it sends a body gets it from the load balancer."""
     backend = site.add_backend()
     with socket.create_connection((site.host, site.port), timeout=LIMIT) as client:
         client.sendall(
@@ -83,15 +85,15 @@ def test_answers_are_streamed(site: Site) -> None:
 
 
 def test_broken_answer_breaks_the_connection(site: Site) -> None:
-    """A target that dies halfway leaves the client with a short answer, never with one that looks whole."""
+    """A target that dies halfway leaves the client with a short answer, never with one that seems whole."""
     site.add_backend()
 
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-        site.ask("/cut")
+        site.request("/cut")
 
 
 def test_no_targets_is_503(site: Site) -> None:
-    status, body, headers = site.ask()
+    status, body, headers = site.request()
 
     assert status == 503
     assert b"503 Service Temporarily Unavailable" in body
@@ -105,7 +107,7 @@ def test_refused_connection_is_502(site: Site) -> None:
     backend.stop()
     site.backends.remove(backend)
 
-    assert site.ask()[0] == 502
+    assert site.request()[0] == 502
 
 
 def test_slow_target_is_504(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,25 +116,25 @@ def test_slow_target_is_504(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
     assert session is not None
     monkeypatch.setattr(session, "_timeout", type(session.timeout)(total=None, sock_read=0.2))
 
-    assert site.ask("/hold")[0] == 504
+    assert site.request("/hold")[0] == 504
 
 
 def test_idempotent_request_is_retried_once(site: Site) -> None:
     """A GET whose connection dies before any answer is sent again; a POST is not."""
     first, second = site.add_backend(), site.add_backend()
     first.drop = second.drop = 1
-    posted = site.ask(method="POST", body=b"once")[0]
+    posted = site.request(method="POST", body=b"once")[0]
     dropped = first if first.drop == 0 else second
     other = second if dropped is first else first
     other.drop, dropped.drop = 0, 1
-    gets = [site.ask()[0] for _ in range(4)]
+    gets = [site.request()[0] for _ in range(4)]
 
     assert posted == 502
     assert gets == [200] * 4
     assert dropped.drop == 0
 
 
-def test_listener_that_cannot_bind_says_where_and_why(site: Site) -> None:
+def test_listener_that_cannot_bind_reports_where_and_why(site: Site) -> None:
     with socket.create_server((site.host, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ClientError) as created:
@@ -148,7 +150,7 @@ def test_listener_that_cannot_bind_says_where_and_why(site: Site) -> None:
         assert f"cannot listen on {site.host}:{port}" in error.response["Error"]["Message"]
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert [listener["Port"] for listener in listeners] == [site.port]
-    assert site.ask()[0] == 503
+    assert site.request()[0] == 503
 
 
 def test_listener_moves_to_another_port(site: Site) -> None:
@@ -156,7 +158,7 @@ def test_listener_moves_to_another_port(site: Site) -> None:
     old, site.port = site.port, free_port()
     site.elb.modify_listener(ListenerArn=site.listener, Port=site.port)
 
-    assert site.ask()[0] == 200
+    assert site.request()[0] == 200
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((site.host, old), timeout=LIMIT)
 
@@ -187,12 +189,12 @@ def test_rules_choose_by_path_and_host(site: Site) -> None:
     ):
         site.elb.create_rule(ListenerArn=site.listener, Priority=priority, Conditions=[condition], Actions=[action])
 
-    assert site.ask("/tea/pot")[:2] == (418, b"teapot")
+    assert site.request("/tea/pot")[:2] == (418, b"teapot")
     assert (
-        site.ask("/x?y=1", headers={"Host": "old.example"})[2]["Location"]
+        site.request("/x?y=1", headers={"Host": "old.example"})[2]["Location"]
         == f"http://old.example:{site.port}/new/x?y=1"
     )
-    assert site.ask("/x")[0] == 200
+    assert site.request("/x")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_rules_choose_by_path_and_host(site: Site) -> None:
     ],
 )
 def test_what_is_not_emulated_is_refused(site: Site, change: dict[str, Any], part: str) -> None:
-    """A request that would be stored and not honoured is an error that says so."""
+    """A request that would be stored and not honoured is refused with an error."""
     request = {
         "LoadBalancerArn": site.balancer["LoadBalancerArn"],
         "Protocol": "HTTP",
@@ -224,10 +226,10 @@ def test_least_outstanding_requests_avoids_a_busy_target(site: Site) -> None:
     )
     one, two = site.add_backend(), site.add_backend()
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(site.ask, "/hold")
+        held = pool.submit(site.request, "/hold")
         wait_until(lambda: bool(one.seen or two.seen))
         busy = one if one.seen else two
-        answers = {site.ask()[1].split()[0] for _ in range(6)}
+        answers = {site.request()[1].split()[0] for _ in range(6)}
         busy.hold.set()
         held.result()
 

@@ -18,7 +18,7 @@ def test_target_needs_one_success_at_first_and_the_threshold_later(site: Site) -
     why = site.health(backend.address)
     before = len(backend.seen)
     for _ in range(6):
-        site.ask()
+        site.request()
     unbothered = len(backend.seen) == before
     backend.status = 200
     wait_until(lambda: site.state(backend) == "healthy")
@@ -28,7 +28,7 @@ def test_target_needs_one_success_at_first_and_the_threshold_later(site: Site) -
     assert unbothered
 
 
-def test_reasons_are_told(site: Site) -> None:
+def test_reasons_are_reported(site: Site) -> None:
     site.register("127.0.0.99")
     initial = site.health("127.0.0.99")
     wait_until(lambda: site.health("127.0.0.99")["State"] == "unhealthy")
@@ -57,19 +57,19 @@ def test_fails_open_when_no_target_is_healthy(site: Site) -> None:
     backend.status = 500
     wait_until(lambda: site.state(backend) == "unhealthy")
 
-    assert site.ask()[0] == 200
+    assert site.request()[0] == 200
 
 
 def test_draining_lets_requests_finish_and_sends_no_new_ones(site: Site) -> None:
     leaving, staying = site.add_backend(), site.add_backend()
     with ThreadPoolExecutor(2) as pool:
-        held = [pool.submit(site.ask, "/hold") for _ in range(2)]
+        held = [pool.submit(site.request, "/hold") for _ in range(2)]
         assert leaving.holding.acquire(timeout=LIMIT)
         assert staying.holding.acquire(timeout=LIMIT)
         site.deregister(leaving)
         during = site.health(leaving.address)
         before = len(leaving.seen)
-        others = {site.ask()[1].split()[0] for _ in range(6)}
+        others = {site.request()[1].split()[0] for _ in range(6)}
         leaving.hold.set()
         staying.hold.set()
         finished = {future.result()[0] for future in held}
@@ -84,7 +84,7 @@ def test_draining_lets_requests_finish_and_sends_no_new_ones(site: Site) -> None
 
 def test_idle_target_is_deregistered_at_once(site: Site) -> None:
     backend = site.add_backend()
-    site.ask()
+    site.request()
     site.deregister(backend)
     begin = time.monotonic()
     wait_until(lambda: site.state(backend) == "unused")
@@ -98,7 +98,7 @@ def test_deregistration_delay_ends_draining(site: Site) -> None:
         TargetGroupArn=site.group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "1"}]
     )
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(site.ask, "/hold")
+        held = pool.submit(site.request, "/hold")
         assert backend.holding.acquire(timeout=LIMIT)
         site.deregister(backend)
         during = site.state(backend)

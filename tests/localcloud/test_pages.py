@@ -1,6 +1,5 @@
 """Lists come in pages of AWS's sizes, so that code which reads one page only is found out."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,11 +10,10 @@ from tests.localcloud.server_support import Server
 TEMPLATES = 203
 
 
-@pytest.fixture(scope="module")
-def templates(session_records: Server) -> Iterator[list[str]]:
-    """More launch templates than a page holds; the first has as many versions."""
-    ec2 = session_records.client("ec2")
-    data = {"ImageId": session_records.seed_image(), "InstanceType": "t3.micro"}
+def templates(records: Server) -> list[str]:
+    """Make more launch templates than a page holds, the first with as many versions; return their ids."""
+    ec2 = records.client("ec2")
+    data = {"ImageId": records.seed_image(), "InstanceType": "t3.micro"}
     made = [
         ec2.create_launch_template(LaunchTemplateName=f"paged-{number}", LaunchTemplateData=data)["LaunchTemplate"]
         for number in range(TEMPLATES)
@@ -23,9 +21,7 @@ def templates(session_records: Server) -> Iterator[list[str]]:
     ids = [template["LaunchTemplateId"] for template in made]
     for _ in range(TEMPLATES - 1):
         ec2.create_launch_template_version(LaunchTemplateId=ids[0], LaunchTemplateData=data)
-    yield ids
-    for template_id in ids:
-        ec2.delete_launch_template(LaunchTemplateId=template_id)
+    return ids
 
 
 def pages(server: Server, action: str, key: str, **arguments: Any) -> list[int]:
@@ -34,21 +30,17 @@ def pages(server: Server, action: str, key: str, **arguments: Any) -> list[int]:
     return [len(page[key]) for page in paginator.paginate(**arguments)]
 
 
-def test_launch_templates_come_two_hundred_at_a_time(records: Server, templates: list[str]) -> None:
-    """By itself moto gives fifteen, and no way to the others."""
-    assert pages(records, "describe_launch_templates", "LaunchTemplates") == [200, len(templates) - 200]
+def test_launch_templates_and_their_versions_come_two_hundred_at_a_time(records: Server) -> None:
+    """By itself moto gives fifteen templates, and no way to the others."""
+    first, *_ = templates(records)
 
-
-def test_launch_template_versions_come_two_hundred_at_a_time(records: Server, templates: list[str]) -> None:
-    of_one = pages(
-        records, "describe_launch_template_versions", "LaunchTemplateVersions", LaunchTemplateId=templates[0]
-    )
+    assert pages(records, "describe_launch_templates", "LaunchTemplates") == [200, TEMPLATES - 200]
+    of_one = pages(records, "describe_launch_template_versions", "LaunchTemplateVersions", LaunchTemplateId=first)
     of_all = pages(records, "describe_launch_template_versions", "LaunchTemplateVersions", Versions=["$Latest"])
-
     assert of_one == of_all == [200, TEMPLATES - 200]
 
 
-def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(records: Server) -> None:
+def test_instances_volumes_and_interfaces_come_in_pages_of_the_requested_size(records: Server) -> None:
     ec2 = records.client("ec2")
     ids = [records.launch() for _ in range(7)]
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -66,7 +58,7 @@ def test_instances_volumes_and_interfaces_come_in_pages_of_the_size_asked_for(re
     ec2.terminate_instances(InstanceIds=ids)
 
 
-def test_images_and_snapshots_come_in_pages_of_the_size_asked_for(records: Server) -> None:
+def test_images_and_snapshots_come_in_pages_of_the_requested_size(records: Server) -> None:
     ec2 = records.client("ec2")
     source = records.launch()
     for number in range(7):

@@ -21,7 +21,7 @@ def test_instances_stop_start_and_end_as_records(records: Server) -> None:
     assert records.instance(instance_id)["State"]["Name"] == "terminated"
 
 
-def test_a_command_to_a_record_fails_and_says_why(records: Server) -> None:
+def test_a_command_to_a_record_fails_and_reports_why(records: Server) -> None:
     done = records.command(records.launch(), "true")
 
     assert done["Status"] == "Failed"
@@ -58,7 +58,7 @@ def test_a_group_of_records_is_healthy_by_declaration(records: Server) -> None:
         ec2.delete_launch_template(LaunchTemplateId=template)
 
 
-def test_the_health_endpoint_says_that_instances_are_records(records: Server) -> None:
+def test_the_health_endpoint_reports_that_instances_are_records(records: Server) -> None:
     assert records.admin("health")["instances"] == "records"
 
 

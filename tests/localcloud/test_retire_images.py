@@ -25,7 +25,7 @@ from tests.support.releases import put_record, record
 
 @pytest.fixture
 def cloud(records: Server, monkeypatch: pytest.MonkeyPatch, project: Path, tmp_path: Path) -> Iterator[Cloud]:
-    # The environment `local` with the policy that holds where nothing is said.
+    # The environment `local` with the default policy.
     shutil.copytree(project / "config", tmp_path / "config")
     file = tmp_path / "config" / "environments" / "local.yaml"
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "policy": {}}))
@@ -74,7 +74,7 @@ def test_an_image_that_nothing_needs_ends_step_by_step_with_its_snapshots(cloud:
     assert len(cloud.snapshots()) == 1
 
 
-def test_a_dry_run_changes_nothing_and_says_what_it_would_do(cloud: Cloud) -> None:
+def test_a_dry_run_changes_nothing_and_reports_what_it_would_do(cloud: Cloud) -> None:
     old = cloud.image("old")
     cloud.after(31)
 
@@ -86,7 +86,7 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would_do(cloud: Cloud) -> No
     assert report["title"] == "Dry run: would deprecate 1"
 
 
-def test_it_is_a_dry_run_unless_the_environment_says_otherwise(cloud: Cloud) -> None:
+def test_it_is_a_dry_run_unless_the_environment_sets_otherwise(cloud: Cloud) -> None:
     old = cloud.image("old")
     cloud.after(31)
 

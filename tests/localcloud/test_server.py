@@ -88,19 +88,21 @@ def test_awss_managed_policies_can_be_attached(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "says"),
+    ("path", "status", "message"),
     [
         pytest.param("requests?since=yesterday", 400, "'yesterday' is not a number of seconds", id="bad moment"),
         pytest.param("nothing", 404, "there are GET health", id="unknown endpoint"),
     ],
 )
-def test_a_wrong_admin_request_says_what_is_right(server: Server, path: str, status: int, says: str) -> None:
+def test_a_wrong_admin_request_is_answered_with_the_right_ones(
+    server: Server, path: str, status: int, message: str
+) -> None:
     with pytest.raises(HTTPError) as refused:
         server.admin(path)
 
     with refused.value as answer:
         assert answer.code == status
-        assert says in json.loads(answer.read())["error"]
+        assert message in json.loads(answer.read())["error"]
 
 
 def test_ending_removes_everything_it_made(engine: docker.APIClient) -> None:
@@ -139,7 +141,7 @@ def test_starting_removes_what_a_killed_run_left_and_leaves_other_clouds_alone(
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "says"),
+    ("options", "status", "message"),
     [
         pytest.param(
             ("--os-image", "localhost/no-such:image"),
@@ -159,13 +161,13 @@ def test_starting_removes_what_a_killed_run_left_and_leaves_other_clouds_alone(
         pytest.param(("--bind", "192.0.2.77"), 1, "cannot listen on 192.0.2.77:0", id="address not ours"),
     ],
 )
-def test_a_start_that_cannot_succeed_says_why_on_one_line(
-    engine: docker.APIClient, options: tuple[str, ...], status: int, says: str
+def test_a_start_that_cannot_succeed_reports_why_on_one_line(
+    engine: docker.APIClient, options: tuple[str, ...], status: int, message: str
 ) -> None:
     ended = refusal(*options)
 
     assert ended.returncode == status
-    assert says in ended.stderr.splitlines()[-1]
+    assert message in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
 
 

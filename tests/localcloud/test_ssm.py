@@ -1,4 +1,4 @@
-"""Run Command runs in the instance, and says truly what came of it."""
+"""Run Command runs in the instance, and reports truly what came of it."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ def numbers(records: Server, template: str) -> list[int]:
     return [version["VersionNumber"] for version in versions["LaunchTemplateVersions"]]
 
 
-def test_versions_that_cannot_go_are_told_beside_those_that_went(records: Server, template: str) -> None:
+def test_undeletable_versions_are_reported_beside_the_deleted_ones(records: Server, template: str) -> None:
     """The request succeeds, so a caller has to read the answer."""
     answer = records.client("ec2").delete_launch_template_versions(
         LaunchTemplateId=template, Versions=["1", "2", "3", "9"]

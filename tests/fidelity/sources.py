@@ -1,0 +1,73 @@
+"""Where facts are known from: pages of AWS's documentation, as links, and the API's models."""
+
+DOCS = "https://docs.aws.amazon.com"
+
+
+def ec2(name: str) -> str:
+    """Refer to an action or type of EC2's API reference."""
+    return f"[API, {name}]({DOCS}/AWSEC2/latest/APIReference/API_{name}.html)"
+
+
+def ec2_guide(page: str) -> str:
+    """Refer to a page of EC2's user guide."""
+    return f"[user guide, {page}]({DOCS}/AWSEC2/latest/UserGuide/{page}.html)"
+
+
+def autoscaling(name: str) -> str:
+    """Refer to an action or type of Auto Scaling's API reference."""
+    return f"[API, {name}]({DOCS}/autoscaling/ec2/APIReference/API_{name}.html)"
+
+
+def autoscaling_guide(page: str) -> str:
+    """Refer to a page of Auto Scaling's user guide."""
+    return f"[user guide, {page}]({DOCS}/autoscaling/ec2/userguide/{page}.html)"
+
+
+def elb(name: str) -> str:
+    """Refer to an action or type of Elastic Load Balancing's API reference, version 2."""
+    return f"[API, {name}]({DOCS}/elasticloadbalancing/latest/APIReference/API_{name}.html)"
+
+
+def elb_guide(page: str) -> str:
+    """Refer to a page of the guide to Application Load Balancers."""
+    return f"[user guide, {page}]({DOCS}/elasticloadbalancing/latest/application/{page}.html)"
+
+
+def ssm(name: str) -> str:
+    """Refer to an action or type of Systems Manager's API reference."""
+    return f"[API, {name}]({DOCS}/systems-manager/latest/APIReference/API_{name}.html)"
+
+
+def ssm_guide(page: str) -> str:
+    """Refer to a page of Systems Manager's user guide."""
+    return f"[user guide, {page}]({DOCS}/systems-manager/latest/userguide/{page}.html)"
+
+
+def s3(name: str) -> str:
+    """Refer to an action or type of S3's API reference."""
+    return f"[API, {name}]({DOCS}/AmazonS3/latest/API/API_{name}.html)"
+
+
+def s3_guide(page: str) -> str:
+    """Refer to a page of S3's user guide."""
+    return f"[user guide, {page}]({DOCS}/AmazonS3/latest/userguide/{page}.html)"
+
+
+def iam(name: str) -> str:
+    """Refer to an action or type of IAM's API reference."""
+    return f"[API, {name}]({DOCS}/IAM/latest/APIReference/API_{name}.html)"
+
+
+def iam_guide(page: str) -> str:
+    """Refer to a page of IAM's user guide."""
+    return f"[user guide, {page}]({DOCS}/IAM/latest/UserGuide/{page}.html)"
+
+
+def sts(name: str) -> str:
+    """Refer to an action or type of STS's API reference."""
+    return f"[API, {name}]({DOCS}/STS/latest/APIReference/API_{name}.html)"
+
+
+def cloudwatch(name: str) -> str:
+    """Refer to an action or type of CloudWatch's API reference."""
+    return f"[API, {name}]({DOCS}/AmazonCloudWatch/latest/APIReference/API_{name}.html)"
