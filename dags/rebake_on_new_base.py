@@ -73,7 +73,7 @@ def rebake(service: str) -> None:
     bake = BakeOperator(
         task_id="bake", service=service, version=version, commit=commit, build_id=build_id, pool=BAKE_POOL, **shown
     )
-    test_image, _ = test_image_group(ami_id=field_of(bake, "ami_id"), service=service, version=version)
+    test_image, _ = test_image_group(ami_id=field_of(bake, "ami_id"), subject=service, version=version)
     deploy = DeployDependentOperator(
         task_id="deploy",
         service=service,

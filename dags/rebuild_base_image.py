@@ -46,7 +46,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from rebake import config
 from rebake.image.channels import CURRENT, base_name
 from rebake.image.recipe import base_asset_uri
-from rebake.operators.assert_base import AssertBaseOperator
+from rebake.operators.assert_base import AssertBaseOperator, LaunchBaseProbeOperator
 from rebake.operators.bake import BakeBaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_base import RecordBaseOperator
@@ -137,7 +137,9 @@ with DAG(
 
     bake = BakeBaseOperator(task_id="bake", base=family, force=force, pre_execute=skip_unless_one_family)
     ami_id = field_of(bake, "ami_id")
-    test_image, report = test_image_group(ami_id=ami_id, base=family, probe_operator=AssertBaseOperator)
+    test_image, report = test_image_group(
+        ami_id=ami_id, subject=family, launch_operator=LaunchBaseProbeOperator, probe_operator=AssertBaseOperator
+    )
     record_base = RecordBaseOperator(task_id="record_base", ami_id=ami_id, base=family, report=report)
     promote_ami = PromoteAmiOperator(
         task_id="promote_ami",

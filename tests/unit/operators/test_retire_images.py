@@ -98,7 +98,7 @@ def test_a_service_that_runs_and_has_no_fleet_stops_it_before_any_change(ec2: An
     (orphan,) = _snapshots(ec2, gone)
     ec2.deregister_image(ImageId=gone)
 
-    with pytest.raises(EstateError, match="stopped, because .*no Auto Scaling group of service pages"):
+    with pytest.raises(EstateError, match=r"stopped, because .*no Auto Scaling group of service pages"):
         _run(dry="false")
 
     assert ec2.describe_snapshots(SnapshotIds=[orphan])["Snapshots"]
