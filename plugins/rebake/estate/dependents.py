@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rebake.config import Service
+from rebake.estate.tasks import EstateTask
 from rebake.exceptions import ConfigError
 from rebake.release.record import ReleaseRecord
+from rebake.release.results import Result
 from rebake.release.stage import Stage
 
 DEPLOY: Final = "deploy"
 BAKE: Final = "bake"
 IGNORE: Final = "ignore"
 
-STAGES: Final = ("choose_version", Stage.BAKE, Stage.LAUNCH_PROBE, Stage.PROBE, "deploy")
+STAGES: Final = (EstateTask.CHOOSE_VERSION, Stage.BAKE, Stage.LAUNCH_PROBE, Stage.PROBE, EstateTask.DEPLOY)
 """The tasks of one service, in their order."""
 
 
@@ -36,6 +38,36 @@ class DependentResult:
     version: str = ""
     ami_id: str = ""
     why: str = ""
+
+
+class FoundDependents(Result):
+    """What `find_dependents` found, beside the names of the dependents.
+
+    Attributes:
+        families: the base families that the run is about.
+        skipped: the services that nothing is done for.
+    """
+
+    families: tuple[str, ...] = ()
+    skipped: tuple[DependentResult, ...] = ()
+
+
+class ChosenVersion(Result):
+    """What a dependent runs, and is baked again from.
+
+    Attributes:
+        version: the application's version.
+        commit: what its artifact was built from; empty if that is not known.
+        build_id: the build that made the artifact; empty if that is not known.
+        release_id: the release to replace.
+        base_ami: the newest base.
+    """
+
+    version: str
+    commit: str
+    build_id: str
+    release_id: str
+    base_ami: str
 
 
 @dataclass(frozen=True)
@@ -90,17 +122,17 @@ def result_of(service: str, on_new_base: str, stages: Mapping[str, TaskResult]) 
         on_new_base: the setting in its file.
         stages: by the names in `STAGES`; those that are missing did not begin.
     """
-    found = {name: stages.get(name, TaskResult("")) for name in STAGES}
-    version = str((found["choose_version"].result or {}).get("version", ""))
+    found: dict[str, TaskResult] = {name: stages.get(name, TaskResult("")) for name in STAGES}
+    version = str((found[EstateTask.CHOOSE_VERSION].result or {}).get("version", ""))
     ami_id = str((found[Stage.BAKE].result or {}).get("ami_id", ""))
     for name, stage in found.items():
         if stage.state == "failed":
             return DependentResult(
                 service, on_new_base, "failed", version, ami_id, f"{name}: {stage.message or 'see its log'}"
             )
-    if found["choose_version"].state == "skipped":
-        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].message)
-    deploy = found["deploy"]
+    if found[EstateTask.CHOOSE_VERSION].state == "skipped":
+        return DependentResult(service, on_new_base, "not needed", why=found[EstateTask.CHOOSE_VERSION].message)
+    deploy = found[EstateTask.DEPLOY]
     if deploy.state == "success":
         return DependentResult(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
     if deploy.state == "skipped" and deploy.message:
