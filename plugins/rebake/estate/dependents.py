@@ -41,27 +41,14 @@ class DependentResult:
 
 
 class FoundDependents(Result):
-    """What `find_dependents` found, beside the names of the dependents.
-
-    Attributes:
-        families: the base families that the run is about.
-        skipped: the services that nothing is done for.
-    """
+    """The base families that a run is about, and the services that nothing is done for."""
 
     families: tuple[str, ...] = ()
     skipped: tuple[DependentResult, ...] = ()
 
 
 class ChosenVersion(Result):
-    """What a dependent runs, and is baked again from.
-
-    Attributes:
-        version: the application's version.
-        commit: what its artifact was built from; empty if that is not known.
-        build_id: the build that made the artifact; empty if that is not known.
-        release_id: the release to replace.
-        base_ami: the newest base.
-    """
+    """What is baked again, as the record of the current release has it, and the newest base to bake it on."""
 
     version: str
     commit: str
@@ -125,20 +112,20 @@ def result_of(service: str, on_new_base: str, stages: Mapping[str, TaskResult]) 
     found: dict[str, TaskResult] = {name: stages.get(name, TaskResult("")) for name in STAGES}
     version = str((found[EstateTask.CHOOSE_VERSION].result or {}).get("version", ""))
     ami_id = str((found[Stage.BAKE].result or {}).get("ami_id", ""))
+
+    def result(outcome: str, why: str) -> DependentResult:
+        return DependentResult(service, on_new_base, outcome, version, ami_id, why)
+
     for name, stage in found.items():
         if stage.state == "failed":
-            return DependentResult(
-                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.message or 'see its log'}"
-            )
-    if found[EstateTask.CHOOSE_VERSION].state == "skipped":
-        return DependentResult(service, on_new_base, "not needed", why=found[EstateTask.CHOOSE_VERSION].message)
-    deploy = found[EstateTask.DEPLOY]
+            return result("failed", f"{name}: {stage.message or 'see its log'}")
+    chosen, deploy = found[EstateTask.CHOOSE_VERSION], found[EstateTask.DEPLOY]
+    if chosen.state == "skipped":
+        return result("not needed", chosen.message)
     if deploy.state == "success":
-        return DependentResult(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
+        return result("deployed", f"release {deploy.result}")
     if deploy.state == "skipped" and deploy.message:
-        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.message)
+        return result("superseded", deploy.message)
     if deploy.state == "skipped" and found[Stage.PROBE].state == "success":
-        return DependentResult(
-            service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it"
-        )
-    return DependentResult(service, on_new_base, "stopped", version, ami_id, "the run was stopped, or never got so far")
+        return result("baked", "the next deployment of the version reuses it")
+    return result("stopped", "the run was stopped, or never got so far")

@@ -60,13 +60,8 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             push_failure(context, Failure(reason="not_needed", message=stay))
             raise AirflowSkipException(stay)
         self.log.info("%s %s moves from %s to %s", self.service, now.version, now.base_ami, newest)
-        return ChosenVersion(
-            version=now.version,
-            commit=now.commit,
-            build_id=now.build_id,
-            release_id=now.release_id,
-            base_ami=newest,
-        ).model_dump(mode="json")
+        chosen = now.model_dump(include={"version", "commit", "build_id", "release_id"})
+        return ChosenVersion(**chosen, base_ami=newest).model_dump(mode="json")
 
     def lease_ended(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Try again, now that the lease of the other run has ended."""

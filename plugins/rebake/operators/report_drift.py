@@ -47,12 +47,10 @@ class ReportDriftOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook]):
         bucket = self.environment.bucket
         with reachable(self.hook):
             before = self.hook.latest(bucket, DRIFT)
-            is_ours = before is not None and datetime.fromisoformat(before["at"]) == at
-            change = (
-                drift_report.change_in(before)
-                if before is not None and is_ours
-                else Change.since(known(before), findings, unseen)
-            )
+            if before and datetime.fromisoformat(before["at"]) == at:
+                change = drift_report.change_in(before)
+            else:
+                change = Change.since(known(before), findings, unseen)
             report = drift_report.build(
                 findings,
                 unseen,
@@ -118,10 +116,9 @@ class ReportRepairsOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
         for how, task_id in self.repair_tasks.items():
             pushed = [RepairOutcome.model_validate(one) for one in ti.xcom_pull(task_ids=[task_id], key=OUTCOME) if one]
             came = {one.service: one.outcome for one in pushed}
-            # Nobody having approved, not one of the repairs has begun.
-            otherwise = (
-                _NOT_APPROVED if how == APPROVE and not ti.xcom_pull(task_ids=EstateTask.APPROVED) else _NO_OUTCOME
-            )
+            # Without an approval, not one of the repairs has begun.
+            is_rejected = how == APPROVE and not ti.xcom_pull(task_ids=EstateTask.APPROVED)
+            otherwise = _NOT_APPROVED if is_rejected else _NO_OUTCOME
             for part in repairs.get(how, ()):
                 outcome = by_service[part.service] = came.get(part.service, otherwise)
                 outcomes |= {one.id: outcome for one in part.findings}

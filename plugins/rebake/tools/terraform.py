@@ -29,13 +29,12 @@ LOCK_TIMEOUT: Final = "300s"
 GRACE_BEYOND_WARMUP: Final = 60
 """Seconds that a booting instance may fail its health checks beyond the service's own warm-up."""
 
-STATES: Final = "terraform/"
-"""What the object keys of the states, and of the locks on them, begin with."""
-
 BACKEND_FILE: Final = "backend.tfbackend.json"
 VARIABLES_FILE: Final = "terraform.tfvars.json"
 OVERRIDE_FILE: Final = "endpoint_override.tf.json"
 PLAN_FILE: Final = "fleet.tfplan"
+STATES: Final = "terraform/"
+"""What the object keys of the states, and of the locks on them, begin with."""
 
 _PROVIDER_ENDPOINTS: Final = ("autoscaling", "ec2", "elb", "iam", "sts")
 _BACKEND_ENDPOINTS: Final = ("iam", "s3", "sts")

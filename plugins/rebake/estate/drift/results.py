@@ -9,17 +9,12 @@ from rebake.release.results import Result
 
 
 class ScanResult(Result):
-    """What was found by the AWS API, or by the plans of a lane of fleets.
-
-    Attributes:
-        findings: what is not as it was declared.
-        unseen: what could not be scanned.
-        groups: the Auto Scaling group of each service; empty for a lane.
-    """
+    """What was found by the AWS API, or by the plans of a lane of fleets."""
 
     findings: tuple[Finding, ...]
     unseen: tuple[Unseen, ...]
     groups: Mapping[str, str] = Field(default_factory=dict)
+    """The Auto Scaling group of each service; empty for a lane."""
 
 
 class Repair(Result):
@@ -31,21 +26,15 @@ class Repair(Result):
 
 
 class ReportedDrift(Result):
-    """What is to be done about a scan.
-
-    Attributes:
-        report: object key of the report.
-        changed: ids of the findings that are `new` and `fixed`; none if nothing changed.
-        auto: the repairs that policy wants done at once.
-        approve: those that a person has to approve.
-        question: what is to be approved, in Markdown; empty if nothing is.
-    """
+    """The object key of a scan's report, and what is to be done about it: by how policy wants the repairs done."""
 
     report: str
     changed: dict[str, tuple[str, ...]] | None
+    """Ids of the findings that are `new` and `fixed`; none if nothing changed."""
     auto: tuple[Repair, ...]
     approve: tuple[Repair, ...]
     question: str
+    """What a person is to approve, in Markdown; empty if nothing."""
 
 
 class RepairOutcome(Result):
