@@ -144,7 +144,7 @@ def deploy(service: config.Service) -> DAG:
             ami_id="{{ params.ami_id or '' }}",
         )
         image, version = field_of(bake, "ami_id"), field_of(bake, "version")
-        test_image, _ = test_image_group(ami_id=image, service=service.name, version=version)
+        test_image, _ = test_image_group(ami_id=image, subject=service.name, version=version)
         acquire_lease = AcquireLeaseOperator(
             task_id=Stage.ACQUIRE_LEASE, service=service.name, replaces="{{ params.replaces or '' }}"
         )

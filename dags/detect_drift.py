@@ -41,19 +41,11 @@ from typing import Any, Final
 from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, TriggerRule, task, task_group
 
 from rebake.estate.drift.report import asset_uri
+from rebake.estate.tasks import EstateTask
 from rebake.operators.repair_drift import ApproveRepairsOperator, ReleaseLeaseOperator, RepairDriftOperator
-from rebake.operators.report_drift import (
-    APPROVE,
-    AUTO,
-    CHANGED,
-    PLAN,
-    QUESTION,
-    SCAN,
-    ReportDriftOperator,
-    ReportRepairsOperator,
-)
+from rebake.operators.report_drift import APPROVE, AUTO, ReportDriftOperator, ReportRepairsOperator
 from rebake.operators.scan_drift import PlanFleetsOperator, ScanEstateOperator
-from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE
+from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE, field_of
 
 ENVIRONMENT = os.environ.get("REBAKE_ENVIRONMENT") or "local"
 
@@ -70,8 +62,8 @@ DRIFT: Final = AssetAlias("rebake-drift")
 
 def emit_change(context: Any, result: Any) -> None:
     """Emit an event if the findings differ from those of the previous scan."""
-    if result[CHANGED]:
-        extra = {**result[CHANGED], "report": result["report"]}
+    if result["changed"]:
+        extra = {**result["changed"], "report": result["report"]}
         context["outlet_events"][DRIFT].add(Asset(asset_uri(ENVIRONMENT)), extra=extra)
 
 
@@ -83,7 +75,7 @@ def repairs_at_once(reported: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 # Runs however the repairs at once ended. A rejection skips this task; it checks the answer for every other case.
-@task(trigger_rule=TriggerRule.ALL_DONE)
+@task(task_id=EstateTask.APPROVED, trigger_rule=TriggerRule.ALL_DONE)
 def approved(reported: Any, answer: Any) -> list[dict[str, Any]]:
     """Return the repairs that were approved, a service each."""
     is_approved = bool(answer) and answer["chosen_options"] == [ApproveRepairsOperator.APPROVE]
@@ -97,7 +89,7 @@ def repair(group_id: str, repairs: Any) -> tuple[Any, str]:
     @task_group(group_id=group_id)
     def a_service(service: str, auto_scaling_group_name: str, findings: list[dict[str, Any]]) -> None:
         repair_drift = RepairDriftOperator(
-            task_id="repair_drift",
+            task_id=EstateTask.REPAIR_DRIFT,
             service=service,
             auto_scaling_group_name=auto_scaling_group_name,
             findings=findings,
@@ -105,7 +97,7 @@ def repair(group_id: str, repairs: Any) -> tuple[Any, str]:
         # Others wait for the lease, so it is released however the repair ends.
         repair_drift >> ReleaseLeaseOperator(task_id="release_lease", service=service).as_teardown()
 
-    return a_service.expand_kwargs(repairs), f"{group_id}.repair_drift"
+    return a_service.expand_kwargs(repairs), f"{group_id}.{EstateTask.REPAIR_DRIFT}"
 
 
 with DAG(
@@ -119,10 +111,10 @@ with DAG(
     tags=[TAG_ESTATE],
     default_args=DEFAULT_ARGS,
 ) as dag:
-    scan_estate = ScanEstateOperator(task_id=SCAN)
-    plan_fleets = PlanFleetsOperator.partial(task_id=PLAN).expand(fleets=scan_estate.output)
+    scan_estate = ScanEstateOperator(task_id=EstateTask.SCAN_ESTATE)
+    plan_fleets = PlanFleetsOperator.partial(task_id=EstateTask.PLAN_FLEETS).expand(fleets=scan_estate.output)
     report_drift = ReportDriftOperator(
-        task_id="report_drift",
+        task_id=EstateTask.REPORT_DRIFT,
         # Without a fleet to plan, plan_fleets is skipped, and there is a report all the same.
         trigger_rule=TriggerRule.NONE_FAILED,
         outlets=[DRIFT],
@@ -132,14 +124,13 @@ with DAG(
     approve = ApproveRepairsOperator(
         task_id="approve",
         subject=f"Repair the drift in {ENVIRONMENT}?",
-        body=f"{{{{ ti.xcom_pull(task_ids='report_drift')['{QUESTION}'] }}}}",
+        body=field_of(report_drift, "question"),
     )
     at_once, at_once_task = repair("at_once", repairs_at_once(reported))
     after_approval = approved(reported, approve.output)
     once_approved, once_approved_task = repair("after_approval", after_approval)
     report_repairs = ReportRepairsOperator(
         task_id="report_repairs",
-        report_task="report_drift",
         repair_tasks={AUTO: at_once_task, APPROVE: once_approved_task},
     ).as_teardown(on_failure_fail_dagrun=True)
 

@@ -48,6 +48,7 @@ from typing import Final
 from airflow.sdk import DAG, Asset, AssetAny, Param, task_group
 
 from rebake import config
+from rebake.estate.tasks import EstateTask
 from rebake.image.recipe import base_asset_uri
 from rebake.operators.bake import BakeOperator
 from rebake.operators.choose_version import ChooseVersionOperator
@@ -55,6 +56,7 @@ from rebake.operators.deploy_dependent import DeployDependentOperator
 from rebake.operators.find_dependents import FindDependentsOperator
 from rebake.operators.report_rebakes import ReportRebakesOperator
 from rebake.operators.test_image import test_image_group
+from rebake.release.stage import Stage
 from rebake.stages.dag_defaults import BAKE_POOL, DEFAULT_ARGS, TAG_ESTATE, field_of
 
 GROUP: Final = "rebake"
@@ -68,14 +70,14 @@ def rebake(service: str) -> None:
     """Bring one service to the newest base."""
     # Names the mapped group in the UI, which would show a number only.
     shown = {"map_index_template": "{{ task.service }}"}
-    choose_version = ChooseVersionOperator(task_id="choose_version", service=service, **shown)
+    choose_version = ChooseVersionOperator(task_id=EstateTask.CHOOSE_VERSION, service=service, **shown)
     version, commit, build_id = (field_of(choose_version, field) for field in ("version", "commit", "build_id"))
     bake = BakeOperator(
-        task_id="bake", service=service, version=version, commit=commit, build_id=build_id, pool=BAKE_POOL, **shown
+        task_id=Stage.BAKE, service=service, version=version, commit=commit, build_id=build_id, pool=BAKE_POOL, **shown
     )
-    test_image, _ = test_image_group(ami_id=field_of(bake, "ami_id"), service=service, version=version)
+    test_image, _ = test_image_group(ami_id=field_of(bake, "ami_id"), subject=service, version=version)
     deploy = DeployDependentOperator(
-        task_id="deploy",
+        task_id=EstateTask.DEPLOY,
         service=service,
         version=version,
         commit=commit,
@@ -110,7 +112,7 @@ with DAG(
         ),
     },
 ) as dag:
-    find_dependents = FindDependentsOperator(task_id="find_dependents", base="{{ params.base }}")
-    report = ReportRebakesOperator(task_id="report", found_by="find_dependents", group=GROUP)
+    find_dependents = FindDependentsOperator(task_id=EstateTask.FIND_DEPENDENTS, base="{{ params.base }}")
+    report = ReportRebakesOperator(task_id="report", group=GROUP)
     # A teardown runs however the services ended and hides no failure; but a missing report is a failure itself.
     rebake.expand(service=find_dependents.output) >> report.as_teardown(on_failure_fail_dagrun=True)

@@ -44,13 +44,15 @@ from airflow.sdk import DAG, Asset, AssetAlias, CronTriggerTimetable, Param, tas
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
+from rebake.estate.tasks import EstateTask
 from rebake.image.channels import CURRENT, base_name
 from rebake.image.recipe import base_asset_uri
-from rebake.operators.assert_base import AssertBaseOperator
+from rebake.operators.assert_base import AssertBaseOperator, LaunchBaseProbeOperator
 from rebake.operators.bake import BakeBaseOperator
 from rebake.operators.promote_ami import PromoteAmiOperator
 from rebake.operators.record_base import RecordBaseOperator
 from rebake.operators.test_image import test_image_group
+from rebake.release.stage import Stage
 from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_IMAGE, field_of
 from rebake.stages.rendered import as_bool
 
@@ -73,9 +75,9 @@ REBUILT_BASES: Final = AssetAlias("rebake-bases")
 def emit_rebuilt_base(context: Any, result: Any) -> None:
     """Emit the event of the base that this run has promoted, and of no other."""
     uri = base_asset_uri(context["params"]["base"])
-    recorded = context["ti"].xcom_pull(task_ids="record_base")
+    recorded = context["ti"].xcom_pull(task_ids=EstateTask.RECORD_BASE)
     extra = {
-        "ami_id": context["ti"].xcom_pull(task_ids="bake")["ami_id"],
+        "ami_id": context["ti"].xcom_pull(task_ids=Stage.BAKE)["ami_id"],
         "previous_ami_id": recorded["previous_ami"],
         "parameter_version": result,
         "record": recorded["record"],
@@ -135,12 +137,14 @@ with DAG(
         task_id="rebuild_each", trigger_dag_id=DAG_ID, skip_when_already_exists=True
     ).expand_kwargs(families(family, force, "{{ run_id }}"))
 
-    bake = BakeBaseOperator(task_id="bake", base=family, force=force, pre_execute=skip_unless_one_family)
+    bake = BakeBaseOperator(task_id=Stage.BAKE, base=family, force=force, pre_execute=skip_unless_one_family)
     ami_id = field_of(bake, "ami_id")
-    test_image, report = test_image_group(ami_id=ami_id, base=family, probe_operator=AssertBaseOperator)
-    record_base = RecordBaseOperator(task_id="record_base", ami_id=ami_id, base=family, report=report)
+    test_image, report = test_image_group(
+        ami_id=ami_id, subject=family, launch_operator=LaunchBaseProbeOperator, probe_operator=AssertBaseOperator
+    )
+    record_base = RecordBaseOperator(task_id=EstateTask.RECORD_BASE, ami_id=ami_id, base=family, report=report)
     promote_ami = PromoteAmiOperator(
-        task_id="promote_ami",
+        task_id=Stage.PROMOTE_AMI,
         ami_id=ami_id,
         name=base_name(family),
         channel=CURRENT,

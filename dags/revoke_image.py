@@ -21,6 +21,7 @@ cleared and run again: it computes anew which images to tag.
 
 from airflow.sdk import DAG, Param
 
+from rebake.estate.tasks import EstateTask
 from rebake.operators.revoke_image import RevokeImageOperator
 from rebake.stages.dag_defaults import DEFAULT_ARGS, TAG_ESTATE, TAG_IMAGE
 
@@ -45,7 +46,7 @@ with DAG(
     },
 ) as dag:
     RevokeImageOperator(
-        task_id="revoke_image",
+        task_id=EstateTask.REVOKE_IMAGE,
         ami="{{ params.ami }}",
         reason="{{ params.reason or '' }}",
         undo="{{ params.undo }}",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rebake import config, tags
 from rebake.estate import revocation
+from rebake.estate.tasks import EstateTask
 from rebake.exceptions import ConfigError
 from rebake.release import record as release
 from stack import follow
@@ -29,7 +30,7 @@ def check(ami: str, reason: str, *, undo: bool) -> tuple[str, str]:
 def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
     """Run the DAG, print its summary, and return whether it succeeded."""
     outcome = follow.run(stack.api, DAG_ID, {"ami": ami, "reason": reason, "undo": undo})
-    summary = stack.api.xcom(outcome.dag_id, outcome.run_id, "revoke_image")
+    summary = stack.api.xcom(outcome.dag_id, outcome.run_id, EstateTask.REVOKE_IMAGE)
     if summary:
         print("\n".join(revocation.lines(summary)))
     return outcome.state == "success"

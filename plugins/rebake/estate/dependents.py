@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rebake.config import Service
+from rebake.estate.tasks import EstateTask
 from rebake.exceptions import ConfigError
 from rebake.release.record import ReleaseRecord
+from rebake.release.results import Result
 from rebake.release.stage import Stage
 
 DEPLOY: Final = "deploy"
 BAKE: Final = "bake"
 IGNORE: Final = "ignore"
 
-STAGES: Final = ("choose_version", Stage.BAKE, Stage.LAUNCH_PROBE, Stage.PROBE, "deploy")
+STAGES: Final = (EstateTask.CHOOSE_VERSION, Stage.BAKE, Stage.LAUNCH_PROBE, Stage.PROBE, EstateTask.DEPLOY)
 """The tasks of one service, in their order."""
 
 
@@ -36,6 +38,23 @@ class DependentResult:
     version: str = ""
     ami_id: str = ""
     why: str = ""
+
+
+class FoundDependents(Result):
+    """The base families that a run is about, and the services that nothing is done for."""
+
+    families: tuple[str, ...] = ()
+    skipped: tuple[DependentResult, ...] = ()
+
+
+class ChosenVersion(Result):
+    """What is baked again, as the record of the current release has it, and the newest base to bake it on."""
+
+    version: str
+    commit: str
+    build_id: str
+    release_id: str
+    base_ami: str
 
 
 @dataclass(frozen=True)
@@ -90,23 +109,23 @@ def result_of(service: str, on_new_base: str, stages: Mapping[str, TaskResult]) 
         on_new_base: the setting in its file.
         stages: by the names in `STAGES`; those that are missing did not begin.
     """
-    found = {name: stages.get(name, TaskResult("")) for name in STAGES}
-    version = str((found["choose_version"].result or {}).get("version", ""))
+    found: dict[str, TaskResult] = {name: stages.get(name, TaskResult("")) for name in STAGES}
+    version = str((found[EstateTask.CHOOSE_VERSION].result or {}).get("version", ""))
     ami_id = str((found[Stage.BAKE].result or {}).get("ami_id", ""))
+
+    def result(outcome: str, why: str) -> DependentResult:
+        return DependentResult(service, on_new_base, outcome, version, ami_id, why)
+
     for name, stage in found.items():
         if stage.state == "failed":
-            return DependentResult(
-                service, on_new_base, "failed", version, ami_id, f"{name}: {stage.message or 'see its log'}"
-            )
-    if found["choose_version"].state == "skipped":
-        return DependentResult(service, on_new_base, "not needed", why=found["choose_version"].message)
-    deploy = found["deploy"]
+            return result("failed", f"{name}: {stage.message or 'see its log'}")
+    chosen, deploy = found[EstateTask.CHOOSE_VERSION], found[EstateTask.DEPLOY]
+    if chosen.state == "skipped":
+        return result("not needed", chosen.message)
     if deploy.state == "success":
-        return DependentResult(service, on_new_base, "deployed", version, ami_id, f"release {deploy.result}")
+        return result("deployed", f"release {deploy.result}")
     if deploy.state == "skipped" and deploy.message:
-        return DependentResult(service, on_new_base, "superseded", version, ami_id, deploy.message)
+        return result("superseded", deploy.message)
     if deploy.state == "skipped" and found[Stage.PROBE].state == "success":
-        return DependentResult(
-            service, on_new_base, "baked", version, ami_id, "the next deployment of the version reuses it"
-        )
-    return DependentResult(service, on_new_base, "stopped", version, ami_id, "the run was stopped, or never got so far")
+        return result("baked", "the next deployment of the version reuses it")
+    return result("stopped", "the run was stopped, or never got so far")

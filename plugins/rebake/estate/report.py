@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import PlainSerializer, TypeAdapter
 
 from rebake import bucket as objects
 
@@ -68,7 +70,7 @@ class Report:
     kind: str
     environment: str
     region: str
-    at: datetime
+    at: Annotated[datetime, PlainSerializer(lambda at: at.astimezone(UTC).isoformat(timespec="seconds"))]
     title: str
     summary: Mapping[str, Any]
     tables: tuple[Table, ...] = ()
@@ -80,11 +82,7 @@ class Report:
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Report:
         """Return the report that `to_json` has written."""
-        tables = tuple(
-            Table(one["title"], tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]))
-            for one in data["tables"]
-        )
-        return cls(**{**data, "at": datetime.fromisoformat(data["at"]), "tables": tables})
+        return _REPORT.validate_python(data)
 
     @property
     def key(self) -> str:
@@ -93,10 +91,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return the whole report, for programs."""
-        # Not `asdict`, which would copy every row of what may be ten thousand.
-        tables = [vars(table) for table in self.tables]
-        data = {**vars(self), "at": self.at.astimezone(UTC).isoformat(timespec="seconds"), "tables": tables}
-        return json.dumps(data, indent=2, default=str) + "\n"
+        return _REPORT.dump_json(self, indent=2).decode() + "\n"
 
     def to_text(self) -> str:
         """Return the report for a terminal or a task log; a long table is cut, with the number of the rows left out."""
@@ -127,6 +122,9 @@ class Report:
             yield ""
             yield f"{table.title} ({len(table.rows)})"
             yield from _text_table(table)
+
+
+_REPORT: Final = TypeAdapter(Report)
 
 
 def folder(kind: str) -> str:

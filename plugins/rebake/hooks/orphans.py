@@ -21,6 +21,7 @@ from rebake.hooks.estate import EstateHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.instance import LIVE_STATES
 from rebake.hooks.limits import FILTER_VALUES, PAGE, batches
+from rebake.tools import terraform
 
 IMAGES_BEGIN: Final = "rebake-"
 _ENDING: Final = ("shutting-down",)
@@ -175,13 +176,12 @@ class LocksHook(BucketHook):
 
     def find(self, bucket: str, environment: str) -> list[Lock]:
         """Return the locks of an environment's states (S3, ListObjectsV2 and GetObject)."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="terraform/")
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=terraform.STATES)
         found = [one for page in pages for one in page.get("Contents", [])]
-        ending = f"-{environment}.tfstate.tflock"
         return [
             Lock(one["Key"], one["LastModified"], _holder(objects.read(self.s3, bucket, one["Key"])))
             for one in found
-            if one["Key"].endswith(ending)
+            if terraform.is_lock(one["Key"], environment)
         ]
 
     def remove_own(self, bucket: str, state: str, since: datetime) -> bool:
@@ -196,7 +196,7 @@ class LocksHook(BucketHook):
             state: its object key.
             since: when that Terraform was started; an older lock is not its own.
         """
-        key = f"{state}.tflock"
+        key = terraform.lock_key(state)
         content = objects.read(self.s3, bucket, key)
         if content is None:
             return False

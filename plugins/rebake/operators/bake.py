@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.hooks.ssm import SsmHook
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context
@@ -11,6 +10,7 @@ from airflow.sdk import Context
 from rebake import config, tags
 from rebake.estate.inventory import Image
 from rebake.exceptions import ImageError
+from rebake.hooks.bucket import BucketHook
 from rebake.image import artifact, channels, recipe
 from rebake.image.recipe import Recipe
 from rebake.stages.baking import BakeStage
@@ -64,8 +64,8 @@ class BakeOperator(BakeStage):
     def recipe(self, work: Workspace) -> Recipe:
         """Return the recipe of the version, with its artifact fetched and checked."""
         service, version = self._checked()
-        s3 = S3Hook(**self.connection)
-        fetched = artifact.fetch(service.name, service.artifact, version, work.path, lambda: s3.conn)
+        s3 = BucketHook(**self.connection)
+        fetched = artifact.fetch(service.name, service.artifact, version, work.path, lambda: s3.s3)
         parameter = channels.parameter_name(channels.base_name(service.base), channels.CURRENT)
         base_ami = SsmHook(**self.connection).get_parameter_value(parameter, default="")
         if not base_ami:

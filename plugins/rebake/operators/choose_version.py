@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from rebake import config
 from rebake.estate import dependents
+from rebake.estate.dependents import ChosenVersion
 from rebake.hooks.registry import RegistryHook
 from rebake.hooks.releases import ReleasesHook
 from rebake.image.channels import CURRENT, base_name
@@ -40,8 +41,8 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         super().__init__(**kwargs)
         self.service = service
 
-    def execute(self, context: Context) -> dict[str, str]:
-        """Return the version, commit and build, the release's id, and the newest base.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return what is baked again, a `ChosenVersion`.
 
         Raises:
             ConfigError: the service's file is wrong, or the environment's bucket does not exist.
@@ -59,15 +60,10 @@ class ChooseVersionOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             push_failure(context, Failure(reason="not_needed", message=stay))
             raise AirflowSkipException(stay)
         self.log.info("%s %s moves from %s to %s", self.service, now.version, now.base_ami, newest)
-        return {
-            "version": now.version,
-            "commit": now.commit,
-            "build_id": now.build_id,
-            "release_id": now.release_id,
-            "base_ami": newest,
-        }
+        chosen = now.model_dump(include={"version", "commit", "build_id", "release_id"})
+        return ChosenVersion(**chosen, base_ami=newest).model_dump(mode="json")
 
-    def lease_ended(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+    def lease_ended(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Try again, now that the lease of the other run has ended."""
         return self.execute(context)
 

@@ -1,23 +1,17 @@
 """The stage `finalize`: however the run ended, write it down and release the lease."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context
 
 from rebake.hooks.autoscaling import AutoScalingHook
-from rebake.hooks.releases import ReleasesHook
 from rebake.release import lease
-from rebake.release.lease import RunKind
 from rebake.release.record import Instances, Refresh, ReleaseOutcome, ReleaseRecord, build, to_the_second
 from rebake.release.results import Results
 from rebake.release.stage import Stage
-from rebake.rollout.refresh import leaves_the_group
-from rebake.stages.connection import EnvironmentConnection
-from rebake.stages.run_facts import failure_of, release_run, results, task_states
+from rebake.stages.run_facts import RecordStage, failure_of, results, task_states
 from rebake.stages.tooling import reachable, run_tag
 
 RETURNED_STATES: Final = ("RollbackSuccessful",)
@@ -25,24 +19,15 @@ RETURNED_STATES: Final = ("RollbackSuccessful",)
 _NO_REASON: Final = "see its log; the worker left no reason, and may have been lost"
 
 
-class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class FinalizeOperator(RecordStage):
     """Write the final record of a run that did not succeed, and release the service's lease; return the outcome.
 
     A run that succeeded has its record already. As the teardown of its DAG it runs whatever happened before, and
     neither hides a failure nor makes one: the run fails if and only if one of its stages does.
 
     Args:
-        service: name of the service (templated).
-        kind: `deploy` or `rollback` (templated).
+        **kwargs: those of `RecordStage`.
     """
-
-    aws_hook_class = ReleasesHook
-    template_fields: Sequence[str] = aws_template_fields("service", "kind")
-
-    def __init__(self, *, service: str, kind: str = RunKind.DEPLOY, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.service = service
-        self.kind = kind
 
     def execute(self, context: Context) -> str:
         """Return the outcome, a `ReleaseOutcome`."""
@@ -61,12 +46,11 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
         return str(outcome)
 
     def _describe(self, context: Context, states: Mapping[str, str], now: lease.Lease | None) -> ReleaseRecord:
-        run = release_run(context, self.kind, self.service, self.environment.name)
         found = results(context, states)
         fleet = self._fleet(found)
         refresh = fleet.get("refresh")
         return build(
-            run,
+            self.run_of(context),
             found,
             **fleet,
             **self._outcome(context, states, now, refresh.status if refresh else found.refresh_status),
@@ -87,9 +71,8 @@ class FinalizeOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
             for one in hook.refreshes(group_name) if refresh_id else ():
                 if one["InstanceRefreshId"] == refresh_id:
                     fleet["refresh"] = Refresh(id=refresh_id, status=one["Status"])
-            serving = [one["InstanceId"] for one in hook.group(group_name)["Instances"] if not leaves_the_group(one)]
             before = found.started.instances_before if found.started else ()
-            fleet["instances"] = Instances(before=before, after=tuple(sorted(serving)))
+            fleet["instances"] = Instances(before=before, after=self.serving(group_name))
         except Exception as error:  # noqa: BLE001
             self.log.warning("the fleet's state is unknown: %s", error)
         return fleet

@@ -1,24 +1,22 @@
 """The task `find_dependents`: which services bake on a base that was just promoted."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from airflow.sdk import BaseOperator, Context
 
 from rebake import config
 from rebake.estate import dependents
+from rebake.estate.dependents import FoundDependents
 from rebake.exceptions import ConfigError
 from rebake.image.recipe import base_asset_uri
 
-FAMILIES: Final = "families"
-"""XCom key of the base families that the run is about."""
-LEFT_OUT: Final = "skipped"
-"""XCom key of the services that nothing is done for, each as a `dependents.DependentResult`."""
+FOUND: Final = "found"
+"""XCom key of the `FoundDependents`. Airflow maps over nothing but a return value, so the names are not among them."""
 
 
 class FindDependentsOperator(BaseOperator):
-    """Return the names of the dependents of new bases; no AWS request is made.
+    """Return the names of the dependents of new bases; no AWS request is made. Further XCom key: `found`.
 
     Args:
         base: the family, in a run by hand; empty for all of them (templated).
@@ -42,8 +40,8 @@ class FindDependentsOperator(BaseOperator):
             if isinstance(service, ConfigError):
                 self.log.warning("%s is no dependent of any base: %s", name, service)
         names = dependents.dependents(services, families)
-        context["ti"].xcom_push(key=FAMILIES, value=families)
-        context["ti"].xcom_push(key=LEFT_OUT, value=[asdict(one) for one in dependents.skipped(services, families)])
+        found = FoundDependents(families=tuple(families), skipped=tuple(dependents.skipped(services, families)))
+        context["ti"].xcom_push(key=FOUND, value=found.model_dump(mode="json"))
         self.log.info("%s: dependents: %s", ", ".join(families) or "no family", ", ".join(names) or "no service")
         return names
 

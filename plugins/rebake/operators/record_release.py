@@ -1,47 +1,29 @@
 """The stage `record_release`: write the release record, and only then make its image the current one."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context
 
 from rebake import tags
-from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.instance import InstanceHook
 from rebake.hooks.registry import RegistryHook, moved
-from rebake.hooks.releases import ReleasesHook
 from rebake.image.channels import service_name
-from rebake.release.lease import RunKind
 from rebake.release.record import Channels, Instances, ReleaseOutcome, ReleaseRecord, build, to_the_second
-from rebake.rollout.refresh import leaves_the_group
-from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.guards import LeaseGuard
-from rebake.stages.run_facts import release_run, results, task_states
+from rebake.stages.run_facts import RecordStage, results, task_states
 from rebake.stages.tooling import reachable
 
 
-class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+class RecordReleaseOperator(RecordStage):
     """Write the release record from the results of the run, tag the image, move `current` and `previous`.
 
     Return the release id. The record comes first and the channels last: `current` never points at a release without a
     record. A retry finds its own record and finishes what is left; nothing moves twice.
 
     Args:
-        service: name of the service (templated).
-        kind: `deploy` or `rollback` (templated).
+        **kwargs: those of `RecordStage`.
     """
-
-    aws_hook_class = ReleasesHook
-    template_fields: Sequence[str] = aws_template_fields("service", "kind")
-
-    def __init__(self, *, service: str, kind: str = RunKind.DEPLOY, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.service = service
-        self.kind = kind
 
     lease = cached_property(lambda self: LeaseGuard(self.service, self.environment))
 
@@ -69,17 +51,15 @@ class RecordReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         return release_id
 
     def _describe(self, context: Context) -> ReleaseRecord:
-        run = release_run(context, self.kind, self.service, self.environment.name)
         found = results(context, task_states(context))
         if found.image is None or found.applied is None or found.started is None:
             raise ValueError(f"a stage before {self.task_id} has left no result: clear the run from its first task")
-        group = AutoScalingHook(**self.connection).group(found.applied.auto_scaling_group_name)
-        after = sorted(one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one))
+        after = self.serving(found.applied.auto_scaling_group_name)
         channels = RegistryHook(**self.connection).channels(service_name(self.service))
         return build(
-            run,
+            self.run_of(context),
             found,
-            instances=Instances(before=found.started.instances_before, after=tuple(after)),
+            instances=Instances(before=found.started.instances_before, after=after),
             channels=Channels(**moved(channels, found.image.ami_id)),
             finished_at=to_the_second(datetime.now(UTC)),
             outcome=ReleaseOutcome.SUCCESSFUL,

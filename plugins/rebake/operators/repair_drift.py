@@ -10,10 +10,12 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import TypeAdapter
 
 from rebake import config, tags
 from rebake.estate.drift import posture, terraform_plan
 from rebake.estate.drift.finding import Finding, FindingKind
+from rebake.estate.drift.results import RepairOutcome
 from rebake.hooks.autoscaling import AutoScalingHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.image import ImageHook
@@ -66,12 +68,12 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
     * Image: the same, and then an instance refresh to that image; instances that run it stay.
 
     The lease is released by `ReleaseLeaseOperator`. A repair is no release: `current` stays, and no record is written.
-    Further XCom key: `outcome`.
+    Further XCom key: `outcome`, a `RepairOutcome`.
 
     Args:
         service: name of the service (templated).
         auto_scaling_group_name: its group (templated).
-        findings: what to repair, see `Finding.dump` (templated).
+        findings: what to repair, each a `Finding` (templated).
     """
 
     aws_hook_class = NetworkHook
@@ -100,7 +102,7 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
             ToolFailedError: Terraform failed.
             RolloutFailedError: the refresh failed, or another one is active.
         """
-        found = [Finding.load(one) for one in self.findings]
+        found = TypeAdapter(list[Finding]).validate_python(self.findings)
         kinds = {one.kind for one in found}
         try:
             with reachable(self.hook):
@@ -123,7 +125,8 @@ class RepairDriftOperator(RolloutWait, AwsBaseOperator[NetworkHook]):
         return self._report(context, f"{REPAIRED} {how}: {status}")
 
     def _report(self, context: Context, outcome: str) -> str:
-        context["ti"].xcom_push(key=OUTCOME, value={"service": self.service, OUTCOME: outcome})
+        result = RepairOutcome(service=self.service, outcome=outcome)
+        context["ti"].xcom_push(key=OUTCOME, value=result.model_dump(mode="json"))
         self.log.info("%s: %s", self.service, outcome)
         return outcome
 

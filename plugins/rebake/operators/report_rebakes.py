@@ -10,11 +10,12 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context
 
 from rebake import config
-from rebake.estate.dependents import STAGES, DependentResult, TaskResult, result_of
+from rebake.estate.dependents import STAGES, DependentResult, FoundDependents, TaskResult, result_of
 from rebake.estate.report import REBAKE, Report, Table
+from rebake.estate.tasks import EstateTask
 from rebake.exceptions import ConfigError
 from rebake.hooks.reports import ReportsHook
-from rebake.operators.find_dependents import FAMILIES, LEFT_OUT
+from rebake.operators.find_dependents import FOUND
 from rebake.release.results import FAILURE
 from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.run_facts import task_states
@@ -27,22 +28,21 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
     As a teardown it runs however the services came out; each of them decides the run's state itself.
 
     Args:
-        found_by: id of the task that found the services.
         group: id of the mapped group, a part for each service.
     """
 
     aws_hook_class = ReportsHook
-    template_fields: Sequence[str] = aws_template_fields("found_by", "group")
+    template_fields: Sequence[str] = aws_template_fields("group")
 
-    def __init__(self, *, found_by: str, group: str, **kwargs: Any) -> None:
+    def __init__(self, *, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.found_by = found_by
         self.group = group
 
     def execute(self, context: Context) -> str:
         """Return the key."""
-        services = list(self._results(context))
-        families = ", ".join(self._found(context, FAMILIES))
+        found = FoundDependents.model_validate(self._pull(context, FOUND) or {})
+        services = [*self._results(context), *found.skipped]
+        families = ", ".join(found.families)
         counts = Counter(one.outcome for one in services)
         result = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no service bakes on it"
         report = Report(
@@ -66,13 +66,11 @@ class ReportRebakesOperator(EnvironmentConnection, AwsBaseOperator[ReportsHook])
 
     def _results(self, context: Context) -> Iterator[DependentResult]:
         states = task_states(context)
-        for part, name in enumerate(self._found(context, "return_value")):
+        for part, name in enumerate(self._pull(context, "return_value") or []):
             yield result_of(name, _policy(name), dict(self._stages(context, states, part)))
-        for one in self._found(context, LEFT_OUT):
-            yield DependentResult(**one)
 
-    def _found(self, context: Context, key: str) -> list[Any]:
-        return context["ti"].xcom_pull(task_ids=self.found_by, key=key, map_indexes=-1) or []
+    def _pull(self, context: Context, key: str) -> Any:
+        return context["ti"].xcom_pull(task_ids=EstateTask.FIND_DEPENDENTS, key=key, map_indexes=-1)
 
     def _stages(self, context: Context, states: Mapping[str, str], part: int) -> Iterator[tuple[str, TaskResult]]:
         def pull(task_id: str, key: str) -> Any:

@@ -16,6 +16,7 @@ from rebake.aws_errors import retry_transient
 from rebake.estate.drift import drift, terraform_plan
 from rebake.estate.drift.drift import Deployed, Services, View
 from rebake.estate.drift.finding import Finding, FindingKind, Unseen
+from rebake.estate.drift.results import ScanResult
 from rebake.estate.outdated import promotions
 from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
 from rebake.hooks.estate import EstateHook
@@ -28,10 +29,8 @@ from rebake.stages.fleet import FleetTerraform, FleetTool
 from rebake.stages.tooling import reachable
 from rebake.tools import terraform
 
-FINDINGS: Final = "findings"
-UNSEEN: Final = "unseen"
-GROUPS: Final = "groups"
-"""XCom keys: the findings, what could not be scanned, and the group name of each service."""
+SCANNED: Final = "scanned"
+"""XCom key of the scan's `ScanResult`. Airflow maps `plan_fleets` over nothing but a return value, the lanes."""
 
 _CLOCKS: Final = timedelta(seconds=5)
 """By how much the clocks of two workers may differ."""
@@ -51,8 +50,8 @@ def read_services(environment: config.Environment) -> Services:
 class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
     """Compare the AWS API's answers with the registry and the service files; return the fleets to plan, in lanes.
 
-    Nothing is changed. Each lane is a list of fleets that one task plans one after the other. Further XCom keys:
-    `findings`, `unseen`, and `groups`, the Auto Scaling group of each service.
+    Nothing is changed. Each lane is a list of fleets that one task plans one after the other. Further XCom key:
+    `scanned`, a `ScanResult`.
     """
 
     aws_hook_class = LeaseHook
@@ -71,11 +70,10 @@ class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             bucket = self.environment.bucket
             busy = {name: why for name in sorted(doubted) if (why := changed_by(self.hook, bucket, name, began))}
             scan = drift.scan(seen, services, busy=busy, **options)
-        ti = context["ti"]
-        ti.xcom_push(key=FINDINGS, value=[one.dump() for one in scan.findings])
-        ti.xcom_push(key=UNSEEN, value=[asdict(one) for one in scan.unseen])
         ours = drift.fleets(seen.estate, self.environment.name)
-        ti.xcom_push(key=GROUPS, value={name: fleet.group_name for name, fleet in ours.items()})
+        groups = {name: fleet.group_name for name, fleet in ours.items()}
+        result = ScanResult(findings=scan.findings, unseen=scan.unseen, groups=groups)
+        context["ti"].xcom_push(key=SCANNED, value=result.model_dump(mode="json"))
         self.log.info(
             "%d fleets, %d instances, %d images: %d findings without Terraform",
             *(len(ours), len(seen.estate.instances), len(seen.estate.images), len(scan.findings)),
@@ -117,8 +115,8 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
         """Stop Terraform."""
         self.fleet.stop()
 
-    def execute(self, context: Context) -> dict[str, list[dict[str, Any]]]:
-        """Return `findings` and `unseen` of the lane.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the lane's findings, a `ScanResult`.
 
         Raises:
             ToolMissingError: Terraform is not on this worker.
@@ -137,7 +135,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
                 else:
                     found += planned
                 self.log.info("%s: %s", fleet.service, why or f"{len(planned)} differences")
-        return {FINDINGS: [one.dump() for one in found], UNSEEN: [asdict(one) for one in unseen]}
+        return ScanResult(findings=tuple(found), unseen=tuple(unseen)).model_dump(mode="json")
 
     def _busy(self, service: str, began: datetime) -> str:
         with reachable(self.hook):

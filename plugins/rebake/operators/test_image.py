@@ -12,7 +12,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context, TaskGroup
 
 from rebake import config
-from rebake.exceptions import ConfigError, ProbeFailedError
+from rebake.exceptions import ProbeFailedError
 from rebake.hooks.instance import USABLE_STATES, InstanceHook
 from rebake.image.probe import Check, checks_of
 from rebake.stages.connection import EnvironmentConnection
@@ -31,17 +31,6 @@ LEAST_PROBE: Final = 30
 """Seconds that the checks have at least, even if the triggerer begins late."""
 
 
-def _subject(service: str, base: str, environment: config.Environment) -> config.ProbeSubject:
-    """Return the service, or the base family, whose image is tested.
-
-    Raises:
-        ConfigError: neither or both are given, or the file is wrong.
-    """
-    if bool(service) == bool(base):
-        raise ConfigError(f"an image is tested for either service or base: {service!r} and {base!r} given")
-    return config.load_service(service, environment) if service else config.load_base(base)
-
-
 class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
     """Launch the temporary instance and return its id.
 
@@ -50,18 +39,20 @@ class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
 
     Args:
         ami_id: the image under test (templated).
-        service: name of the service (templated), or
-        base: name of the base family (templated).
+        subject: name of the service (templated).
     """
 
     aws_hook_class = InstanceHook
-    template_fields: Sequence[str] = aws_template_fields("ami_id", "service", "base")
+    template_fields: Sequence[str] = aws_template_fields("ami_id", "subject")
 
-    def __init__(self, *, ami_id: str, service: str = "", base: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, ami_id: str, subject: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ami_id = ami_id
-        self.service = service
-        self.base = base
+        self.subject = subject
+
+    def load(self) -> config.ProbeSubject:
+        """Return what the subject's file declares."""
+        return config.load_service(self.subject, self.environment)
 
     def execute(self, context: Context) -> str:
         """Return the id of a pending or running instance of the image.
@@ -97,7 +88,7 @@ class LaunchProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
 
     def _launch(self, run: str, token: str) -> str:
         environment = self.environment
-        subject = _subject(self.service, self.base, environment)
+        subject = self.load()
         group_id = self.hook.ensure_probe_group(
             run,
             subject.name,
@@ -134,26 +125,22 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
 
     Args:
         instance_id: the temporary instance (templated).
-        service: name of the service (templated), or
-        base: name of the base family (templated).
+        subject: name of the service (templated).
         version: the application's version, which checks may expect (templated).
     """
 
     aws_hook_class = InstanceHook
-    template_fields: Sequence[str] = aws_template_fields("instance_id", "service", "base", "version")
+    template_fields: Sequence[str] = aws_template_fields("instance_id", "subject", "version")
 
-    def __init__(
-        self, *, instance_id: str, service: str = "", base: str = "", version: str = "", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, instance_id: str, subject: str, version: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.instance_id = instance_id
-        self.service = service
-        self.base = base
+        self.subject = subject
         self.version = version
 
     def execute(self, context: Context) -> None:
         """Defer until the checks have passed or the probe's timeout is over."""
-        subject, checks = self.subject(), self.checks()
+        subject, checks = self.load(), self.checks()
         probe = subject.probe
         self.log.info("%s has %d s to pass %d checks", self.instance_id, probe.timeout, len(checks))
         self.defer(
@@ -171,13 +158,13 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
             timeout=timedelta(seconds=probe.timeout + 120),
         )
 
-    def subject(self) -> config.ProbeSubject:
-        """Return the service, or the base family, whose image is tested."""
-        return _subject(self.service, self.base, self.environment)
+    def load(self) -> config.ProbeSubject:
+        """Return what the subject's file declares."""
+        return config.load_service(self.subject, self.environment)
 
     def checks(self) -> list[Check]:
         """Return the checks to run on the instance."""
-        return checks_of(self.subject().probe, self.version)
+        return checks_of(self.load().probe, self.version)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the report that the trigger brought.
@@ -186,7 +173,7 @@ class ProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook]):
             ProbeFailedError: a check did not pass in time, or the instance is gone.
         """
         if not event["ok"]:
-            raise ProbeFailedError(f"the image of {self.service or self.base} is bad: {event['message']}")
+            raise ProbeFailedError(f"the image of {self.subject} is bad: {event['message']}")
         report: dict[str, Any] = event["report"]
         self.log.info("%s in %s s: %s", event["message"], report["seconds"], [one["name"] for one in report["checks"]])
         return report
@@ -245,9 +232,9 @@ class TerminateProbeOperator(EnvironmentConnection, AwsBaseOperator[InstanceHook
 def test_image_group(
     *,
     ami_id: Any,
-    service: str = "",  # noqa: PT028  # no test: it has the name of the stage
-    base: str = "",  # noqa: PT028
-    version: Any = "",  # noqa: PT028
+    subject: str,
+    version: Any = "",  # noqa: PT028  # no test: it has the name of the stage
+    launch_operator: type[LaunchProbeOperator] = LaunchProbeOperator,  # noqa: PT028
     probe_operator: type[ProbeOperator] = ProbeOperator,  # noqa: PT028
 ) -> tuple[TaskGroup, Any]:
     """Return the task group `test_image`, and the report that its task `probe` returns.
@@ -257,16 +244,15 @@ def test_image_group(
 
     Args:
         ami_id: the image under test.
-        service: name of the service, or
-        base: name of the base family.
+        subject: name of the service, or of what the operators test images of.
         version: the application's version, which checks may expect.
+        launch_operator: launches the temporary instance.
         probe_operator: runs the checks.
     """
-    subject: dict[str, Any] = {"service": service, "base": base}
     with TaskGroup("test_image", tooltip="Boot a temporary instance of the image and check it") as group:
-        launch = LaunchProbeOperator(task_id="launch", ami_id=ami_id, **subject)
+        launch = launch_operator(task_id="launch", ami_id=ami_id, subject=subject)
         instance_id: Any = launch.output
-        probe = probe_operator(task_id="probe", instance_id=instance_id, version=version, **subject)
+        probe = probe_operator(task_id="probe", instance_id=instance_id, subject=subject, version=version)
         terminate = TerminateProbeOperator(task_id="terminate", instance_id=instance_id, **CLEAN_UP)
         # A teardown runs however the probe ended, as long as the instance was launched.
         launch >> probe >> terminate.as_teardown(setups=launch)

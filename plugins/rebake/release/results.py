@@ -13,11 +13,13 @@ FAILURE: Final = "failure"
 """XCom key under which a stage that did not succeed leaves its `Failure`: it has no return value."""
 
 
-class _Result(BaseModel):
+class Result(BaseModel):
+    """What a task returns."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BakeResult(_Result):
+class BakeResult(Result):
     """The image that is rolled out, as the stage `bake` found or made it."""
 
     ami_id: str
@@ -39,7 +41,7 @@ class ChosenRelease(BakeResult):
     auto_scaling_group_name: str
 
 
-class ApplyResult(_Result):
+class ApplyResult(Result):
     """The outputs of `infrastructure/fleet`."""
 
     launch_template_id: str
@@ -50,7 +52,7 @@ class ApplyResult(_Result):
     load_balancer_dns_name: str
 
 
-class RefreshResult(_Result):
+class RefreshResult(Result):
     """The refresh that brings the fleet to the image.
 
     Attributes:
@@ -64,7 +66,7 @@ class RefreshResult(_Result):
     instances_before: tuple[str, ...]
 
 
-class Failure(_Result):
+class Failure(Result):
     """Why a stage did not succeed.
 
     Attributes:
@@ -78,7 +80,7 @@ class Failure(_Result):
     superseded_by: str | None = None
 
 
-class Results(_Result):
+class Results(Result):
     """The results of a run's stages so far; none of those that have not succeeded."""
 
     bake: BakeResult | None = None

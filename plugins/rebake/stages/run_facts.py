@@ -1,17 +1,49 @@
-"""What a run of a deployment or a rollback has come to so far: its tasks' states and results."""
+"""What a run of a deployment or a rollback has come to so far, for the stages that record it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Context
 
+from rebake.hooks.autoscaling import AutoScalingHook
+from rebake.hooks.releases import ReleasesHook
 from rebake.release.lease import RunKind
 from rebake.release.record import ReleaseRun
 from rebake.release.results import FAILURE, Failure, Results
 from rebake.release.stage import Stage
+from rebake.rollout.refresh import leaves_the_group
+from rebake.stages.connection import EnvironmentConnection
 from rebake.stages.tooling import run_tag
 
 _SUCCESS = "success"
+
+
+class RecordStage(EnvironmentConnection, AwsBaseOperator[ReleasesHook]):
+    """What the stages that write the release record have in common.
+
+    Args:
+        service: name of the service (templated).
+        kind: `deploy` or `rollback` (templated).
+    """
+
+    aws_hook_class = ReleasesHook
+    template_fields: Sequence[str] = aws_template_fields("service", "kind")
+
+    def __init__(self, *, service: str, kind: str = RunKind.DEPLOY, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.service = service
+        self.kind = kind
+
+    def run_of(self, context: Context) -> ReleaseRun:
+        """Return what is known of the run from its beginning."""
+        return release_run(context, self.kind, self.service, self.environment.name)
+
+    def serving(self, group_name: str) -> tuple[str, ...]:
+        """Return the ids of the group's instances but those on their way out."""
+        group = AutoScalingHook(**self.connection).group(group_name)
+        return tuple(sorted(one["InstanceId"] for one in group["Instances"] if not leaves_the_group(one)))
 
 
 def release_run(context: Context, kind: str, service: str, environment: str) -> ReleaseRun:

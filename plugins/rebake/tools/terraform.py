@@ -33,6 +33,8 @@ BACKEND_FILE: Final = "backend.tfbackend.json"
 VARIABLES_FILE: Final = "terraform.tfvars.json"
 OVERRIDE_FILE: Final = "endpoint_override.tf.json"
 PLAN_FILE: Final = "fleet.tfplan"
+STATES: Final = "terraform/"
+"""What the object keys of the states, and of the locks on them, begin with."""
 
 _PROVIDER_ENDPOINTS: Final = ("autoscaling", "ec2", "elb", "iam", "sts")
 _BACKEND_ENDPOINTS: Final = ("iam", "s3", "sts")
@@ -79,7 +81,17 @@ def fleet_variables(
 
 def state_key(service: str, environment: str) -> str:
     """Return the object key of the Terraform state of a service's fleet in an environment."""
-    return f"terraform/{service}-{environment}.tfstate"
+    return f"{STATES}{service}-{environment}.tfstate"
+
+
+def lock_key(state: str) -> str:
+    """Return the object key of the lock that Terraform takes on a state."""
+    return f"{state}.tflock"
+
+
+def is_lock(key: str, environment: str) -> bool:
+    """Return whether an object is the lock on the state of a fleet in an environment."""
+    return key.startswith(STATES) and key.endswith(lock_key(f"-{environment}.tfstate"))
 
 
 def backend_settings(service: str, environment: Environment, endpoint: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tests.unit.base.base_facts import FAMILY, LINES, BaseCloud, encoded, instea
 
 
 def _judge(instance_id: str, *lines: str) -> dict[str, Any]:
-    operator = AssertBaseOperator(task_id="probe", instance_id=instance_id, base=FAMILY)
+    operator = AssertBaseOperator(task_id="probe", instance_id=instance_id, subject=FAMILY)
     event = {
         "ok": True,
         "message": "all checks passed",
@@ -23,7 +23,7 @@ def _judge(instance_id: str, *lines: str) -> dict[str, Any]:
 
 
 def test_the_instance_is_asked_what_it_is_like_besides_the_familys_checks(base_cloud: BaseCloud) -> None:
-    operator = AssertBaseOperator(task_id="probe", instance_id="i-1", base=FAMILY)
+    operator = AssertBaseOperator(task_id="probe", instance_id="i-1", subject=FAMILY)
 
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context())

@@ -17,7 +17,7 @@ def test_the_families_of_the_events_are_scanned_and_no_other() -> None:
     task = context() | {"triggering_asset_events": {Asset("rebake://bases/amazon-linux-2023"): [event]}}
 
     assert FindDependentsOperator(task_id="find_dependents").execute(task) == []
-    assert task["ti"].pushed["families"] == ["amazon-linux-2023"]
+    assert task["ti"].pushed["found"]["families"] == ["amazon-linux-2023"]
 
 
 @pytest.mark.parametrize(("base", "names"), [("", ["pages", "webapp"]), ("debian-12", ["pages", "webapp"])])
@@ -37,5 +37,5 @@ def test_a_broken_service_file_is_reported_and_stops_no_other(monkeypatch: pytes
     task = context()
 
     assert FindDependentsOperator(task_id="find_dependents").execute(task) == ["webapp"]
-    (left,) = task["ti"].pushed["skipped"]
+    (left,) = task["ti"].pushed["found"]["skipped"]
     assert (left["service"], left["outcome"], left["why"]) == ("pages", "invalid", "pages.yaml: fleet: Field required")

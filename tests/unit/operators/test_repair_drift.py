@@ -1,6 +1,7 @@
 """A repair: under the service's lease, of what was found and of nothing else."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -66,7 +67,7 @@ def _repair(*findings: Finding) -> tuple[Any, Mapping[str, Any]]:
         task_id="repair_drift",
         service="webapp",
         auto_scaling_group_name="webapp-local",
-        findings=[one.dump() for one in findings],
+        findings=[asdict(one) for one in findings],
     )
     try:
         return operator.execute(context), pushed

@@ -1,6 +1,7 @@
 """What a scan comes to: one report, the change since the last one, and the repairs that policy wants."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -37,11 +38,9 @@ def _report(*findings: Finding, at: datetime = AT, **remedies: Any) -> dict[str,
     """Return the result of a scan whose infrastructure a plan has found, and the rest the AWS API."""
     parts: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for one in findings:
-        parts[one.kind is FindingKind.INFRASTRUCTURE].append(one.dump())
+        parts[one.kind is FindingKind.INFRASTRUCTURE].append(asdict(one))
     report = {
-        ("scan_estate", "findings"): parts[False],
-        ("scan_estate", "unseen"): [],
-        ("scan_estate", "groups"): {"webapp": "webapp-local"},
+        ("scan_estate", "scanned"): {"findings": parts[False], "unseen": [], "groups": {"webapp": "webapp-local"}},
         ("plan_fleets", "return_value"): [{"findings": parts[True], "unseen": []}],
     }
     operator = ReportDriftOperator(task_id="report_drift")
@@ -53,7 +52,7 @@ def _report(*findings: Finding, at: datetime = AT, **remedies: Any) -> dict[str,
 def _repair(report: dict[str, Any], outcomes: dict[str, list[dict[str, str]]], approved: Any = None) -> dict[str, str]:
     pulled: dict[tuple[str, str], Any] = {(REPAIRS[how], "outcome"): came for how, came in outcomes.items()}
     pulled |= {("report_drift", "return_value"): report, ("approved", "return_value"): approved}
-    operator = ReportRepairsOperator(task_id="report_repairs", report_task="report_drift", repair_tasks=REPAIRS)
+    operator = ReportRepairsOperator(task_id="report_repairs", repair_tasks=REPAIRS)
     return operator.execute(_context(AT, pulled))
 
 
@@ -66,8 +65,8 @@ def test_without_a_policy_nothing_is_repaired() -> None:
 def test_each_kind_is_repaired_as_policy_says_and_only_what_is_repairable() -> None:
     report = _report(DELAY, SSH, OLD, infrastructure="approve", posture="auto")
 
-    assert [[one["id"] for one in part["findings"]] for part in report["auto"]] == [[SSH.id]]
-    assert [[one["id"] for one in part["findings"]] for part in report["approve"]] == [[DELAY.id]]
+    assert [part["findings"] for part in report["auto"]] == [[asdict(SSH)]]
+    assert [part["findings"] for part in report["approve"]] == [[asdict(DELAY)]]
     assert DELAY.id in report["question"]
     assert SSH.id not in report["question"]
 

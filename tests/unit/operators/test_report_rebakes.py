@@ -17,10 +17,10 @@ def test_the_report_has_every_service(aws: Any) -> None:
     }
     handed_on = {
         ("find_dependents", "return_value", -1): ["webapp", "pages"],
-        ("find_dependents", "families", -1): ["debian-12"],
-        ("find_dependents", "skipped", -1): [
-            {"service": "typo", "on_new_base": "", "outcome": "invalid", "version": "", "ami_id": "", "why": "x"}
-        ],
+        ("find_dependents", "found", -1): {
+            "families": ["debian-12"],
+            "skipped": [{"service": "typo", "on_new_base": "", "outcome": "invalid", "why": "x"}],
+        },
         ("rebake.choose_version", "return_value", 0): {"version": "1.1.0"},
         ("rebake.bake", "failure", 0): {"reason": "artifact", "message": "no such file"},
         ("rebake.choose_version", "failure", 1): {"reason": "not_needed", "message": "pages was never released"},
@@ -29,7 +29,7 @@ def test_the_report_has_every_service(aws: Any) -> None:
     task["ti"].get_task_states = lambda **_: {RUN_ID: states}
     task["ti"].xcom_pull = lambda task_ids, key, map_indexes: handed_on.get((task_ids, key, map_indexes))
 
-    key = ReportRebakesOperator(task_id="report", found_by="find_dependents", group="rebake").execute(task)
+    key = ReportRebakesOperator(task_id="report", group="rebake").execute(task)
 
     report = json.loads(aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     assert report["title"] == "New base debian-12: 1 failed, 1 not needed, 1 invalid"

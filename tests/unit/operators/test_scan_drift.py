@@ -31,7 +31,7 @@ def _scan(monkeypatch: pytest.MonkeyPatch, estate: Any) -> tuple[list[Any], dict
     monkeypatch.setattr(ScanEstateOperator, "_view", lambda _self, _families: View(estate, GROUPS, {}))
     found: dict[str, Any] = {}
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: found.update({key: value}))}
-    return ScanEstateOperator(task_id="scan_estate").execute(context), found
+    return ScanEstateOperator(task_id="scan_estate").execute(context), found["scanned"]
 
 
 def test_a_fleet_that_is_as_declared_is_handed_on_to_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:

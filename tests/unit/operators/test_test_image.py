@@ -8,8 +8,9 @@ import moto.settings
 import pytest
 
 from rebake import tags
-from rebake.exceptions import ConfigError, ImageError, ProbeFailedError
+from rebake.exceptions import ImageError, ProbeFailedError
 from rebake.hooks.instance import LIVE_STATES, InstanceHook
+from rebake.operators.assert_base import LaunchBaseProbeOperator
 from rebake.operators.test_image import LaunchProbeOperator, ProbeOperator, TerminateProbeOperator
 from rebake.triggers.probe import InstancesTerminatedTrigger, ProbeTrigger
 from tests.support.aws import CONNECTION, AsyncScript, stubbed
@@ -35,9 +36,8 @@ def _register(ec2: Any, name: str) -> str:
     return str(ec2.register_image(Name=name)["ImageId"])
 
 
-def _launch(image: str, try_number: int = 1, **subject: str) -> str:
-    operator = LaunchProbeOperator(task_id="launch", ami_id=image, **(subject or {"service": "webapp"}))
-    return operator.execute(context(try_number))
+def _launch(image: str, try_number: int = 1) -> str:
+    return LaunchProbeOperator(task_id="launch", ami_id=image, subject="webapp").execute(context(try_number))
 
 
 def _describe(ec2: Any, instance_id: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_the_probe_is_tagged_with_its_volume_reachable_for_the_pipeline_only_and
 
 
 def test_the_probe_of_a_base_image_opens_no_port(ec2: Any, image: str) -> None:
-    _launch(image, base="debian-12")
+    LaunchBaseProbeOperator(task_id="launch", ami_id=image, subject="debian-12").execute(context())
 
     (group,) = _groups(ec2)
     assert group["IpPermissions"] == []
@@ -109,7 +109,7 @@ def test_the_instance_of_another_run_is_left_alone(ec2: Any, image: str) -> None
     other = context(2)
     other["ti"].run_id = "manual__another"
 
-    second = LaunchProbeOperator(task_id="launch", ami_id=image, service="webapp").execute(other)
+    second = LaunchProbeOperator(task_id="launch", ami_id=image, subject="webapp").execute(other)
 
     assert sorted(_live(ec2)) == sorted([first, second])
 
@@ -150,14 +150,8 @@ def test_two_tries_send_two_client_tokens_and_one_try_sends_one(ec2: Any, image:
     assert _describe(ec2, first)["ClientToken"] != _describe(ec2, second)["ClientToken"]
 
 
-@pytest.mark.parametrize("subject", [{}, {"service": "webapp", "base": "debian-12"}], ids=["neither", "both"])
-def test_a_probe_is_for_a_service_or_for_a_base(subject: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="either service or base"):
-        ProbeOperator(task_id="probe", instance_id="i-1", **subject).execute(context())
-
-
 def test_the_probe_defers_with_the_services_checks_and_timeout() -> None:
-    operator = ProbeOperator(task_id="probe", instance_id="i-1", service="webapp", version="1.2.3")
+    operator = ProbeOperator(task_id="probe", instance_id="i-1", subject="webapp", version="1.2.3")
 
     trigger = deferral(operator.execute, context()).trigger
 
@@ -171,7 +165,7 @@ def test_the_probe_defers_with_the_services_checks_and_timeout() -> None:
 
 def test_the_probe_returns_the_report_or_fails_and_says_which_check() -> None:
     report = {"instance_id": "i-1", "address": "10.0.0.1", "seconds": 1.0, "checks": []}
-    operator = ProbeOperator(task_id="probe", instance_id="i-1", service="webapp")
+    operator = ProbeOperator(task_id="probe", instance_id="i-1", subject="webapp")
 
     assert operator.execute_complete(context(), {"ok": True, "message": "all", "report": report}) == report
     with pytest.raises(ProbeFailedError, match="image of webapp is bad: GET /healthz: HTTP 500"):

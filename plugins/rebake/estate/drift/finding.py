@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from pydantic import TypeAdapter
 
 
 class FindingKind(StrEnum):
@@ -48,15 +45,6 @@ class Finding:
     def seen(self) -> tuple[str, str, str]:
         """What a person has approved the repair of: the finding, and what it reported."""
         return self.id, self.found, self.declared
-
-    def dump(self) -> dict[str, Any]:
-        """Return the finding as plain data, with its id."""
-        return {"id": self.id, **asdict(self)}
-
-    @classmethod
-    def load(cls, data: Mapping[str, Any]) -> Finding:
-        """Return the finding that `dump` wrote."""
-        return TypeAdapter(cls).validate_python(data)
 
 
 @dataclass(frozen=True)

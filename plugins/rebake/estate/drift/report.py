@@ -1,7 +1,7 @@
 """The report of a scan for drift, and what the next scan reads from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -99,5 +99,5 @@ def question(findings: Iterable[Finding]) -> str:
 
 
 def _row(finding: Finding, repair: str) -> tuple[Any, ...]:
-    cells = {**finding.dump(), "kind": str(finding.kind), "repair": repair}
+    cells = {**asdict(finding), "id": finding.id, "kind": str(finding.kind), "repair": repair}
     return tuple(cells[column] for column in _COLUMNS)

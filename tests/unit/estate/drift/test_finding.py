@@ -1,7 +1,5 @@
 """Findings, and what has changed since the last scan."""
 
-import json
-
 from rebake.estate.drift.finding import Change, Finding
 from tests.unit.estate.drift.drift_support import DELAY, OTHERS, ROLLING, SSH
 
@@ -37,7 +35,3 @@ def test_a_part_covers_its_own_service_and_kind_only() -> None:
     change = Change.since([DELAY.id, OTHERS.id, SSH.id], [], [ROLLING])
 
     assert set(change.fixed) == {OTHERS.id, SSH.id}
-
-
-def test_a_finding_comes_back_from_its_plain_form_as_it_was() -> None:
-    assert [Finding.load(json.loads(json.dumps(one.dump()))) for one in (DELAY, SSH)] == [DELAY, SSH]
