@@ -52,7 +52,7 @@ demo: tools ## deploy 1.0.0, then roll 1.1.0 out under load (RATE=50 requests a 
 	@$(STACK) demo --rate $(RATE)
 
 .PHONY: demo-estate
-demo-estate: tools ## rebuild a base that two services follow, retire images, repair drift, revoke an image
+demo-estate: tools ## rebuild a base that two services bake on, retire images, repair drift, revoke an image
 	@$(STACK) demo-estate
 
 .PHONY: fidelity

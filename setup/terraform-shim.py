@@ -5,7 +5,7 @@ Terraform prints, while it happens, and ends with Terraform's own exit status:
 
     python terraform-shim.py -chdir=DIR plan -input=false
 
-SIGINT and SIGTERM ask Terraform to stop gracefully, as they do with the real program: it finishes the step
+SIGINT and SIGTERM stop Terraform gracefully, as they do with the real program: it finishes the step
 it is in, saves the state and releases the lock. A second one stops it at once. Needs the standard library only,
 besides that package.
 """

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ from rebake import config
 from rebake.estate.report import KINDS
 from rebake.release.record import ReleaseOutcome
 from rebake.release.stage import Stage
-from stack import demo, demo_estate, fault, follow, lineage, osimage, report, revoke, status, up
+from stack import demo, demo_estate, fault, follow, lineage, osimage, report, revoke, rollback, status, up
 from stack.airflow import COMPONENTS
 from stack.engine import Engine
 from stack.errors import InputError, StackError
@@ -144,8 +143,8 @@ def _deploy(layout: Layout, options: argparse.Namespace) -> int:
 def _rollback(layout: Layout, options: argparse.Namespace) -> int:
     stack = up.connect(layout)
     service = _service(options.service)
-    if not re.fullmatch(r"[A-Za-z0-9._+-]*", options.to):
-        raise InputError(f"TO={options.to!r} is no id, version or image of a release")
+    if options.to:
+        rollback.check(stack, service, options.to)
     outcome = follow.run(stack.api, f"rollback_{service}", {"release": options.to} if options.to else {})
     chosen = stack.api.xcom(outcome.dag_id, outcome.run_id, Stage.CHOOSE_RELEASE) or {}
     release = chosen.get("release_id") or options.to or "the release before"

@@ -145,10 +145,12 @@ class Api:
             if answer.status_code == 401:
                 self._log_in()
                 answer = self._session.request(method, url, json=body, timeout=30)
-        except requests.RequestException as error:
+        except requests.ConnectionError as error:
             raise StackError(
-                f"Airflow does not answer at {self._settings.airflow_url}: `make up` starts it ({error})"
+                f"Airflow does not run here (nothing answers at {self._settings.airflow_url}): `make up` starts it"
             ) from error
+        except requests.RequestException as error:
+            raise StackError(f"Airflow at {self._settings.airflow_url} failed: {type(error).__name__}") from error
         return answer
 
     def _log_in(self) -> None:

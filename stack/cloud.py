@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import requests
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from stack.errors import StackError
+from rebake.exceptions import ConfigError
+from stack.errors import InputError, StackError
 from stack.layout import Layout
 from stack.processes import Process, stop
 from stack.settings import PERSONS_KEY, REGION, Settings
@@ -80,6 +83,24 @@ class Cloud:
             aws_secret_access_key=access_key,
             config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
         )
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Report a failed read of the embedded cloud, or of the configuration, as one of the commands' errors.
+
+    Raises:
+        InputError: the configuration, or what was requested by name, is wrong.
+        StackError: the embedded cloud does not run, or fails.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise InputError(str(error)) from error
+    except EndpointConnectionError as error:
+        raise StackError("the embedded cloud does not run here: `make up` starts it") from error
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(f"the embedded cloud failed: {error}") from error
 
 
 def python_environment(layout: Layout) -> dict[str, str]:

@@ -17,17 +17,17 @@ STATE_FIELDS = frozenset({"id", "kind", "state", "fired", "last_fired", "on"})
 """The fields of a fault that are not its settings."""
 
 
-def parse(words: Sequence[str]) -> dict[str, str]:
+def parse(arguments: Sequence[str]) -> dict[str, str]:
     """Return what make was given, by name.
 
     Raises:
         InputError: it is none of the three commands, or names a kind or setting that does not exist.
     """
     given: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
         if not equals:
-            raise InputError(f"{word!r} is not NAME=value: {USAGE}")
+            raise InputError(f"{argument!r} is not NAME=value: {USAGE}")
         if value:
             given[name] = value
     named = [name for name in OWN if name in given]

@@ -107,8 +107,10 @@ def check(service: str, version: str) -> None:
     """Check that a run could deploy the version.
 
     Raises:
-        InputError: the service is unknown, its file is wrong, or the version does not match its pattern.
+        InputError: the service is unknown, its file is wrong, or the version is missing or does not match its pattern.
     """
+    if not version:
+        raise InputError("give a version: make deploy VERSION=1.2.3")
     try:
         config.load_service(service, config.load_environment(ENVIRONMENT)).check_version(version)
     except ConfigError as error:

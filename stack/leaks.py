@@ -66,5 +66,5 @@ def _programs(stack: Stack) -> Iterator[str]:
             line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:  # it has just ended
             continue
-        if any(_TOOLS.search(word) for word in line[:4]):
+        if any(_TOOLS.search(argument) for argument in line[:4]):
             yield f"process {pid} ({b' '.join(line[:4]).decode(errors='replace')})"

@@ -4,18 +4,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from rebake import config, tags
 from rebake.estate.outdated import Standing
 from rebake.estate.revocation import Mark
-from rebake.exceptions import ConfigError
 from rebake.release import lineage
 from rebake.release import record as release
 from rebake.release.record import ReleaseRecord
 from stack import revoke
 from stack.bases import Bases
-from stack.errors import InputError, StackError
+from stack.cloud import reading
+from stack.errors import InputError
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
@@ -35,15 +35,13 @@ def run(stack: Stack, of: str, service: str, form: str) -> str:
     if service and service not in config.service_names():
         raise InputError(f"no service {service!r}: one of {', '.join(config.service_names())}")
     services = [service] if service else config.service_names()
-    try:
+    with reading():
         records = read(stack, services)
         found, via = find(stack, records, of)
         bases = Bases(stack)
         standings = [bases.standing(record) for record, _ in found]
         revoked = revoke.marks(stack)
         marks = [revoked.get(record.ami_id or "") for record, _ in found]
-    except (BotoCoreError, ClientError, ConfigError) as error:
-        raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
     if not found:
         raise InputError(explain(records, services, of))
     return as_json(found, standings, marks) if form == "json" else as_text(found, standings, marks, of, via)
@@ -119,7 +117,7 @@ def as_text(
         text.append(f"{len(found)} releases contain {of}, the newest first:")
     for (record, kinds), base, mark in zip(found, standings, marks, strict=True):
         if not via:
-            text.append(f"{of}: {', '.join(kinds)} of")
+            text.append(f"found by {', '.join(kinds)} {of}:")
         text += lineage.lines(
             lineage.tree(record, base.text if base else "", mark.message_for(record.ami_id or "") if mark else "")
         )

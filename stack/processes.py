@@ -91,7 +91,7 @@ class Process:
         return "\n".join(text.splitlines()[-lines:])
 
     def signal_stop(self) -> None:
-        """Ask it to end."""
+        """Send it SIGTERM."""
         if pid := self.pid:
             kill(pid, signal.SIGTERM)
 

@@ -3,12 +3,10 @@
 import json
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from rebake import config
 from rebake.estate.report import KINDS, Report, latest
-from rebake.exceptions import ConfigError
-from stack.errors import InputError, StackError
+from stack.cloud import reading
+from stack.errors import InputError
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
@@ -24,10 +22,8 @@ def run(stack: Stack, kind: str, form: str) -> str:
     """
     if kind not in KINDS:
         raise InputError(f"no report {kind!r}: make report KIND={'|'.join(KINDS)}")
-    try:
+    with reading():
         found = latest(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, kind)
-    except (BotoCoreError, ClientError, ConfigError) as error:
-        raise StackError(f"the embedded cloud does not answer: `make up` starts it ({error})") from error
     if found is None:
         raise InputError(f"there is no report {kind} yet: its DAG writes one with each run")
     if form == "json":

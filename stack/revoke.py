@@ -41,6 +41,13 @@ def marks(stack: Stack) -> dict[str, revocation.Mark]:
     return revocation.marks({ami_id: labels for ami_id, (_, labels) in _images(stack).items()})
 
 
+def launchable(stack: Stack) -> set[str]:
+    """Return our images that are available and not revoked."""
+    images = _images(stack)
+    revoked = revocation.marks({ami_id: labels for ami_id, (_, labels) in images.items()})
+    return {ami_id for ami_id, (state, _) in images.items() if state == "available" and ami_id not in revoked}
+
+
 def notes(stack: Stack, service: str, images: Iterable[str]) -> list[str]:
     """Return a line for each revoked image that a service runs, and one with the nearest safe release."""
     known = _images(stack)

@@ -1,6 +1,8 @@
 """What runs: Airflow, the embedded cloud, and each service's instances and releases."""
 
 import datetime as dt
+import html
+import re
 from collections import Counter
 from typing import Any
 
@@ -15,13 +17,18 @@ from rebake.release import lease
 from rebake.release import record as release
 from rebake.release.record import ReleaseRecord
 from stack import revoke
+from stack.airflow import USER
 from stack.bases import Bases
 from stack.console import table
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
 
-ANSWER_BYTES = 200
-"""How much of a service's answer is shown."""
+ANSWER_BYTES = 4096
+"""How much of a service's answer is read."""
+ANSWER_LENGTH = 80
+"""How many characters of it are shown."""
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_FIELD = re.compile(r'"(version|status)"\s*:\s*"([^"]*)"')
 
 
 def collect(stack: Stack) -> dict[str, Any]:
@@ -29,7 +36,13 @@ def collect(stack: Stack) -> dict[str, Any]:
     cloud = stack.cloud.answers()
     components = {name: "running" if process.pid else "stopped" for name, process in stack.airflow.processes.items()}
     return {
-        "airflow": {"url": stack.settings.airflow_url, **components, **stack.airflow.faults()},
+        "airflow": {
+            "url": stack.settings.airflow_url,
+            "user": USER,
+            "password": stack.settings.admin_password,
+            **components,
+            **stack.airflow.faults(),
+        },
         "cloud": {"url": stack.settings.cloud_url, "state": "running" if cloud else "stopped"},
         "services": {name: _service(stack, name) for name in config.service_names()} if cloud else {},
     }
@@ -37,10 +50,11 @@ def collect(stack: Stack) -> dict[str, Any]:
 
 def render(status: dict[str, Any]) -> str:
     """Return the state as text for people."""
-    airflow = {name: state for name, state in status["airflow"].items() if name != "url"}
+    airflow = dict(status["airflow"])
+    url, user, password = (airflow.pop(name) for name in ("url", "user", "password"))
     lines = [
-        f"Airflow            {status['airflow']['url']}  "
-        + ", ".join(f"{name} {state}" for name, state in airflow.items()),
+        f"Airflow            {url} (user {user}, password {password})",
+        f"                   {', '.join(f'{name} {state}' for name, state in airflow.items())}",
         f"embedded cloud     {status['cloud']['url']}  {status['cloud']['state']}",
     ]
     if {*airflow.values(), status["cloud"]["state"]} != {"running"}:
@@ -125,7 +139,7 @@ def _instances(stack: Stack, group: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def answer(url: str, probe: config.Probe) -> str:
-    """Return, as one printable line, what the service answers to the first HTTP check of its probe."""
+    """Return the status that the service answers to the first HTTP check of its probe, and a line of the answer."""
     if not probe.http:
         return "not requested: its probe has no HTTP check"
     path = probe.http[0].path
@@ -134,9 +148,20 @@ def answer(url: str, probe: config.Probe) -> str:
             body = next(response.iter_content(ANSWER_BYTES), b"").decode(errors="replace")
     except requests.RequestException as error:
         return f"no answer to GET {path} ({type(error).__name__})"
-    # The body comes from the network: a control character could move the cursor or change the terminal's state.
-    text = " ".join("".join(character if character.isprintable() else " " for character in body).split())
-    return f"HTTP {response.status_code} to GET {path}: {text or '(empty)'}"
+    return f"HTTP {response.status_code} to GET {path}: {_summary(body) or '(empty)'}"
+
+
+def _summary(body: str) -> str:
+    """Return a page's title, the version or status in a JSON object, or the beginning of any other text."""
+    text = body.lstrip()
+    if text.startswith("<"):
+        title = _TITLE.search(text)
+        text = html.unescape(title[1]) if title else "(a page without a title)"
+    elif text.startswith("{"):
+        fields = dict(_FIELD.findall(text))
+        text = next((f"{name} {fields[name]}" for name in ("version", "status") if name in fields), "(JSON)")
+    # The text comes from the network: a control character could move the cursor or change the terminal's state.
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:ANSWER_LENGTH]
 
 
 def _parameter(stack: Stack, name: str) -> str | None:

@@ -110,7 +110,7 @@ class Service(Strict):
             ConfigError: the version does not match the service's `version_pattern`.
         """
         if not re.fullmatch(self.version_pattern, version):
-            raise ConfigError(f"version {version!r} of {self.name} does not match {self.version_pattern!r}")
+            raise ConfigError(f"version {version!r} of {self.name} does not match {self.version_pattern}")
         return version
 
 

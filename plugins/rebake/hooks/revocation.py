@@ -43,8 +43,12 @@ class RevocationHook(ImageHook):
                 if lifted:
                     self.ec2.delete_tags(Resources=batch, Tags=lifted)  # type: ignore[arg-type]
 
-    def safe_release(self, records: Iterable[ReleaseRecord]) -> ReleaseRecord | None:
-        """Return the nearest safe release among a service's records, newest first (EC2, DescribeImages)."""
+    def launchable(self) -> set[str]:
+        """Return the account's images that are available and not revoked (EC2, DescribeImages)."""
         images = self.own()
         revoked = revocation.marks({image.id: image.tags for image in images})
-        return revocation.nearest_safe(records, {one.id for one in images if one.state == "available"}, revoked)
+        return {one.id for one in images if one.state == "available" and one.id not in revoked}
+
+    def safe_release(self, records: Iterable[ReleaseRecord]) -> ReleaseRecord | None:
+        """Return the nearest safe release among a service's records, newest first (EC2, DescribeImages)."""
+        return revocation.nearest_safe(records, self.launchable(), revoked=())

@@ -58,7 +58,8 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
             records = list(self.hook.records(self.environment.bucket, self.service))
         wanted = str(self.release or "").strip()
         if wanted:
-            chosen, why = rollback.named(self.service, records, wanted), f"{wanted} was requested"
+            chosen = rollback.named(self.service, records, wanted, self.revocations.hook.launchable)
+            why = f"{wanted} was requested"
         else:
             chosen, why = rollback.default(self.service, records, self._images(records), self._deployment())
         fields = chosen.model_dump(include=set(ChosenRelease.model_fields))
@@ -93,7 +94,8 @@ class ChooseReleaseOperator(EnvironmentConnection, AwsBaseOperator[ReleasesHook]
         try:
             hook.ours(chosen.ami_id, tags.KIND_APP_IMAGE, self.service)
         except ImageError as error:
-            others = [one.release_id for one in rollback.successful(records) if one.ami_id != chosen.ami_id]
+            launchable = self.revocations.hook.launchable() - {chosen.ami_id}
+            others = [one.release_id for one in rollback.successful(records) if one.ami_id in launchable]
             raise ImageError(
                 f"release {chosen.release_id} cannot be returned to: {error}. "
                 f"Name another release, or deploy {chosen.version} anew, which bakes it again. "

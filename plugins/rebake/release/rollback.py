@@ -67,11 +67,19 @@ def default(
     return previous, f"the one before {known[0].release_id}"
 
 
-def named(service: str, records: Sequence[ReleaseRecord], wanted: str) -> ReleaseRecord:
+def named(
+    service: str, records: Sequence[ReleaseRecord], wanted: str, launchable: Callable[[], Collection[str]]
+) -> ReleaseRecord:
     """Return the newest successful release that `wanted` names, by its id, its version or its image.
 
+    Args:
+        service: name of the service.
+        records: the service's records, newest first.
+        wanted: the id, version or image.
+        launchable: returns the images that are available and not revoked; called for an error message only.
+
     Raises:
-        ConfigError: nothing is called so, or it never succeeded.
+        ConfigError: no release has that name, or it never succeeded; with the releases that can be returned to.
     """
     is_wanted: Callable[[ReleaseRecord], bool] = lambda record: (  # noqa: E731
         wanted in (record.release_id, record.version, record.ami_id)
@@ -85,13 +93,18 @@ def named(service: str, records: Sequence[ReleaseRecord], wanted: str) -> Releas
         raise ConfigError(
             f"release {failed.release_id} of {service} is {failed.outcome}"
             f"{': ' + failed.reason if failed.reason else ''}; only one that succeeded can be returned to. "
-            f"{_choice(known)}"
+            f"{_choice(known, launchable)}"
         )
     raise ConfigError(
-        f"{service} has no release {wanted!r}, neither by id nor by version nor by image. {_choice(known)}"
+        f"{service} has no release {wanted!r}, neither by id nor by version nor by image. {_choice(known, launchable)}"
     )
 
 
-def _choice(known: Sequence[ReleaseRecord]) -> str:
-    newest = [f"{record.release_id} ({record.ami_id})" for record in known[:_NAMED]]
-    return f"There are: {', '.join(newest)}" if newest else "None has ever succeeded"
+def _choice(known: Sequence[ReleaseRecord], launchable: Callable[[], Collection[str]]) -> str:
+    if not known:
+        return "None has ever succeeded"
+    images = launchable()
+    usable = [f"{record.release_id} ({record.ami_id})" for record in known if record.ami_id in images]
+    unusable = len(known) - len(usable)
+    omitted = f" ({unusable} omitted: image gone or revoked)" if unusable else ""
+    return f"There are: {', '.join(usable[:_NAMED]) or 'none'}{omitted}"

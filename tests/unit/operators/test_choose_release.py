@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rebake import tags
 from rebake.exceptions import ConfigError, ImageError
 from rebake.operators.choose_release import ChooseReleaseOperator
 from rebake.release import lease
@@ -59,8 +60,16 @@ def test_an_image_that_was_deregistered_is_named_with_the_way_out(rollout: Any) 
     assert "webapp-20261123T183002-2.0.0" in str(caught.value)
 
 
+def test_releases_of_revoked_images_are_not_offered_instead(rollout: Any) -> None:
+    rollout.ec2.deregister_image(ImageId=rollout.images["1"])
+    rollout.ec2.create_tags(Resources=[rollout.images["2"]], Tags=[{"Key": tags.REVOKED, "Value": "CVE-2026-1"}])
+
+    with pytest.raises(ImageError, match="Releases of other images: none"):
+        _choose()
+
+
 def test_an_unknown_release_is_refused_before_the_lease_is_acquired(rollout: Any) -> None:
-    with pytest.raises(ConfigError, match=r"webapp has no release '9\.9\.9'"):
+    with pytest.raises(ConfigError, match=r"webapp has no release '9\.9\.9'.* There are: webapp-20261123T183002-2"):
         _choose("9.9.9")
 
     assert lease.read(rollout.s3, BUCKET, "webapp") is None

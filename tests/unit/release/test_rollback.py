@@ -74,7 +74,7 @@ AGAIN = _one(4, "1", ami_id="ami-1b")
     ],
 )
 def test_a_release_is_named_by_its_id_its_version_or_its_image(newest: Any, wanted: str, chosen: str) -> None:
-    assert rollback.named("webapp", [newest, C, B, A], wanted).release_id == chosen
+    assert rollback.named("webapp", [newest, C, B, A], wanted, list).release_id == chosen
 
 
 def test_a_service_without_a_release_has_none_to_return_to() -> None:
@@ -88,12 +88,22 @@ def test_a_run_that_did_not_succeed_is_refused_with_its_reason() -> None:
     with pytest.raises(
         ConfigError, match=r"release r4 of webapp is rolled_back: unhealthy; .* There are: r3 \(ami-3\)"
     ):
-        rollback.named("webapp", [bad, C, B, A], "4")
+        rollback.named("webapp", [bad, C, B, A], "4", lambda: {"ami-1", "ami-2", "ami-3"})
 
 
-def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"webapp has no release '9', neither by id .* There are: r2 \(ami-2\), r1"):
-        rollback.named("webapp", [B, A], "9")
+@pytest.mark.parametrize(
+    ("images", "choice"),
+    [
+        (["ami-1", "ami-2"], r"There are: r2 \(ami-2\), r1 \(ami-1\)$"),
+        (["ami-1"], r"There are: r1 \(ami-1\) \(1 omitted: image gone or revoked\)$"),
+        ([], r"There are: none \(2 omitted: image gone or revoked\)$"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_releases_whose_image_can_be_launched(
+    images: list[str], choice: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"webapp has no release '9', neither by id .* {choice}"):
+        rollback.named("webapp", [B, A], "9", lambda: images)
 
 
 def test_records_that_restore_each_other_do_not_hang() -> None:

@@ -59,8 +59,8 @@ def _workers(airflow: Airflow) -> list[int]:
 def _reader(airflow: Airflow) -> list[int]:
     """Return the worker that reads the queue, while the others wait for its lock."""
     waiting = {pid: processes.waits_for(pid) for pid in _workers(airflow)}
-    reading = [pid for pid, place in waiting.items() if "pipe" in place]
-    return reading if sum("futex" in place for place in waiting.values()) == 2 else []
+    reading = [pid for pid, function in waiting.items() if "pipe" in function]
+    return reading if sum("futex" in function for function in waiting.values()) == 2 else []
 
 
 def test_a_scheduler_that_runs_is_let_be(airflow: Airflow) -> None:
@@ -95,9 +95,11 @@ def test_another_workers_death_leaves_the_queue_usable(airflow: Airflow) -> None
     assert airflow.faults() == {}
 
 
-def test_the_status_says_what_is_broken_and_what_mends_it() -> None:
-    states = {"url": "http://127.0.0.1:2", "scheduler": "killed, but 3 of its processes are left"}
-    found = {"airflow": states, "cloud": {"url": "http://127.0.0.1:1", "state": "running"}, "services": {}}
+def test_the_status_names_the_login_what_is_broken_and_what_mends_it() -> None:
+    login = {"url": "http://127.0.0.1:2", "user": "admin", "password": "secret"}
+    states = {"scheduler": "killed, but 3 of its processes are left"}
+    found = {"airflow": {**login, **states}, "cloud": {"url": "http://127.0.0.1:1", "state": "running"}, "services": {}}
 
+    assert "http://127.0.0.1:2 (user admin, password secret)" in status.render(found)
     assert "scheduler killed, but 3 of its processes are left" in status.render(found)
     assert "`make up` ends what is broken" in status.render(found)

@@ -1,4 +1,4 @@
-"""`make fault` says what it did, and what is wrong with what it was given."""
+"""`make fault` reports what it did, and what is wrong with what it was given."""
 
 import subprocess
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ def cloud_at(url: str) -> Any:
     return SimpleNamespace(settings=SimpleNamespace(cloud_url=url))
 
 
-def run(api: Api, *words: str) -> str:
-    return fault.run(cloud_at(api.url), fault.parse(words))
+def run(api: Api, *arguments: str) -> str:
+    return fault.run(cloud_at(api.url), fault.parse(arguments))
 
 
 def test_a_fault_is_made_listed_and_cleared(api: Api) -> None:
@@ -55,8 +55,8 @@ def test_a_fault_is_made_listed_and_cleared(api: Api) -> None:
 
 
 def test_what_make_prints_of_a_fault_makes_it_again(api: Api) -> None:
-    words = ["KIND=service-dies", "TAGS=rebake:kind=fleet,rebake:version=1.1.0", "SECONDS=20", "SERVICE=webapp"]
-    shown = run(api, *words).splitlines()[1]
+    arguments = ["KIND=service-dies", "TAGS=rebake:kind=fleet,rebake:version=1.1.0", "SECONDS=20", "SERVICE=webapp"]
+    shown = run(api, *arguments).splitlines()[1]
 
     again = run(api, "KIND=service-dies", *shown.split()).splitlines()[1]
 
@@ -74,7 +74,7 @@ def test_one_fault_can_be_cleared_by_its_id(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         ([], "give one of KIND, LIST, CLEAR: make fault KIND="),
         (["KIND="], "the kinds are throttle, error, latency"),
@@ -89,19 +89,19 @@ def test_one_fault_can_be_cleared_by_its_id(api: Api) -> None:
     ids=" ".join,
 )
 def test_wrong_input_is_one_message_and_exit_status_2(
-    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Found before any running process is asked."""
-    status = command.main(["fault", *words])
+    """Found before any request is sent."""
+    status = command.main(["fault", *arguments])
     error = capsys.readouterr().err
 
     assert status == 2
     assert error.startswith("error: ")
-    assert says in error
+    assert message in error
     assert error.count("\n") == 1
 
 
-def test_a_cloud_that_is_down_says_how_to_start_it() -> None:
+def test_a_cloud_that_is_down_is_reported_with_the_command_that_starts_it() -> None:
     with pytest.raises(StackError, match=r"does not answer at .* `make up` starts it"):
         fault.run(cloud_at("http://127.0.0.1:1"), {"LIST": "1"})
 
@@ -109,12 +109,12 @@ def test_a_cloud_that_is_down_says_how_to_start_it() -> None:
 def test_make_hands_on_what_it_was_given_and_nothing_of_its_own(project: Path) -> None:
     """The Makefile has a RATE for other targets, and the environment may have any name."""
 
-    def said(*words: str) -> str:
-        make = ["make", "--dry-run", "--no-print-directory", "fault", *words]
+    def printed(*arguments: str) -> str:
+        make = ["make", "--dry-run", "--no-print-directory", "fault", *arguments]
         return subprocess.run(make, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
 
-    assert said("KIND=throttle", "ACTION=ec2:* it's").endswith(r"fault 'ACTION=ec2:* it'\''s' 'KIND=throttle'")
-    assert said("LIST=1").endswith("-m stack fault 'LIST=1'")
+    assert printed("KIND=throttle", "ACTION=ec2:* it's").endswith(r"fault 'ACTION=ec2:* it'\''s' 'KIND=throttle'")
+    assert printed("LIST=1").endswith("-m stack fault 'LIST=1'")
 
 
 def test_every_kind_and_setting_is_in_the_manual(project: Path) -> None:

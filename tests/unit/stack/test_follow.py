@@ -24,13 +24,13 @@ def _task(name: str, state: str, start: float | None = None, end: float | None =
 class _Airflow(Api):
     """Answers as Airflow would, from a list of what each request finds."""
 
-    def __init__(self, *looks: tuple[str, list[Task]], log: list[dict[str, Any]] | None = None) -> None:
-        self._looks: Iterator[tuple[str, list[Task]]] = iter(looks)
+    def __init__(self, *answers: tuple[str, list[Task]], log: list[dict[str, Any]] | None = None) -> None:
+        self._answers: Iterator[tuple[str, list[Task]]] = iter(answers)
         self._now: tuple[str, list[Task]] = ("queued", [])
         self._log = log or []
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        self._now = next(self._looks)
+        self._now = next(self._answers)
         return self._now[0]
 
     def tasks(self, dag_id: str, run_id: str) -> list[Task]:
@@ -119,7 +119,11 @@ def test_the_error_of_a_task_is_found_in_its_log(entries: list[dict[str, Any]], 
 
 @pytest.mark.parametrize(
     ("service", "version", "named"),
-    [("webapp", "latest", "'latest'"), ("webapp", "", "''"), ("nope", "1.0.0", "known services: pages, webapp")],
+    [
+        ("webapp", "latest", "'latest'"),
+        ("webapp", "", "make deploy VERSION=1.2.3"),
+        ("nope", "1.0.0", "known services: pages, webapp"),
+    ],
 )
 def test_what_no_run_could_deploy_is_refused_by_name(service: str, version: str, named: str) -> None:
     with pytest.raises(InputError, match=named):

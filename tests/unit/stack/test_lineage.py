@@ -1,4 +1,4 @@
-"""`make lineage`, `make rollback` and `make status`: what they find, say and return."""
+"""`make lineage`, `make rollback` and `make status`: what they find, print and return."""
 
 import datetime as dt
 import json
@@ -33,7 +33,9 @@ def stack(s3: Any, ssm: Any) -> Any:
 def test_all_releases_of_a_commit_are_listed_newest_first(stack: Any) -> None:
     shown = lineage.run(stack, COMMIT[:7], "", "text")
 
-    assert shown.startswith(f"3 releases contain {COMMIT[:7]}, the newest first:\n{COMMIT[:7]}: commit of\nrelease ")
+    assert shown.startswith(
+        f"3 releases contain {COMMIT[:7]}, the newest first:\nfound by commit {COMMIT[:7]}:\nrelease "
+    )
     heads = [line.split()[1] for line in shown.splitlines() if line.startswith("release ")]
     assert heads == [f"webapp-20261123T18300{number}-1.{number}.0" for number in (3, 2, 1)]
 
@@ -41,7 +43,7 @@ def test_all_releases_of_a_commit_are_listed_newest_first(stack: Any) -> None:
 def test_one_release_is_printed_as_a_tree(stack: Any) -> None:
     shown = lineage.run(stack, "i-2b", "", "text").splitlines()
 
-    assert shown[0] == "i-2b: instance after of"
+    assert shown[0] == "found by instance after i-2b:"
     assert shown[1].startswith("release webapp-20261123T183002-1.2.0  successful")
     assert shown[-2].endswith("instances after: i-2b, i-2c")
 
@@ -103,7 +105,7 @@ def test_an_empty_search_and_an_unknown_service_are_wrong_input(stack: Any) -> N
 def _rendered(found: dict[str, Any]) -> str:
     """Return what `make status` prints where this was found of webapp."""
     service = {"url": "http://127.0.0.1:1/", "answers": "1.2.0", "instances": [], **found}
-    running = {"airflow": {"url": ""}, "cloud": {"url": "", "state": "running"}}
+    running = {"airflow": {"url": "", "user": "admin", "password": "secret"}, "cloud": {"url": "", "state": "running"}}
     return status.render({**running, "services": {"webapp": service}})
 
 
@@ -121,7 +123,7 @@ def test_status_names_the_last_outcome_and_the_releases_by_id(stack: Any) -> Non
     assert "in progress      deploy_webapp/x" in text
 
 
-def test_status_of_a_service_without_a_release_says_none(stack: Any) -> None:
+def test_status_of_a_service_without_a_release_shows_none(stack: Any) -> None:
     names = ("current", "base", "current_release", "previous_release", "last_release", "lease")
 
     assert status._releases(stack, "shop") == dict.fromkeys(names)
@@ -172,8 +174,8 @@ def test_a_release_of_a_service_whose_file_is_gone_is_shown_without_its_base(sta
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Let each run end as this says, and note what was requested."""
+def runs(stack: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Let each run end as these entries define, and collect what was requested."""
     ends: dict[str, Any] = {"state": "success", "finalize": "successful", "requested": []}
     chosen = {"release_id": "webapp-20261123T183001-1.1.0"}
     api = SimpleNamespace(xcom=lambda _dag, _run, task: ends["finalize"] if task == "finalize" else chosen)
@@ -183,19 +185,19 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return follow.RunOutcome(dag_id, "run", ends["state"], 12.0)
 
     monkeypatch.setattr(follow, "run", run)
-    monkeypatch.setattr(command.up, "connect", lambda _: SimpleNamespace(api=api))
+    monkeypatch.setattr(command.up, "connect", lambda _: SimpleNamespace(api=api, cloud=stack.cloud))
     return ends
 
 
 @pytest.mark.parametrize(
-    ("words", "conf"),
+    ("arguments", "conf"),
     [(["rollback"], {}), (["rollback", "--to", "1.1.0", "--service", "webapp"], {"release": "1.1.0"})],
     ids=["the release before", "the release that is named"],
 )
 def test_a_rollback_returns_to_a_release(
-    runs: dict[str, Any], capsys: pytest.CaptureFixture[str], words: list[str], conf: dict[str, str]
+    runs: dict[str, Any], capsys: pytest.CaptureFixture[str], arguments: list[str], conf: dict[str, str]
 ) -> None:
-    assert command.main(words) == 0
+    assert command.main(arguments) == 0
 
     assert runs["requested"] == [("rollback_webapp", conf)]
     assert capsys.readouterr().out == "webapp back to webapp-20261123T183001-1.1.0: success after 12 s\n"
@@ -207,14 +209,53 @@ def test_a_rollback_that_fails_is_no_success(runs: dict[str, Any]) -> None:
     assert command.main(["rollback"]) == 1
 
 
-@pytest.mark.parametrize(("words"), [["rollback", "--to", "a b"], ["rollback", "--service", "shop"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["rollback", "--to", "a b"], ["rollback", "--to", "1.3.0"], ["rollback", "--service", "shop"], ["deploy", ""]],
+    ids=["no such release", "a release that failed", "no such service", "no version"],
+)
 def test_wrong_input_is_one_message_and_exit_status_2(
-    words: list[str], runs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], runs: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.main(words) == 2
+    assert command.main(arguments) == 2
 
     assert runs["requested"] == []
-    assert capsys.readouterr().err.startswith("error: ")
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "\\\\" not in error
+
+
+def test_a_rollback_to_an_unknown_release_lists_only_those_whose_image_can_be_launched(
+    runs: dict[str, Any], stack: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ec2, s3 = stack.cloud.client("ec2"), stack.cloud.client("s3")
+    usable = ec2.register_image(Name="usable")["ImageId"]
+    ec2.create_tags(Resources=[usable], Tags=[{"Key": tags.KIND, "Value": tags.KIND_APP_IMAGE}])
+    put_record(s3, record(8, ami_id=usable))
+    revoked = _revoked_release(stack)
+
+    assert command.main(["rollback", "--to", "7.7.7"]) == 2
+
+    assert runs["requested"] == []
+    error = capsys.readouterr().err
+    assert error.endswith(f"There are: webapp-20261123T183008-1.8.0 ({usable}) (3 omitted: image gone or revoked)\n")
+    assert revoked not in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rollback", "--to", "1.1.0"], ["lineage", "1.1.0"], ["report", "drift"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_after_make_down_names_make_up(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = partial(boto3.client, region_name="eu-west-1", endpoint_url="http://127.0.0.1:1")
+    monkeypatch.setattr(command.up, "connect", lambda _: SimpleNamespace(cloud=SimpleNamespace(client=client)))
+
+    assert command.main(arguments) == 1
+
+    assert capsys.readouterr().err == "error: the embedded cloud does not run here: `make up` starts it\n"
 
 
 def test_a_deployment_that_was_superseded_neither_failed_nor_did_what_it_was_to_do(

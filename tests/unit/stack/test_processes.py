@@ -147,7 +147,7 @@ def test_a_killed_process_takes_its_session_along_and_is_started_anew(layout: La
     assert process.pid not in {first, None}
 
 
-def test_processes_are_found_by_a_word_in_their_command_line(layout: Layout) -> None:
+def test_processes_are_found_by_a_text_in_their_command_line(layout: Layout) -> None:
     process = Process(layout, "sleeper")
     process.start([*SLEEP, f"a-title-{os.getpid()}"], os.environ)
 

@@ -13,6 +13,11 @@ BODIES = {
     "/healthz": (200, b"ok\n"),
     "/hostile": (503, b"\x1b[2J\x1b]0;title\x07down\r\n\xff" + "\u202e".encode() + b"x"),
     "/endless": (200, b"x" * 1_000_000),
+    "/version": (200, b'{"status": "ok", "version": "1.1.0", "host": "a"}\n'),
+    "/health.json": (200, b'{"status": "ok"}\n'),
+    "/other.json": (200, b'{"a": 1}\n'),
+    "/page": (200, b"<!doctype html>\n<html><head><TITLE>Pages &amp;\n1.1.0 &#27;</TITLE></head></html>"),
+    "/bare": (500, b"<p>broken"),
 }
 
 
@@ -30,7 +35,7 @@ class _Service(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Return where a service answers."""
+    """Return the address of a service."""
     with HTTPServer(("127.0.0.1", 0), _Service) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -41,7 +46,7 @@ def _probe(*paths: str) -> Probe:
     return Probe(http=tuple(HttpCheck(path=path) for path in paths))
 
 
-def test_a_service_is_asked_what_its_probe_asks_first(url: str) -> None:
+def test_status_requests_the_first_check_of_the_probe(url: str) -> None:
     assert status.answer(url, _probe("/healthz", "/version")) == "HTTP 200 to GET /healthz: ok"
     assert status.answer(url, _probe("/missing")) == "HTTP 404 to GET /missing: (empty)"
     assert status.answer(url, _probe()) == "not requested: its probe has no HTTP check"
@@ -55,7 +60,21 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal(url: str) -> 
 
 
 def test_a_long_answer_is_cut(url: str) -> None:
-    assert len(status.answer(url, _probe("/endless"))) < 300
+    assert len(status.answer(url, _probe("/endless"))) < 120
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/version", "HTTP 200 to GET /version: version 1.1.0"),
+        ("/health.json", "HTTP 200 to GET /health.json: status ok"),
+        ("/other.json", "HTTP 200 to GET /other.json: (JSON)"),
+        ("/page", "HTTP 200 to GET /page: Pages & 1.1.0"),
+        ("/bare", "HTTP 500 to GET /bare: (a page without a title)"),
+    ],
+)
+def test_a_page_is_shown_by_its_title_and_json_by_its_version(url: str, path: str, shown: str) -> None:
+    assert status.answer(url, _probe(path)) == shown
 
 
 def test_a_service_that_does_not_answer_is_reported_with_the_error() -> None:
