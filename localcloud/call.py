@@ -5,6 +5,7 @@ moto parses each request again for itself; its parsers, one for each of AWS's pr
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,7 +87,7 @@ class Call:
         """
         if self.model is None or self.operation is None:
             return {}
-        request = Request(dict(self.environ))
+        request = Request({**self.environ, "wsgi.input": io.BytesIO(self.body)})
         try:
             _, labels = get_service_router(self.model.service_name).match(request)
         except (HTTPException, NotImplementedError):

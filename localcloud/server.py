@@ -26,7 +26,7 @@ from localcloud.faults.middleware import FaultyApi
 from localcloud.faults.responses import administer
 from localcloud.problems import Problem, failed, render
 from localcloud.records import Records
-from localcloud.requestlog import RequestLog, read_body
+from localcloud.requestlog import ARRIVED, RequestLog, read_body
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class Settings:
     memory: str = "512m"
     network_cidr: str | None = None
     network: str | None = None
+    enforce_iam: bool = False
+    root_keys: Sequence[tuple[str, str, str]] = ()
 
 
 class Part(Protocol):
@@ -97,6 +99,8 @@ class Application:
         if path.startswith(MOTO_PREFIX):
             return self._motos_admin(environ, start_response)
         body = b"".join(read_body(environ))
+        if self.gates:
+            environ[ARRIVED] = (dict(environ), body)
         environ["wsgi.input"] = io.BytesIO(body)
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
@@ -211,6 +215,11 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             engine.create_network(settings.network_cidr)
         cloud = Cloud(name=settings.name, region=settings.region, bind=settings.bind, engine=engine)
         parts = install(cloud, os_image)
+        gates: list[Callable[[Call], Problem | None]] = []
+        if settings.enforce_iam:
+            from localcloud import iam  # it needs a package, and half a second, that others do without
+
+            gates.append(iam.enforce(cloud, settings.root_keys))
         for part in parts:
             part.start()
             stack.callback(part.stop)
@@ -220,7 +229,8 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             reset(cloud, parts)
             fill(cloud)
 
-        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog(), start_anew))
+        application = Application(cloud, _moto_application(), RequestLog(), start_anew, gates)
+        server = _http_server(listener, application)
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
         stack.callback(server.shutdown)
