@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from localcloud.iam import table
+from localcloud.iam.authentication import Authenticator
 from localcloud.iam.enforcement import Enforcement
 from localcloud.iam.principals import RootKey
 from localcloud.iam.sessions import credentials_of, install
@@ -28,6 +29,6 @@ def enforce(cloud: Cloud, root_keys: Iterable[tuple[str, str, str]]) -> Enforcem
     """
     table.action("sts", "AssumeRole")  # read it now, while nobody waits
     keys = [RootKey(identity, secret, account or cloud.account_id) for identity, secret, account in root_keys]
-    enforcement = Enforcement(cloud, keys)
-    install(enforcement)
-    return enforcement
+    authenticator = Authenticator(keys)
+    install(authenticator)
+    return Enforcement(cloud, authenticator)

@@ -279,7 +279,7 @@ _KEYS: dict[str, Callable[[Any, Question], dict[str, Values]]] = {
         "ec2:public": (str(image.is_public).lower(),),
         "ec2:rootdevicetype": ("ebs",),
     },
-    "instance": lambda instance, question: {
+    "instance": lambda instance, _: {
         "ec2:availabilityzone": value_of(instance.placement.zone if hasattr(instance.placement, "zone") else None),
         "ec2:ebsoptimized": (str(bool(instance.ebs_optimized)).lower(),),
         "ec2:instanceid": (instance.id,),

@@ -72,7 +72,7 @@ def permissions(call: Call) -> list[tuple[str, str, str, str]]:
         objects = params.get("Delete", {}).get("Objects", [])
         return [(action, "object", bucket, str(one.get("Key", ""))) for one in objects]
     found = [(action, "object" if key else "bucket" if bucket else "", bucket, key)]
-    if call.action == "PutObject" or call.action == "CreateMultipartUpload":
+    if call.action in {"PutObject", "CreateMultipartUpload"}:
         found += [("PutObjectTagging", "object", bucket, key)] if params.get("Tagging") else []
     return found
 

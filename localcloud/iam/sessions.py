@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from moto.core.exceptions import ServiceException
@@ -11,17 +12,17 @@ from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.iam.models import AccessKey
 from moto.iam.responses import IamResponse
-from moto.sts.models import STSBackend, sts_backends
 from moto.sts.responses import TokenResponse
 
 from localcloud.iam.evaluation import Request, consents
 from localcloud.iam.policies import UNREADABLE, parse
-from localcloud.iam.principals import PARTITION, Session, begin_session, find_role, iam_of, tag_values
+from localcloud.iam.principals import PARTITION, Principal, Session, begin_session, find_role, iam_of, tag_values
+from localcloud.requestlog import scope_of
 
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
 
-    from localcloud.iam.enforcement import Enforcement
+    from localcloud.iam.authentication import Authenticator
 
 EC2 = "ec2.amazonaws.com"
 INSTANCE_SECONDS = 6 * 3600
@@ -101,32 +102,30 @@ def _trusts_ec2(role: Any) -> bool:
     return bool(consents(role.assume_role_policy_document, request, {EC2}))
 
 
-def install(enforcement: Enforcement) -> None:
-    """Have moto's STS make sessions that enforcement knows, and its IAM keep the boundaries of users."""
+def install(authenticator: Authenticator) -> None:
+    """Have moto's STS make sessions that are known when they sign, and its IAM keep the boundaries of users."""
+
+    def caller_of(response: Any) -> Principal:
+        # moto reads only keys of twenty characters.
+        headers, query = response.headers, urlsplit(response.uri).query
+        signed = scope_of({"HTTP_AUTHORIZATION": headers.get("Authorization", ""), "QUERY_STRING": query})
+        caller = authenticator.owner(signed.access_key)
+        if caller is None:
+            raise StsError("InvalidClientTokenId", "The security token included in the request is invalid.")
+        return caller
 
     def assume_role(self: Any) -> ActionResult:
         """AssumeRole: moto's, with session policies, tags and the limits of durations."""
-        caller = enforcement.principal(self.get_access_key())
-        role = find_role(self._get_param("RoleArn"))
+        caller = caller_of(self)
         seconds = self._get_int_param("DurationSeconds", HOUR)
-        chained = bool(caller and caller.role_arn)
-        if chained and seconds > HOUR:
-            raise StsError(
-                "ValidationError",
-                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
-            )
-        if role and seconds > int(role.max_session_duration or HOUR):
-            raise StsError(
-                "ValidationError",
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            )
+        _check_duration(caller, self._get_param("RoleArn"), seconds)
         policy = self._get_param("Policy")
         if policy and UNREADABLE in parse(policy):
             raise StsError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
         answer = _moto_assume(self)
         result: Any = answer.result
         assumed = result["Credentials"]
-        before = caller.session if caller else None
+        before = caller.session
         inherited = {key: value for key, value in before.tags.items() if key in before.transitive} if before else {}
         begin_session(
             assumed.access_key,
@@ -144,8 +143,8 @@ def install(enforcement: Enforcement) -> None:
 
     def get_session_token(self: Any) -> ActionResult:
         """GetSessionToken: moto gives everybody the same, which are nobody's."""
-        caller = enforcement.principal(self.get_access_key())
-        if caller is None or caller.session:
+        caller = caller_of(self)
+        if caller.session:
             raise StsError("AccessDenied", "Cannot call GetSessionToken with session credentials")
         key = iam_of(caller.account).create_temp_access_key()
         key.user_name = caller.name or None
@@ -158,22 +157,27 @@ def install(enforcement: Enforcement) -> None:
         }
         return ActionResult({"Credentials": credentials})
 
-    def get_caller_identity(self: STSBackend, access_key_id: str, region: str) -> tuple[str, str, str]:
+    def get_caller_identity(self: Any) -> ActionResult:
         """GetCallerIdentity, also of a root and of an instance."""
-        del self, region
-        caller = enforcement.principal(access_key_id)
-        if caller is None:
-            raise StsError("InvalidClientTokenId", "The security token included in the request is invalid.")
-        return caller.user_id, caller.arn, caller.account
+        caller = caller_of(self)
+        return ActionResult({"UserId": caller.user_id, "Account": caller.account, "Arn": caller.arn})
 
-    backend: Any = sts_backends.backend
-    backend.get_caller_identity = get_caller_identity
     answers: Any = TokenResponse
-    answers.assume_role, answers.get_session_token = assume_role, get_session_token
+    for answer in (assume_role, get_session_token, get_caller_identity):
+        setattr(answers, answer.__name__, answer)
     users: Any = IamResponse
-    users.create_user = create_user
-    users.put_user_permissions_boundary = put_user_permissions_boundary
-    users.delete_user_permissions_boundary = delete_user_permissions_boundary
+    for answer in (create_user, put_user_permissions_boundary, delete_user_permissions_boundary):
+        setattr(users, answer.__name__, answer)
+
+
+def _check_duration(caller: Principal, arn: str, seconds: int) -> None:
+    role = find_role(arn)
+    if caller.role_arn and seconds > HOUR:
+        limit = "1 hour session limit for roles assumed by role chaining."
+        raise StsError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+    if role and seconds > int(role.max_session_duration or HOUR):
+        limit = "MaxSessionDuration set for this role."
+        raise StsError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
 
 
 def create_user(self: Any) -> ActionResult:

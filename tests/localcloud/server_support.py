@@ -27,7 +27,7 @@ REGION = "eu-west-1"
 ENFORCED = bool(os.environ.get("ENFORCE"))
 """Whether the clouds of the tests check signatures and evaluate policies: `make test ENFORCE=1`."""
 SECRET = "any"
-OTHER_ACCOUNT = "111122223333"
+OTHER_ACCOUNT = "210987654321"
 OTHER_ROOT = "AKIAOTHER"
 ROOT_KEYS = ("AKIATEST", "AKIAREADER", "AKIAWRITER", f"{OTHER_ROOT}:{SECRET}:{OTHER_ACCOUNT}")
 """The keys that tests sign with: all of roots."""
