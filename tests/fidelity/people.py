@@ -2,13 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
-from tests.localcloud.server_support import ENFORCED, ENFORCING, OTHER_ROOT, REGION, Server, ready_url, started
+from tests.localcloud.server_support import OTHER_ROOT, REGION, Server
 
 ACCOUNT = "123456789012"
 TRUSTS_ACCOUNT = {"AWS": ACCOUNT}
@@ -85,18 +82,3 @@ def role(cloud: Server, document: str, *statements: dict[str, Any], **options: A
 def other_account(cloud: Server, service: str) -> Any:
     """Return a client that is the root of another account."""
     return cloud.client(service, OTHER_ROOT)
-
-
-@pytest.fixture(scope="session")
-def session_enforcing() -> Iterator[Server]:
-    """The one server that enforces policies; ask for `enforcing` instead."""
-    name = unique("enforcing")[:30]
-    with started(name, *(() if ENFORCED else ENFORCING), containers=False) as process:
-        yield Server(name=name, url=ready_url(process), process=process)
-
-
-@pytest.fixture(scope="module")
-def enforcing(session_enforcing: Server) -> Iterator[Server]:
-    """An embedded cloud that checks signatures and evaluates policies, emptied after each test file."""
-    yield session_enforcing
-    session_enforcing.empty()
