@@ -28,6 +28,7 @@ OF ?=
 AMI ?=
 REASON ?=
 UNDO ?=
+export ENFORCE ?=
 KIND ?=
 CASES ?=
 KEEP ?=
@@ -60,7 +61,7 @@ fidelity: tools ## ask the embedded cloud what AWS does, and write the answers i
 	@$(PY) -m pytest tests/fidelity --write-facts --deselect tests/fidelity/test_document.py
 
 .PHONY: up
-up: tools ## start the embedded cloud and Airflow
+up: tools ## start the embedded cloud and Airflow (ENFORCE=1: policies are enforced)
 	@$(STACK) up
 
 .PHONY: down
@@ -122,7 +123,7 @@ logs: ## print the end of the services' logs (COMPONENT=scheduler for one)
 	@$(STACK) logs $(COMPONENT)
 
 .PHONY: test
-test: tools ## run the tests (TESTS="tests/unit -k name" for some)
+test: tools ## run the tests (TESTS="tests/unit -k name" for some, ENFORCE=1: policies are enforced)
 	@.ci/test $(TESTS)
 
 .PHONY: lint

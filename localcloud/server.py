@@ -83,12 +83,15 @@ class Application:
         requests: RequestLog,
         reset: Callable[[], None],
         gates: Sequence[Callable[[Call], Problem | None]] = (),
+        *,
+        enforces_iam: bool = False,
     ) -> None:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
         self.reset = reset
         self.gates = gates
+        self.enforces_iam = enforces_iam
         self._api = FaultyApi(self._to_moto, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -99,7 +102,7 @@ class Application:
         if path.startswith(MOTO_PREFIX):
             return self._motos_admin(environ, start_response)
         body = b"".join(read_body(environ))
-        if self.gates:
+        if self.enforces_iam:
             environ[ARRIVED] = (dict(environ), body)
         environ["wsgi.input"] = io.BytesIO(body)
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
@@ -173,6 +176,7 @@ class Application:
             "region": self.cloud.region,
             "account_id": self.cloud.account_id,
             "instances": "containers" if self.cloud.engine.runs_machines else "records",
+            "iam": "enforced" if self.enforces_iam else "off",
             "network": self.cloud.engine.network_name,
             "network_cidr": self.cloud.engine.cidr,
         }
@@ -229,7 +233,9 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             reset(cloud, parts)
             fill(cloud)
 
-        application = Application(cloud, _moto_application(), RequestLog(), start_anew, gates)
+        application = Application(
+            cloud, _moto_application(), RequestLog(), start_anew, gates, enforces_iam=settings.enforce_iam
+        )
         server = _http_server(listener, application)
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
