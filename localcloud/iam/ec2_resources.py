@@ -49,7 +49,7 @@ def _ids(question: Question, ec2: Any, kind: str) -> set[str]:
     params = question.params
     ids = {text for text in texts(params) if kind_of(text) == kind}
     if kind == "key-pair":
-        keys = {pair.id: pair.name for pair in ec2.key_pairs.values()} if ids else {}
+        keys = {pair.id: pair.key_name for pair in ec2.key_pairs.values()} if ids else {}
         return {keys.get(one, one) for one in ids} | set(value_of(params.get("KeyName")))
     if kind == "security-group" and question.action.name != "ec2:CreateSecurityGroup":
         names = value_of(params.get("GroupName")) + value_of(params.get("SecurityGroups"))
@@ -280,14 +280,14 @@ _KEYS: dict[str, Callable[[Any, Question], dict[str, Values]]] = {
         "ec2:rootdevicetype": ("ebs",),
     },
     "instance": lambda instance, _: {
-        "ec2:availabilityzone": value_of(instance.placement.zone if hasattr(instance.placement, "zone") else None),
+        "ec2:availabilityzone": value_of(instance.placement.zone),
         "ec2:ebsoptimized": (str(bool(instance.ebs_optimized)).lower(),),
         "ec2:instanceid": (instance.id,),
         "ec2:instancetype": (instance.instance_type,),
         "ec2:rootdevicetype": ("ebs",),
         "ec2:tenancy": ("default",),
     },
-    "key-pair": lambda pair, _: {"ec2:keypairname": (pair.name,), "ec2:keypairtype": (pair.type,)},
+    "key-pair": lambda pair, _: {"ec2:keypairname": (pair.key_name,), "ec2:keypairtype": (pair.key_type,)},
     "network-interface": lambda interface, question: {
         "ec2:networkinterfaceid": (interface.id,),
         **_place(question, interface.subnet),
@@ -306,7 +306,7 @@ _KEYS: dict[str, Callable[[Any, Question], dict[str, Values]]] = {
         **_place(question, subnet),
     },
     "volume": lambda volume, _: {
-        "ec2:availabilityzone": value_of(getattr(volume.zone, "name", None)),
+        "ec2:availabilityzone": value_of(getattr(volume.zone, "name", volume.zone)),
         "ec2:encrypted": (str(bool(volume.encrypted)).lower(),),
         "ec2:volumeid": (volume.id,),
         "ec2:volumesize": (str(volume.size),),

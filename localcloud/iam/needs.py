@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.iam import ec2_resources, resources, s3_resources, table
 from localcloud.iam.context import Need, Values
-from localcloud.iam.found import Found, Question, UnmappedError, value_of
+from localcloud.iam.found import NOT_RESOURCES, Found, Question, UnmappedError, value_of
 from localcloud.iam.principals import iam_of, tag_values
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
 """Actions that need no permission."""
 LAUNCHING = frozenset({"CreateAutoScalingGroup", "UpdateAutoScalingGroup", "StartInstanceRefresh"})
 """Actions of Auto Scaling whose caller must be able to launch what they name."""
+_NOT_MAPPED = frozenset({"CreateFleet", "RequestSpotFleet", "RunScheduledInstances"})
+"""Actions that launch in their caller's name, whose launches are not evaluated."""
 _TAGGING = {
     "elasticloadbalancing": "AddTags",
     "ssm:PutParameter": "AddTagsToResource",
@@ -38,7 +40,7 @@ def needs_of(call: Call, cloud: Cloud, account: str) -> list[Need]:
     service = table.PREFIXES.get(call.service, call.service)
     if f"{service}:{call.action}" in FREE:
         return []
-    if call.operation is None:
+    if call.operation is None or call.action in _NOT_MAPPED:
         raise UnmappedError(call.action)
     if service == "s3":
         return [
@@ -58,7 +60,9 @@ def needs_of(call: Call, cloud: Cloud, account: str) -> list[Need]:
 def launching(call: Call, cloud: Cloud, account: str) -> tuple[str, list[Need]]:
     """Return the launch template that an action of Auto Scaling names, and the permissions that launching it needs."""
     params = call.params
-    spec = (params.get("DesiredConfiguration") or params).get("LaunchTemplate")
+    named = params.get("DesiredConfiguration") or params
+    mixed = (named.get("MixedInstancesPolicy") or {}).get("LaunchTemplate") or {}
+    spec = named.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification")
     if call.service != "autoscaling" or call.action not in LAUNCHING or not spec:
         return "", []
     subnets = [one for one in str(params.get("VPCZoneIdentifier") or "").split(",") if one]
@@ -98,12 +102,12 @@ def _tagging(question: Question, found: Iterable[Found]) -> list[Need]:
     action = _action(service, tagging)
     keys: dict[str, Values] = ec2_resources.request_tags(tag_values(question.params["Tags"]))
     keys[f"{service}:createaction"] = (name,)
-    return [_need(action, Found(one.kind, _created(one), {}, keys), question.account) for one in found]
-
-
-def _created(found: Found) -> str:
-    """Return what is tagged: a listener that is created is not the load balancer that it is created on."""
-    return found.arn
+    # A listener is created on a load balancer, and a rule on a listener: that is the resource of the creation.
+    before, after = {"CreateListener": ("loadbalancer", "listener"), "CreateRule": ("listener", "listener-rule")}.get(
+        name, ("", "")
+    )
+    arns = [one.arn.replace(f":{before}/", f":{after}/", 1) + "/*" if before else one.arn for one in found]
+    return [_need(action, Found("", arn, {}, keys), question.account) for arn in arns]
 
 
 def _ec2_tagging(question: Question, name: str) -> list[Need]:
@@ -125,32 +129,43 @@ def _ec2_tagging(question: Question, name: str) -> list[Need]:
 def _passing(question: Question) -> list[Need]:
     """Return the permissions to pass the roles that the request hands to a service."""
     service, _, name = question.action.name.partition(":")
-    arns: set[str] = set()
-    if service == "ec2" and name in {
-        "RunInstances",
-        "AssociateIamInstanceProfile",
-        "ReplaceIamInstanceProfileAssociation",
-    }:
-        params: Mapping[str, Any] = question.params
-        if name == "RunInstances":
-            _, _, params = ec2_resources.effective(question, params)
-        arns, service = _roles_of(question.account, params.get("IamInstanceProfile") or {}), "ec2"
-    elif question.action.name == "iam:AddRoleToInstanceProfile":
-        arns = {_role_arn(question.account, str(question.params.get("RoleName")))}
-        service = "ec2"
-    elif service not in {"iam", "sts"}:
-        roles = [value for key, value in question.params.items() if key.lower().endswith("rolearn")]
-        arns = {one for role in roles for one in value_of(role)}
-    action = _action("iam", "PassRole") if arns else None
-    keys: dict[str, Values] = {"iam:passedtoservice": (f"{service}.amazonaws.com",)}
-    return [_need(action, Found("role", arn, None, keys), question.account) for arn in sorted(arns) if action]
+    params: Mapping[str, Any] = question.params
+    if name == "RunInstances":
+        _, _, params = ec2_resources.effective(question, params)
+    receiver, roles = service, set(_roles_in(params, question.account))
+    if name == "AddRoleToInstanceProfile":
+        receiver, roles = "ec2", {_role_arn(question.account, str(params.get("RoleName")))}
+    elif service in {"iam", "sts"} or name.startswith("CreateLaunchTemplate"):  # a template is checked when it is used
+        return []
+    elif name == "CreateLaunchConfiguration":
+        receiver = "ec2"
+    if not roles:
+        return []
+    action = _action("iam", "PassRole")
+    keys: dict[str, Values] = {"iam:passedtoservice": (f"{receiver}.amazonaws.com",)}
+    return [_need(action, Found("role", arn, None, keys), question.account) for arn in sorted(roles)]
 
 
-def _roles_of(account: str, profile: Mapping[str, Any]) -> set[str]:
+def _roles_in(params: Any, account: str) -> Iterator[str]:
+    """Yield the ARNs of roles, and of those in instance profiles, that parameters name at any depth."""
+    if isinstance(params, Mapping):
+        for name, value in params.items():
+            if name.lower().endswith("rolearn"):
+                yield from value_of(value)
+            elif name == "IamInstanceProfile":
+                yield from _roles_of(account, value)
+            elif name not in NOT_RESOURCES:
+                yield from _roles_in(value, account)
+    elif isinstance(params, list):
+        for value in params:
+            yield from _roles_in(value, account)
+
+
+def _roles_of(account: str, profile: Mapping[str, Any] | str) -> set[str]:
     """Return the roles of an instance profile, by its name or ARN."""
-    name = str(profile.get("Name") or profile.get("Arn") or "").rpartition("/")[2]
+    name = profile if isinstance(profile, str) else str(profile.get("Name") or profile.get("Arn") or "")
     profiles = iam_of(account).instance_profiles.values()
-    return {role.arn for one in profiles if one.name == name for role in one.roles}
+    return {role.arn for one in profiles if one.name == name.rpartition("/")[2] for role in one.roles}
 
 
 def _role_arn(account: str, name: str) -> str:

@@ -54,7 +54,6 @@ class Action:
     level: str
     types: tuple[ResourceType, ...]
     keys: frozenset[str]
-    passes_role: bool
 
 
 @cache
@@ -76,8 +75,7 @@ def action(service: str, name: str) -> Action | None:
         if service != "ec2":  # only its table repeats the keys of a resource at each action
             own |= _keys(resource)
         types.append(ResourceType(row["resource_type"], resource["arn"], row["required"], own))
-    passes = any("iam:PassRole" in row["dependent_actions"] for row in rows.values())
-    return Action(f"{service}:{proper}", raw["access_level"], tuple(types), keys, passes)
+    return Action(f"{service}:{proper}", raw["access_level"], tuple(types), keys)
 
 
 @cache
