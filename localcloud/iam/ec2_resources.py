@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -173,7 +174,7 @@ def launch(question: Question, given: Mapping[str, Any]) -> list[Found]:
     }  # fmt: skip
     found = [existing(question, ec2, kinds[kind], one) for kind, ids in named.items() for one in sorted(ids)]
     new = ["instance", "volume"] if named["network-interface"] else ["instance", "volume", "network-interface"]
-    asked = Question(question.cloud, question.account, question.region, question.action, params)
+    asked = replace(question, params=params)
     keys = {"instance": _instance_request(asked, subnet), "volume": _volume_request(params)}
     keys["network-interface"] = _interface_request(asked, subnet, interfaces)
     found += [_with(created(asked, kinds[kind]), keys[kind]) for kind in new]

@@ -56,8 +56,8 @@ class Enforcement:
             return NO_ROOT if (call.service, call.action) == ("sts", "AssumeRole") else None
         common = common_keys(call, principal)
         try:
-            needs = needs_of(call, self._cloud, principal.account)
-            template, launches = launching(call, self._cloud, principal.account)
+            needs = needs_of(call, self._cloud, principal)
+            template, launches = launching(call, self._cloud, principal)
         except Exception as error:  # noqa: BLE001 -- also what moto's lookups and parsers raise: never allowed
             return None if principal.kind == "Account" else self._unmapped(call, principal, error)
         for need in needs:

@@ -29,6 +29,7 @@ class Question:
     Args:
         cloud: The cloud.
         account: The caller's.
+        caller: The caller's ARN.
         region: The request's.
         action: From AWS's table.
         params: By the API's names.
@@ -36,6 +37,7 @@ class Question:
 
     cloud: Cloud
     account: str
+    caller: str
     region: str
     action: Action
     params: Mapping[str, Any]

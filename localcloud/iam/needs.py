@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.iam import ec2_resources, resources, s3_resources, table
 from localcloud.iam.context import Need, Values
 from localcloud.iam.found import NOT_RESOURCES, Found, Question, UnmappedError, value_of
-from localcloud.iam.principals import iam_of, tag_values
+from localcloud.iam.principals import Principal, iam_of, tag_values
 
 if TYPE_CHECKING:
     from localcloud.call import Call
@@ -31,7 +31,7 @@ _TAGGING = {
 """The action that tags what a service, or an action, creates."""
 
 
-def needs_of(call: Call, cloud: Cloud, account: str) -> list[Need]:
+def needs_of(call: Call, cloud: Cloud, caller: Principal) -> list[Need]:
     """Return the permissions that a request needs of its caller.
 
     Raises:
@@ -44,20 +44,20 @@ def needs_of(call: Call, cloud: Cloud, account: str) -> list[Need]:
         raise UnmappedError(call.action)
     if service == "s3":
         return [
-            _need(_action("s3", action), s3_resources.found(kind, bucket, key, call), account)
+            _need(_action("s3", action), s3_resources.found(kind, bucket, key, call), caller.account)
             for action, kind, bucket, key in s3_resources.permissions(call)
         ]
-    question = Question(cloud, account, call.scope.region, _action(service, call.action), call.params)
+    question = _question(cloud, caller, call, _action(service, call.action), call.params)
     found = resources.find(question)
-    needs = [_need(question.action, one, account) for one in found]
+    needs = [_need(question.action, one, caller.account) for one in found]
     if question.action.name == "sts:AssumeRole":
         params = call.params
         extra = ["TagSession"] * bool(params.get("Tags")) + ["SetSourceIdentity"] * bool(params.get("SourceIdentity"))
-        return [_need(_action("sts", name), one, account) for name in ["AssumeRole", *extra] for one in found]
+        return [_need(_action("sts", name), one, caller.account) for name in ["AssumeRole", *extra] for one in found]
     return [*needs, *_tagging(question, found), *_passing(question)]
 
 
-def launching(call: Call, cloud: Cloud, account: str) -> tuple[str, list[Need]]:
+def launching(call: Call, cloud: Cloud, caller: Principal) -> tuple[str, list[Need]]:
     """Return the launch template that an action of Auto Scaling names, and the permissions that launching it needs."""
     params = call.params
     named = params.get("DesiredConfiguration") or params
@@ -67,9 +67,9 @@ def launching(call: Call, cloud: Cloud, account: str) -> tuple[str, list[Need]]:
         return "", []
     subnets = [one for one in str(params.get("VPCZoneIdentifier") or "").split(",") if one]
     given: dict[str, Any] = {"LaunchTemplate": spec, **({"SubnetId": subnets[0].strip()} if subnets else {})}
-    question = Question(cloud, account, call.scope.region, _action("ec2", "RunInstances"), given)
+    question = _question(cloud, caller, call, _action("ec2", "RunInstances"), given)
     found = ec2_resources.launch(question, given)
-    needs = [_need(question.action, one, account) for one in found]
+    needs = [_need(question.action, one, caller.account) for one in found]
     identity = str(spec.get("LaunchTemplateId") or spec.get("LaunchTemplateName"))
     return identity, [*needs, *_tagging(question, found), *_passing(question)]
 
@@ -77,6 +77,10 @@ def launching(call: Call, cloud: Cloud, account: str) -> tuple[str, list[Need]]:
 def listing(bucket: str, owner: str) -> Need:
     """Return the permission to list a bucket, which decides whether a missing object is reported as missing."""
     return _need(_action("s3", "ListBucket"), Found("bucket", f"arn:aws:s3:::{bucket}", {}, {}, owner), owner)
+
+
+def _question(cloud: Cloud, caller: Principal, call: Call, action: table.Action, params: Mapping[str, Any]) -> Question:
+    return Question(cloud, caller.account, caller.arn, call.scope.region, action, params)
 
 
 def _action(service: str, name: str) -> table.Action:

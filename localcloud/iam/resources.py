@@ -52,7 +52,8 @@ def _by_placeholders(question: Question, kind: ResourceType) -> set[str]:
     if given or not kind.placeholders:
         return given
     last = kind.placeholders[-1]
-    names = value_of(question.params.get(last)) + value_of(question.params.get(f"{last}s"))
+    wanted = {last.lower(), f"{last.lower()}s"}
+    names = [one for key, value in question.params.items() if key.lower() in wanted for one in value_of(value)]
     return {question.arn(kind, {last: name}) for name in names}
 
 
@@ -171,6 +172,12 @@ def _iam(record: str, *names: str) -> Callable[[Question, ResourceType], set[str
     return find_records
 
 
+def _users(question: Question, kind: ResourceType) -> set[str]:
+    """Return the user that is named, or else the caller."""
+    own = {question.caller} if ":user/" in question.caller else set()
+    return _iam("users", "UserName")(question, kind) or own
+
+
 def _linked_roles(question: Question, kind: ResourceType) -> set[str]:
     if question.action.name != "iam:CreateServiceLinkedRole":
         return _iam("roles", "RoleName")(question, kind)
@@ -194,7 +201,7 @@ _ARNS: dict[tuple[str, str], Callable[[Question, ResourceType], set[str]]] = {
     ("iam", "instance-profile"): _iam("instance_profiles", "InstanceProfileName"),
     ("iam", "policy"): _policies,
     ("iam", "role"): _linked_roles,
-    ("iam", "user"): _iam("users", "UserName"),
+    ("iam", "user"): _users,
     ("ssm", "document"): _documents,
     ("ssm", "instance"): _instances,
     ("ssm", "managed-instance"): _nothing,

@@ -160,6 +160,17 @@ def test_inactive_key(enforcing: Server) -> None:
         may_list(person)
 
 
+@pytest.mark.fact("Without a name, actions on users are about the caller", iam("ListAccessKeys"))
+def test_own_user(enforcing: Server) -> None:
+    own = {"Action": "iam:*", "Resource": "arn:aws:iam::*:user/${aws:username}"}
+    person, other = user(enforcing, own), user(enforcing)
+
+    assert person.client("iam").get_user()["User"]["UserName"] == person.name
+    person.client("iam").list_access_keys()
+    with refused("AccessDenied", 403, other.arn):
+        person.client("iam").list_access_keys(UserName=other.name)
+
+
 # Boundaries
 
 

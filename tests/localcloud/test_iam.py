@@ -1,4 +1,4 @@
-"""Enforced policies, as far as only a cloud in this process can be asked: credentials of instances, ends of sessions."""
+"""Enforced policies, as far as only a cloud in this process can be asked: instances' credentials, ends of sessions."""
 
 import json
 from collections.abc import Iterator
