@@ -1,6 +1,7 @@
 """Facts of IAM: which requests policies allow, and how each service refuses the others."""
 
 import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.fidelity.people import (
     user,
 )
 from tests.fidelity.refusals import refused
-from tests.fidelity.sources import autoscaling_guide, ec2_guide, iam, iam_guide, s3, s3_guide, ssm_guide
+from tests.fidelity.sources import DOCS, autoscaling_guide, ec2_guide, iam, iam_guide, s3, s3_guide, ssm_guide
 from tests.localcloud.server_support import REGION, Server
 
 SERVICE = "IAM and STS"
@@ -28,6 +29,7 @@ KEYS = iam_guide("reference_policies_condition-keys")
 SETS = iam_guide("reference_policies_condition-single-vs-multi-valued-context-keys")
 MESSAGES = iam_guide("troubleshoot_access-denied")
 LAUNCH = ec2_guide("ExamplePolicies_EC2")
+ELB_TAGS = f"[user guide]({DOCS}/elasticloadbalancing/latest/userguide/tagging-resources-during-creation.html)"
 TAG_ON_CREATE = ec2_guide("supported-iam-actions-tagging")
 
 
@@ -512,7 +514,7 @@ def test_send_command(enforcing: Server) -> None:
             user(enforcing, one).client("ssm").send_command(**request)
 
 
-@pytest.mark.fact("Tags of a new target group need elasticloadbalancing:AddTags", iam_guide("access_tags"))
+@pytest.mark.fact("Tags of a new target group need elasticloadbalancing:AddTags", ELB_TAGS)
 def test_load_balancers_tags(enforcing: Server) -> None:
     vpc = enforcing.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
     elb = user(enforcing, {"Action": "elasticloadbalancing:CreateTargetGroup"}).client("elbv2")
@@ -634,3 +636,50 @@ def test_the_request_log_has_the_missing_statement(enforcing: Server) -> None:
 
     assert entry["principal"] == person.key
     assert entry["missing"].startswith('{"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"}')
+
+
+@pytest.mark.fact(
+    "DeleteObjects answers for each key by itself whether it was denied",
+    s3("DeleteObjects"),
+    wrong="one denied key has the whole request refused",
+)
+def test_delete_objects(enforcing: Server) -> None:
+    name = bucket(enforcing)
+    person = user(enforcing, {"Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{name}/mine"})
+
+    answer = person.client("s3").delete_objects(Bucket=name, Delete={"Objects": [{"Key": "key"}, {"Key": "mine"}]})
+
+    assert [error["Code"] for error in answer["Errors"]] == ["AccessDenied"]
+
+
+@pytest.mark.fact(
+    "The first group of an account makes a service-linked role, for which its creator needs the permission",
+    autoscaling_guide("autoscaling-service-linked-role"),
+    wrong="no service-linked role is made, and no permission for it needed",
+)
+def test_service_linked_role(enforcing: Server) -> None:
+    data = {"ImageId": enforcing.seed_image(), "InstanceType": "t3.micro"}
+    made = enforcing.client("ec2").create_launch_template(LaunchTemplateName=unique("lt"), LaunchTemplateData=data)
+    template = {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "Version": "1"}
+    person = user(enforcing, {"Action": ["autoscaling:*", "ec2:*"]})
+
+    with refused("AccessDenied", 403):
+        person.client("autoscaling").create_auto_scaling_group(
+            AutoScalingGroupName=unique("group"),
+            MinSize=0,
+            MaxSize=1,
+            AvailabilityZones=[f"{REGION}a"],
+            LaunchTemplate=template,
+        )
+
+
+@pytest.mark.fact(
+    "A bucket without public access block may be opened to everybody",
+    s3_guide("access-control-block-public-access"),
+    wrong="requests without a signature are refused, whatever the bucket's policy",
+)
+def test_public_bucket(enforcing: Server) -> None:
+    name = bucket(enforcing, {"Principal": "*", "Action": "s3:GetObject"})
+
+    with urllib.request.urlopen(f"{enforcing.url}/{name}/key", timeout=10) as answer:
+        assert answer.read() == b"content"
