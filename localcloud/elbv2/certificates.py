@@ -19,6 +19,12 @@ SERVER_CERTIFICATE = ":server-certificate/"
 class LocalCertificateManagerBackend(AWSCertificateManagerBackend):
     """Keeps listeners in step with their certificates."""
 
+    @property
+    def _url_module(self) -> Any:
+        from moto.acm import urls
+
+        return urls
+
     def import_certificate(self, *args: Any, **kwargs: Any) -> str:
         """Import a certificate, or import one anew, which new connections get at once."""
         before = dict(self._certificates)

@@ -380,6 +380,8 @@ class LocalELBv2Backend(ELBv2Backend):
         try:
             group = super().create_target_group(name, **kwargs)
             del self.target_groups[group.arn]
+            if kwargs.get("healthcheck_enabled") is False:  # moto expects the wire's string
+                group.health_check_enabled = False
         finally:
             if known:
                 self.target_groups[known.arn] = known
@@ -401,8 +403,6 @@ class LocalELBv2Backend(ELBv2Backend):
         """Change a target group's health check."""
         with _undone_on_failure(self._group(arn)):
             group = super().modify_target_group(arn, *args, **kwargs)
-            if isinstance(group.health_check_enabled, str):  # moto stores the wire's string
-                group.health_check_enabled = group.health_check_enabled.lower() == "true"
             self._pool(arn).check = _health_check(group)
         return group
 
@@ -444,12 +444,9 @@ class LocalELBv2Backend(ELBv2Backend):
     def describe_target_health(
         self, target_group_arn: str, targets: Sequence[dict[str, Any]]
     ) -> list[FakeHealthStatus]:
-        """Return the health that the checks found; a target that is named without a port is meant with every port."""
+        """Return the health that the checks found."""
         group, pool = self._group(target_group_arn), self._pool(target_group_arn)
-        requested: list[Key] = [] if targets else list(pool.targets)
-        for target in targets:
-            of_id = [key for key in list(pool.targets) if key[0] == target["Id"] and not target.get("Port")]
-            requested += of_id or [_key(group, target)]
+        requested: list[Key] = [_key(group, target) for target in targets] or list(pool.targets)
         self._require_targets(group, {key[0] for key in requested if key not in pool.targets})
         statuses = []
         for key in requested:
