@@ -126,8 +126,7 @@ class MotoTraffic:
     def deregister(self, target_group: str, instance_id: str) -> None:
         """Deregister, if it is registered."""
         backend = self._backend(target_group)
-        group = backend.target_groups.get(target_group)
-        if group and instance_id in group.targets:
+        if target_group in backend.target_groups:
             backend.deregister_targets(target_group, [{"Id": instance_id}])
 
     def state(self, target_group: str, instance_id: str) -> str:
