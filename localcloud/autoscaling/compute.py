@@ -54,7 +54,7 @@ class MotoCompute:
         self._cloud = cloud
 
     def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
-        """Run one instance with all that the launch template sets, in the subnet with the fewest of the group's."""
+        """Run one instance with all that the launch template sets, in the emptiest of the group's places."""
         ec2 = group.ec2_backend
         version = template.resolve(ec2) if template else None
         data: dict[str, Any] = version.data if version else {}
@@ -77,11 +77,7 @@ class MotoCompute:
             "metadata_options": data.get("MetadataOptions") or {},
             "tags": {"instance": tags, "volume": specified.get("volume", {})},
         }
-        subnet = _emptiest_subnet(group)
-        if subnet:
-            options["subnet_id"] = subnet
-        else:
-            options["placement"] = group.availability_zones[0]
+        options |= _emptiest_place(group)
         if template and version:
             options["launch_template"] = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
         else:
@@ -152,9 +148,10 @@ def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:
         )
 
 
-def _emptiest_subnet(group: ManagedGroup) -> str | None:
+def _emptiest_place(group: ManagedGroup) -> dict[str, str]:
     if not group.vpc_zone_identifier:
-        return None
+        zones = [each.availability_zone for each in group.alive]
+        return {"placement": min(group.availability_zones, key=zones.count)}
     subnets = [subnet.strip() for subnet in group.vpc_zone_identifier.split(",")]
     used = [getattr(each.instance, "subnet_id", None) for each in group.alive]
-    return min(subnets, key=used.count)
+    return {"subnet_id": min(subnets, key=used.count)}

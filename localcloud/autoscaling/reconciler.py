@@ -91,10 +91,16 @@ class Reconciler:
                 log.exception("reconciling a group failed; continuing")
 
     def tick(self) -> None:
-        """Reconcile every group once."""
+        """Reconcile every group once; one that fails does not keep the others waiting."""
+        failed: list[Exception] = []
         with self._lock:
             for group in list(self._groups()):
-                self._tend(group)
+                try:
+                    self._tend(group)
+                except Exception as error:  # noqa: BLE001 -- raised below
+                    failed.append(error)
+        if failed:
+            raise ExceptionGroup("groups were not reconciled", failed)
 
     def _tend(self, group: ManagedGroup) -> None:
         for instance in list(group.instance_states):
@@ -173,6 +179,7 @@ class Reconciler:
                 managed.launch_template = {**template.describe(), "Version": number}
             instance.autoscaling_group = group
             group.instance_states.append(managed)
+            self._see_in(group, managed)  # one that is a record runs already
 
     def _launch_failed(self, group: ManagedGroup) -> None:
         pause = min(LONGEST_RETRY, FIRST_RETRY * 2**group.launch_failures)
@@ -198,6 +205,10 @@ class Reconciler:
         instance.lifecycle_state = IN_SERVICE
         instance.in_service_at = self._clock()
         self._follow_target_groups(group, instance)
+        self._finish(group, instance)
+
+    def _finish(self, group: ManagedGroup, instance: ManagedInstance) -> None:
+        group.scaled_at = self._clock()
         if instance.activity:
             instance.activity.finish()
             instance.activity = None
@@ -245,10 +256,11 @@ class Reconciler:
         if template is None:
             return False
         ec2 = instance.auto_scaling_group.ec2_backend
-        return (
-            template.same_as(instance.launch_template, ec2)
-            and template.resolve(ec2).instance_type == instance.instance_type
-        )
+        try:
+            kind = template.resolve(ec2).instance_type
+        except ServiceException:  # it was deleted meanwhile
+            return False
+        return template.same_as(instance.launch_template, ec2) and kind == instance.instance_type
 
     # Target groups and leaving
 
@@ -281,8 +293,7 @@ class Reconciler:
     def _see_out(self, group: ManagedGroup, instance: ManagedInstance) -> None:
         state = self._compute.state(instance.instance_id)
         if state == GONE:
-            if instance.activity:
-                instance.activity.finish()
+            self._finish(group, instance)
             group.instance_states.remove(instance)
             return
         if state == "running" and not instance.skip_draining and "draining" in self._target_states(instance):

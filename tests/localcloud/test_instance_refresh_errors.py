@@ -154,8 +154,8 @@ def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dic
         ({"LaunchTemplateId": "lt-00000000000000000", "Version": "1"}, "lt-00000000000000000"),
         ({"LaunchTemplateName": "nope", "Version": "1"}, "nope"),
         ({"LaunchTemplateName": "web", "Version": "99"}, "99"),
-        ({"LaunchTemplateName": "web", "Version": "0"}, "0"),
-        ({"LaunchTemplateName": "web", "Version": "latest"}, "latest"),
+        ({"LaunchTemplateName": "web", "Version": "0"}, "a numeric version"),
+        ({"LaunchTemplateName": "web", "Version": "latest"}, "a numeric version"),
         ({"Version": "1"}, "either launchTemplateId or LaunchTemplateName"),
     ],
 )
