@@ -10,6 +10,7 @@ from moto.autoscaling.models import FakeAutoScalingGroup
 from .activities import KEPT, ScalingActivity, timestamp
 
 if TYPE_CHECKING:
+    from .models import LocalAutoScalingBackend
     from .refresh.models import Mark, RefreshLog
 
 PENDING = "Pending"
@@ -77,6 +78,7 @@ class ManagedGroup(FakeAutoScalingGroup):
     """A group whose instances the reconciler launches and terminates; calls only change the desired state."""
 
     instance_states: list[ManagedInstance]  # type: ignore[assignment]
+    autoscaling_backend: LocalAutoScalingBackend
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Set before moto's constructor, which ends by setting the capacity.

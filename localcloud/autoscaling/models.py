@@ -116,9 +116,11 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         check_sizes(minimum, maximum, desired)
         check(self, kwargs)
         kwargs["desired_capacity"] = desired
+        policy = group.mixed_instances_policy
+        super().update_auto_scaling_group(name, *args, **kwargs)
         if not any(kwargs.get(option) for option in templates):
-            kwargs["mixed_instances_policy"] = group.mixed_instances_policy  # moto would drop it
-        return super().update_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
+            group.mixed_instances_policy = policy  # moto drops it
+        return group
 
     def set_desired_capacity(self, group_name: str, desired_capacity: int | None) -> None:
         """Change the desired capacity within the group's sizes."""
@@ -186,7 +188,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         if launch_configuration_name not in self.launch_configurations:
             raise LaunchConfigurationNotFoundError(launch_configuration_name)
         for group in self.autoscaling_groups.values():
-            if group.launch_config and group.launch_config.name == launch_configuration_name:
+            if getattr(group.launch_config, "name", None) == launch_configuration_name:
                 raise LaunchConfigurationInUseError(launch_configuration_name, group.name)
         super().delete_launch_configuration(launch_configuration_name)
 
@@ -250,14 +252,10 @@ class LocalAutoScalingBackend(AutoScalingBackend):
 
     def describe_tags(self, filters: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return tags; moto compares whether they are propagated with Python's words."""
-        return super().describe_tags(
-            [
-                {**each, "Values": [value.capitalize() for value in each["Values"]]}
-                if each["Name"] == "propagate-at-launch"
-                else each
-                for each in filters
-            ]  # type: ignore[arg-type] # moto's annotation leaves the values out
-        )
+        for each in filters:
+            if each["Name"] == "propagate-at-launch":
+                each["Values"] = [value.capitalize() for value in each["Values"]]
+        return super().describe_tags(filters)
 
     def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
         """Suspend processes that there are."""
