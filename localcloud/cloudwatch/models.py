@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
-from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDatumBase
+from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDatumBase, Statistics
 
 HOUR = 3600
 DAY, WEEK = 24 * HOUR, 7 * 24 * HOUR
@@ -63,9 +63,16 @@ class LocalCloudWatchBackend(CloudWatchBackend):
         super().put_metric_data(namespace, data)
 
     def get_metric_statistics(
-        self, namespace: str, metric_name: str, start_time: datetime, end_time: datetime, period: int, *args: Any,
-        dimensions: list[dict[str, str]], **kwargs: Any,
-    ) -> list[Any]:  # fmt: skip
+        self,
+        namespace: str,
+        metric_name: str,
+        start_time: datetime,
+        end_time: datetime,
+        period: int,
+        stats: list[str],
+        dimensions: list[dict[str, str]],
+        unit: str | None = None,
+    ) -> list[Statistics]:
         """Return statistics of one metric, and of no others that have its dimensions and more, as moto does."""
         if period % 60 and period not in SHORT_PERIODS:
             raise InvalidParameterValue("The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60.")
@@ -79,7 +86,7 @@ class LocalCloudWatchBackend(CloudWatchBackend):
         wanted = sorted((each["Name"], each["Value"]) for each in dimensions)
         exact.metric_data = [datum for datum in self.metric_data if _dimensions(datum) == wanted]
         return super(LocalCloudWatchBackend, exact).get_metric_statistics(
-            namespace, metric_name, start_time, end_time, period, *args, dimensions=dimensions, **kwargs
+            namespace, metric_name, start_time, end_time, period, stats, dimensions, unit
         )
 
     def get_filtered_metrics(

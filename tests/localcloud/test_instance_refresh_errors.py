@@ -100,6 +100,18 @@ def test_group_whose_template_names_a_parameter_cannot_roll_back(small: World) -
     assert "SSM parameter" in by_request
 
 
+def test_group_whose_version_was_deleted_cannot_roll_back(small: World) -> None:
+    """There is nothing to return to; a refresh that cannot return is not refused."""
+    version = small.new_version()
+    small.asg.update_auto_scaling_group(**NAME, LaunchTemplate={"LaunchTemplateId": small.template, "Version": version})
+    saved = small.cloud.backend("ec2").get_launch_template(small.template)
+    saved.versions.pop()
+    start = small.asg.start_instance_refresh
+
+    assert version in invalid(start, DesiredConfiguration=NEW, Preferences={"AutoRollback": True})
+    start(**NAME, DesiredConfiguration=NEW)
+
+
 def test_desired_version_may_be_default(small: World) -> None:
     small.asg.start_instance_refresh(
         **NAME,

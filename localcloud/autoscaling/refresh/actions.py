@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from moto.core.exceptions import ServiceException
+
 from localcloud.autoscaling.exceptions import (
     AutoRollbackWithoutTargetError,
     IrreversibleRefreshError,
@@ -150,6 +152,10 @@ def _obstacle_to_rollback(group: ManagedGroup) -> str | None:
         return "the Auto Scaling group uses a launch configuration."
     if not saved.is_pinned:
         return f"the Auto Scaling group's launch template version is {saved.version}, not a version number."
-    if str(saved.resolve(group.ec2_backend).image_id).startswith("resolve:ssm:"):
+    try:
+        image = str(saved.resolve(group.ec2_backend).image_id)
+    except ServiceException as error:
+        return str(error.message)
+    if image.startswith("resolve:ssm:"):
         return "the Auto Scaling group's launch template names an SSM parameter instead of an AMI ID."
     return None
