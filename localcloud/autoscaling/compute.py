@@ -86,7 +86,8 @@ class MotoCompute:
             source.image_id, 1, source.user_data, list(source.security_groups or []), **options
         )
         instance = reservation.instances[0]
-        _give_profile(ec2, instance.id, data.get("IamInstanceProfile") or {})
+        profile = data.get("IamInstanceProfile") if version else _profile(group.launch_config.iam_instance_profile)
+        _give_profile(ec2, instance.id, profile or {})
         return instance
 
     def terminate(self, instance_id: str) -> None:
@@ -138,6 +139,11 @@ class MotoTraffic:
     def _backend(self, target_group: str) -> Any:
         _, _, _, region, account_id, _ = target_group.split(":", 5)
         return self._cloud.backend("elbv2", account_id, region)
+
+
+def _profile(named: str | None) -> dict[str, str]:
+    """Return the profile of a launch configuration, which has it by name or ARN, as a launch template would."""
+    return {} if not named else {"Arn": named} if named.startswith("arn:") else {"Name": named}
 
 
 def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from .exceptions import (
     ValidationError,
 )
 from .group import IN_SERVICE, STANDBY, ManagedGroup, ManagedInstance
+from .hooks import Hook
 from .policies import capacity_after
 from .refresh import actions
 from .settings import (
@@ -233,6 +234,12 @@ class LocalAutoScalingBackend(AutoScalingBackend):
             del self.scheduled_actions[_key(action)]
             return
         raise ValidationError("Scheduled action name not found")
+
+    def put_hook(self, group_name: str, spec: Mapping[str, Any]) -> None:
+        """Record a lifecycle hook, or change what is given of one."""
+        key = f"{group_name}_{spec['LifecycleHookName']}"
+        known = self.lifecycle_hooks.get(key)
+        self.lifecycle_hooks[key] = Hook(group_name, {**getattr(known, "spec", {}), **spec})
 
     # Tags and processes
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from moto.core.exceptions import ServiceException
@@ -16,7 +18,7 @@ from .refresh.engine import RefreshEngine
 from .templates import template_of_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from .compute import Compute, Traffic
     from .refresh.models import InstanceRefresh, Mark
@@ -35,6 +37,19 @@ GONE_BY_ITSELF = (
 )
 FAILED_TARGET = "an instance was taken out of service in response to an ELB system health check failure."
 SET_UNHEALTHY = "an instance was taken out of service in response to a user health-check."
+
+
+def _by_version(instance: ManagedInstance) -> tuple[float, float]:
+    """AWS's default policy, as far as it is emulated: the oldest launch template version, then the oldest."""
+    version = int(instance.launch_template["Version"]) if instance.launch_template else 0
+    return version, instance.launched_at
+
+
+ORDERS: dict[str, Callable[[ManagedInstance], tuple[float, float]]] = {
+    "NewestInstance": lambda instance: (-instance.launched_at, 0),
+    "OldestInstance": lambda instance: (instance.launched_at, 0),
+}
+"""Which instance leaves first, for the termination policies that are no other way of saying the default."""
 
 
 class Reconciler:
@@ -136,16 +151,27 @@ class Reconciler:
                 f"increasing the capacity from {len(alive)} to {desired}.",
                 mark,
             )
-        spare = len(alive) - desired
-        removable = [each for each in alive if not each.protected_from_scale_in]
-        # Those that do not serve first; then, by AWS's default policy, those of the oldest template, then the oldest.
-        removable.sort(key=lambda each: (self.is_available(each), _version(each), each.launched_at))
-        for instance in removable[: max(0, spare)]:
+        for instance in self._leaving_next(group, len(alive) - desired):
             self.retire(
                 instance,
                 "an instance was taken out of service in response to a difference between desired and actual "
                 f"capacity, shrinking the capacity from {len(alive)} to {desired}.",
             )
+
+    def _leaving_next(self, group: ManagedGroup, count: int) -> list[ManagedInstance]:
+        """Return the instances to scale in: those that do not serve, else of the zone with the most, by its policy."""
+        removable = [each for each in group.alive if not each.protected_from_scale_in]
+        zones = Counter(each.availability_zone for each in group.alive)
+        serves = {each.instance_id: self.is_available(each) for each in removable} if count > 0 else {}
+        order = ORDERS.get(group.termination_policies[0], _by_version)
+        leaving: list[ManagedInstance] = []
+        while removable and len(leaving) < count:
+            leaving.append(
+                min(removable, key=lambda one: (serves[one.instance_id], -zones[one.availability_zone], order(one)))
+            )
+            removable.remove(leaving[-1])
+            zones[leaving[-1].availability_zone] -= 1
+        return leaving
 
     def launch(
         self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
@@ -305,7 +331,3 @@ class Reconciler:
             if instance.activity:
                 instance.activity.advance("InProgress", 60)
             self._compute.terminate(instance.instance_id)
-
-
-def _version(instance: ManagedInstance) -> int:
-    return int(instance.launch_template["Version"]) if instance.launch_template else 0

@@ -84,6 +84,13 @@ def set_desired_capacity(self: Any) -> ActionResult:
     return _moto_set_desired_capacity(self)
 
 
+def put_lifecycle_hook(self: Any) -> ActionResult:
+    """PutLifecycleHook, which keeps what is given; moto invents a role and a target."""
+    spec = {name: value for name, value in self._get_params().items() if name != "AutoScalingGroupName"}
+    _backend(self).put_hook(_group_name(self), spec)
+    return EmptyResult()
+
+
 def put_scaling_policy(self: Any) -> ActionResult:
     """PutScalingPolicy, with what each type requires."""
     check_policy(self._get_params())
@@ -138,10 +145,7 @@ def create_auto_scaling_group(self: Any) -> ActionResult:
     result: ActionResult = _moto_create(self)
     group = _backend(self).group(_group_name(self))
     for hook in self._get_param("LifecycleHookSpecificationList", []):
-        _backend(self).create_lifecycle_hook(
-            hook["LifecycleHookName"], group.name, hook["LifecycleTransition"], hook.get("HeartbeatTimeout"),
-            hook.get("DefaultResult"),
-        )  # fmt: skip
+        _backend(self).put_hook(group.name, hook)
     # moto turns an absent, and an explicit zero, period into 300; the API's default is 0.
     group.health_check_grace_period = self._get_int_param("HealthCheckGracePeriod") or 0
     _keep_settings(self, group)
@@ -162,6 +166,7 @@ def _keep_settings(response: Any, group: ManagedGroup) -> None:
     cooldown = response._get_int_param("DefaultCooldown")
     if cooldown is not None:
         group.default_cooldown = cooldown
+    group.capacity_rebalance = response._get_bool_param("CapacityRebalance", group.capacity_rebalance)
     warmup = response._get_int_param("DefaultInstanceWarmup")
     if warmup is not None:
         group.default_instance_warmup = None if warmup < 0 else warmup
@@ -178,6 +183,7 @@ ACTIONS = (
     describe_auto_scaling_groups,
     describe_scaling_activities,
     set_desired_capacity,
+    put_lifecycle_hook,
     put_scaling_policy,
     execute_policy,
     delete_policy,

@@ -24,6 +24,11 @@ PROCESSES = frozenset(
     {"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck", "InstanceRefresh"}
     | {"ReplaceUnhealthy", "ScheduledActions"}
 )
+POLICIES = frozenset(
+    {"Default", "AllocationStrategy", "ClosestToNextInstanceHour", "NewestInstance", "OldestInstance"}
+    | {"OldestLaunchConfiguration", "OldestLaunchTemplate"}
+)
+"""Of termination."""
 NOT_EMULATED = ("AvailabilityZoneIds", "InstanceLifecyclePolicy", "MaxInstanceLifetime", "TrafficSources")
 """Parameters that moto drops, although a caller would count on them."""
 MOST_TAGS = 50
@@ -65,16 +70,21 @@ def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
 
 
 def check_emulated(request: Mapping[str, Any]) -> None:
-    """Refuse parameters that would be dropped.
+    """Refuse parameters that would be dropped, and termination policies that there are not.
 
     Raises:
-        NotEmulatedError: There is one.
+        ValidationError: There is one.
     """
     for name in NOT_EMULATED:
         if request.get(name):
             raise NotEmulatedError(name)
     if request.get("DeletionProtection") not in {None, "none"}:
         raise NotEmulatedError("DeletionProtection")
+    unknown = [policy for policy in request.get("TerminationPolicies") or () if policy not in POLICIES]
+    if any(policy.startswith("arn:") for policy in unknown):
+        raise NotEmulatedError("a termination policy of your own")
+    if unknown:
+        raise ValidationError(f"Invalid termination policy: {', '.join(unknown)}")
 
 
 def check_target_groups(backend: LocalAutoScalingBackend, arns: Sequence[str]) -> None:

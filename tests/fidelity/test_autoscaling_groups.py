@@ -506,6 +506,33 @@ def test_hooks_given_at_creation(fleet: Fleet) -> None:
     assert (found["LifecycleHookName"], found["DefaultResult"]) == ("hook", "ABANDON")
 
 
+@pytest.mark.fact("A hook keeps its role and target, also when it is put again without them",
+                  autoscaling("PutLifecycleHook"))  # fmt: skip
+@pytest.mark.fact("A hook's timeout is 30 to 7200 seconds", autoscaling("PutLifecycleHook"))
+@pytest.mark.fact("A new hook needs a transition", autoscaling("PutLifecycleHook"))
+def test_hooks_are_as_they_were_put(fleet: Fleet) -> None:
+    fleet.create("hooks")
+    hook = {"AutoScalingGroupName": "hooks", "LifecycleHookName": "hook"}
+    with refused("ValidationError"):
+        fleet.asg.put_lifecycle_hook(**hook)
+    given = {"RoleARN": "arn:aws:iam::123456789012:role/hooks", "NotificationTargetARN": "arn:aws:sqs:eu-west-1:1:q"}
+    fleet.asg.put_lifecycle_hook(**hook, **given, LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
+    fleet.asg.put_lifecycle_hook(**hook, HeartbeatTimeout=60)
+    with refused("ValidationError"):
+        fleet.asg.put_lifecycle_hook(**hook, HeartbeatTimeout=7201)
+    (found,) = fleet.asg.describe_lifecycle_hooks(AutoScalingGroupName="hooks")["LifecycleHooks"]
+
+    assert {name: found[name] for name in given} == given
+    assert (found["HeartbeatTimeout"], found["GlobalTimeout"]) == (60, 6000)
+
+
+@pytest.mark.fact("Termination policies that do not exist are refused", autoscaling("CreateAutoScalingGroup"))
+def test_termination_policies(fleet: Fleet) -> None:
+    with refused("ValidationError"):
+        fleet.create("terminating", TerminationPolicies=["Random"])
+    fleet.create("terminating", TerminationPolicies=["OldestInstance", "Default"])
+
+
 @pytest.mark.fact("An instance waits for the lifecycle hook of its launch", autoscaling_guide("lifecycle-hooks"),
                   wrong="hooks are recorded only")  # fmt: skip
 def test_hooks_hold_instances(fleet: Fleet) -> None:

@@ -125,6 +125,34 @@ def test_scale_in_spares_protected_instances(small: World) -> None:
     assert [each["InstanceId"] for each in small.instances()] == [kept]
 
 
+@pytest.mark.parametrize(("policy", "leaves"), [("OldestInstance", 0), ("NewestInstance", 2), ("Default", 1)])
+def test_scale_in_follows_the_termination_policy(small: World, policy: str, leaves: int) -> None:
+    """By default the oldest launch template version leaves, which the second instance has here."""
+    small.create_group(
+        desired=1, version="2", TerminationPolicies=[policy], VPCZoneIdentifier=small.subnets[0], HealthCheckType="EC2"
+    )
+    launched = [each["InstanceId"] for each in small.instances()]
+    for version, desired in (("1", 2), ("2", 3)):
+        template = {"LaunchTemplateName": "web", "Version": version}
+        small.asg.update_auto_scaling_group(
+            AutoScalingGroupName="web", LaunchTemplate=template, DesiredCapacity=desired
+        )
+        small.run(10)
+        launched += [each["InstanceId"] for each in small.instances() if each["InstanceId"] not in launched]
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)
+    small.run(10)
+
+    assert set(launched) - {each["InstanceId"] for each in small.instances()} == {launched[leaves]}
+
+
+def test_scale_in_evens_out_the_zones(small: World) -> None:
+    small.create_group(desired=4)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)
+    small.run(5)
+
+    assert len({each["AvailabilityZone"] for each in small.instances()}) == 2
+
+
 def test_instance_drains_before_it_is_terminated(small: World) -> None:
     """A leaving instance is deregistered first and terminated only once its requests are over."""
     small.create_group()
