@@ -69,6 +69,7 @@ def _is_ours(module: str) -> bool:
 def services() -> list[Service]:
     """Return the services that this package changes."""
     from moto.autoscaling.responses import AutoScalingResponse
+    from moto.cloudwatch.responses import CloudWatchResponse
     from moto.ec2.responses import EC2Response
     from moto.elbv2.responses import ELBV2Response
     from moto.ssm.responses import SimpleSystemManagerResponse
@@ -76,6 +77,9 @@ def services() -> list[Service]:
     import localcloud.autoscaling.behaviours
     import localcloud.autoscaling.models
     import localcloud.autoscaling.responses
+    import localcloud.cloudwatch.behaviours
+    import localcloud.cloudwatch.models
+    import localcloud.cloudwatch.responses
     import localcloud.ec2.behaviours
     import localcloud.ec2.models
     import localcloud.ec2.responses
@@ -87,6 +91,7 @@ def services() -> list[Service]:
     import localcloud.ssm.responses
 
     autoscaling, ec2, elbv2, ssm = localcloud.autoscaling, localcloud.ec2, localcloud.elbv2, localcloud.ssm
+    cloudwatch = localcloud.cloudwatch
     return [
         Service(
             "autoscaling", "Auto Scaling", AutoScalingResponse, autoscaling.models.LocalAutoScalingBackend,
@@ -102,5 +107,9 @@ def services() -> list[Service]:
         Service(
             "ssm", "Systems Manager", SimpleSystemManagerResponse, ssm.models.LocalSSMBackend,
             ssm.responses, ssm.behaviours.ACTIONS,
+        ),
+        Service(
+            "cloudwatch", "CloudWatch", CloudWatchResponse, cloudwatch.models.LocalCloudWatchBackend,
+            cloudwatch.responses, cloudwatch.behaviours.ACTIONS,
         ),
     ]  # fmt: skip

@@ -89,7 +89,7 @@ class World:
             LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=8080,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": self.target_group}],
         )  # fmt: skip
-        self.images = ["ami-11111111", "ami-22222222"]
+        self.images = [self.ec2.register_image(Name=name)["ImageId"] for name in ("first", "second")]
         self.template = self.ec2.create_launch_template(
             LaunchTemplateName="web",
             LaunchTemplateData={
