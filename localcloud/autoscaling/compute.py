@@ -91,9 +91,10 @@ class MotoCompute:
         return instance
 
     def terminate(self, instance_id: str) -> None:
-        """Terminate, unless it is gone already."""
-        if self.state(instance_id) not in {GONE, "shutting-down"}:
-            self._cloud.instance(instance_id).ec2_backend.terminate_instances([instance_id])  # type: ignore[union-attr] # it has a state
+        """Terminate, unless it is gone already; termination protection does not keep a group from it."""
+        instance = self._cloud.instance(instance_id)
+        if instance is not None:
+            instance.terminate()
 
     def state(self, instance_id: str) -> str:
         """Return EC2's state."""

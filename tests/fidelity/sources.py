@@ -1,6 +1,8 @@
 """Where facts are known from: pages of AWS's documentation, as links, and the API's models."""
 
 DOCS = "https://docs.aws.amazon.com"
+EC2_ERRORS = f"[API, error codes]({DOCS}/AWSEC2/latest/APIReference/errors-overview.html)"
+EC2_IDEMPOTENCY = f"[developer guide]({DOCS}/ec2/latest/devguide/ec2-api-idempotency.html)"
 
 
 def ec2(name: str) -> str:
