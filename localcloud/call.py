@@ -16,7 +16,7 @@ from typing import Any
 
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS, BaseJSONParser
-from moto.core.request import Request, determine_request_protocol
+from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
@@ -145,7 +145,7 @@ class Call:
             _, labels = get_service_router(self.model.service_name).match(request)
         except (HTTPException, NotImplementedError):
             labels = {}
-        parser = _parser(determine_request_protocol(self.model, request.content_type))(self.operation, map_type=dict)
+        parser = _parser(self.protocol)(self.operation, map_type=dict)
         try:
             parsed: Mapping[str, Any] = parser.parse(
                 {

@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,7 +29,7 @@ from localcloud.faults.middleware import FaultyApi
 from localcloud.faults.responses import administer
 from localcloud.problems import Problem, render
 from localcloud.records import Records
-from localcloud.requestlog import RequestLog, read_body, scope_of
+from localcloud.requestlog import CHUNKED, RequestLog, read_body, scope_of
 from localcloud.validation import check
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 ADMIN_PREFIX = "/_localcloud/"
 MOTO_PREFIX = "/moto-api/"
 ENDPOINTS = "GET health, GET and DELETE requests, GET, POST and DELETE faults"
+KEEP_ENCODING = {"", "s3"}
+"""Services whose bodies stay as they are encoded: S3 stores them."""
 NO_ANSWER = 0
 """The status in the request log of a connection that ended without a response."""
 
@@ -119,11 +121,10 @@ class Application:
 
     def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         call = Call(environ, _unzipped(environ, environ["wsgi.input"].read()))
-        environ |= {"wsgi.input": io.BytesIO(call.body), "CONTENT_LENGTH": str(len(call.body))}
         with self.cloud.lock:
             try:
                 problem = next((found for gate in self.gates if (found := gate(call))), None)
-                begun, answer = ([], []) if problem else self._ask_moto(environ)
+                begun, answer = ([], []) if problem else self._ask_moto(call)
             except Exception as error:  # noqa: BLE001 -- moto may raise anything
                 problem = gaps.problem_of(call, error)
             if not problem and (status := int(begun[0].split(maxsplit=1)[0])) >= HTTPStatus.BAD_REQUEST:
@@ -133,8 +134,12 @@ class Application:
             start_response(*begun)
             return answer
 
-    def _ask_moto(self, environ: dict[str, Any]) -> tuple[list[Any], list[bytes]]:
+    def _ask_moto(self, call: Call) -> tuple[list[Any], list[bytes]]:
         """Return what moto begins its response with, and its body."""
+        environ = {**call.environ, "wsgi.input": io.BytesIO(call.body), "CONTENT_LENGTH": str(len(call.body))}
+        environ.pop(CHUNKED, None)
+        if call.service not in KEEP_ENCODING:
+            environ.pop("HTTP_CONTENT_ENCODING", None)
         begun: list[Any] = []
         answer = list(self.moto(environ, lambda *given: begun.extend(given)))
         return begun, answer
@@ -264,13 +269,11 @@ def reset(cloud: Cloud, parts: Iterable[Part]) -> None:
     cloud.engine.remove_images()
 
 
-def _unzipped(environ: dict[str, Any], body: bytes) -> bytes:
-    """Return a request's body without the compression that SDKs use for long ones; an object of S3 keeps it."""
-    if environ.get("HTTP_CONTENT_ENCODING") != "gzip" or scope_of(environ).service in {"", "s3"}:
-        return body
-    del environ["HTTP_CONTENT_ENCODING"]
-    with suppress(OSError, EOFError, zlib.error):
-        return gzip.decompress(body)
+def _unzipped(environ: Mapping[str, Any], body: bytes) -> bytes:
+    """Return a request's body without the compression that SDKs use for long ones."""
+    if environ.get("HTTP_CONTENT_ENCODING") == "gzip" and scope_of(environ).service not in KEEP_ENCODING:
+        with suppress(OSError, EOFError, zlib.error):
+            return gzip.decompress(body)
     return body
 
 

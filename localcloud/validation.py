@@ -18,9 +18,11 @@ from typing import Any
 
 from localcloud.call import Call, MalformedError
 from localcloud.problems import UNPRINTABLE, Problem
+from localcloud.requestlog import CHUNKED
 
 FILTER_VALUES = 200
 """How many values all filters of an EC2 request may have: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/."""
+FILTER_VALUE_LENGTH = 255
 UNSIGNED = {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"}
 _MANY = 10
 """How many violations one error names."""
@@ -32,7 +34,7 @@ _TYPES: Mapping[str, Any] = {
     "string": str,
     "boolean": bool,
     "timestamp": datetime,
-    "blob": (bytes, str),
+    "blob": bytes,
     **_NUMBERS,
 }
 
@@ -133,8 +135,8 @@ def check(call: Call) -> Problem | None:
     if style is None or call.operation.input_shape is None or call.protocol == "cbor":
         return None
     found = list(islice(violations(call.operation.input_shape, parameters), _MANY))
-    if found:
-        return style(call, found)
+    if found and (problem := style(call, found)):
+        return problem
     if call.protocol in {"ec2", "query"} and (strange := UNPRINTABLE.search("".join(call.form.values()))):
         code = "InvalidCharacter" if call.service == "ec2" else "ValidationError"
         return Problem(code, 400, f"The request contains the invalid character {strange[0]!r}")
@@ -152,12 +154,21 @@ def _check_action(call: Call) -> Problem | None:
         return Problem(code, status, "Request is missing Authentication Token")
     if call.model is None:
         return absent(call, f"The embedded cloud has no service {call.service!r}.")
+    if call.service == "s3" and CHUNKED in call.environ and "HTTP_X_AMZ_DECODED_CONTENT_LENGTH" not in call.environ:
+        return Problem("MissingContentLength", 411, "You must provide the Content-Length HTTP header.")
     if call.operation is None:
-        return absent(call, f"The action {call.action} is not valid for this web service of the embedded cloud.")
-    if call.protocol == "query" and call.version != call.model.api_version:
+        return _unknown_action(call)
+    return _unknown_action(call) if call.protocol == "query" and call.version != call.model.api_version else None
+
+
+def _unknown_action(call: Call) -> Problem:
+    """Return the service's own error for an action that AWS does not have."""
+    if call.protocol in {"ec2", "query"} and "Action" not in call.form:
+        return Problem("MissingAction", 400, "The request is missing an action")
+    if call.protocol == "query":
         version = call.version or "NO_VERSION_SPECIFIED"
-        return Problem("InvalidAction", 400, f"Could not find operation {call.action} for version {version}")
-    return None
+        return absent(call, f"Could not find operation {call.action} for version {version}")
+    return absent(call, f"The action {call.action} is not valid for this web service.")
 
 
 def absent(call: Call, message: str) -> Problem:
@@ -220,8 +231,11 @@ def _cloudwatch(call: Call, found: Sequence[Violation]) -> Problem:
     return Problem("MissingParameter", 400, "\n".join(f"The parameter {name} is required." for name in names))
 
 
-def _ec2(_: Call, found: Sequence[Violation]) -> Problem:
-    first = found[0]
+def _ec2(_: Call, found: Sequence[Violation]) -> Problem | None:
+    # Each kind of text and list has errors of its own for its length, which are the actions'.
+    first = next((each for each in found if "length" not in each.must and "pattern" not in each.must), None)
+    if first is None:
+        return None
     if first.value is None:
         return Problem("MissingParameter", 400, f"The request must contain the parameter {first.path[-1]}")
     number = _range(first.shape) if first.shape.type_name == "integer" and first.must else (None, None)
@@ -253,7 +267,7 @@ def _s3(call: Call, found: Sequence[Violation]) -> Problem:
     return Problem("InvalidArgument", 400, f"{first.path[0]}: {_shown(first.value)} is not valid")
 
 
-STYLES: Mapping[str, Callable[[Call, Sequence[Violation]], Problem]] = {
+STYLES: Mapping[str, Callable[[Call, Sequence[Violation]], Problem | None]] = {
     **dict.fromkeys(("acm", "autoscaling", "elasticloadbalancing", "iam", "ssm", "sts"), _common),
     "ec2": _ec2,
     "monitoring": _cloudwatch,
@@ -271,8 +285,12 @@ def _check_ec2(call: Call) -> Problem | None:
     if largest and asked is not None and not smallest <= asked <= largest:
         return _out_of_range("MaxResults", asked, smallest, largest)
     filters = call.params.get("Filters") or call.params.get("Filter") or []
-    if sum(len(each.get("Values", ())) for each in filters if isinstance(each, Mapping)) > FILTER_VALUES:
+    values = [value for each in filters for value in each.get("Values", ())]
+    if len(values) > FILTER_VALUES:
         text = f"The maximum number of filter values specified on a single call is {FILTER_VALUES}"
+        return Problem("FilterLimitExceeded", 400, text)
+    if any(len(value) > FILTER_VALUE_LENGTH for value in values):
+        text = f"The maximum length for a filter value is {FILTER_VALUE_LENGTH} characters"
         return Problem("FilterLimitExceeded", 400, text)
     names = _filters(call.operation)
     for each in filters:
