@@ -7,7 +7,7 @@ import pytest
 
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import EC2_ERRORS, EC2_IDEMPOTENCY, ec2, ec2_guide
-from tests.localcloud.server_support import SEED_PARAMETER, Server
+from tests.localcloud.server_support import SEED_PARAMETER, Server, wait_until
 
 SERVICE = "EC2"
 BY_PARAMETER = ec2_guide("create-launch-template")
@@ -111,7 +111,16 @@ def test_an_image_by_parameter(cloud: Server) -> None:
     client, ssm = cloud.client("ec2"), cloud.client("ssm")
     image = client.create_image(InstanceId=cloud.launch(), Name="facts-by-parameter")["ImageId"]
     parameter = {"Name": "/facts/image", "Type": "String", "DataType": "aws:ec2:image"}
-    ssm.put_parameter(**parameter, Value=cloud.seed_image())
+
+    def put(value: str, **arguments: Any) -> None:
+        """Put the parameter and wait until Systems Manager has looked the image up."""
+        ssm.put_parameter(**parameter, Value=value, **arguments)
+        names = [parameter["Name"]]
+        wait_until(
+            lambda: [one["Value"] for one in ssm.get_parameters(Names=names)["Parameters"]] == [value], "the parameter"
+        )
+
+    put(cloud.seed_image())
     template = new_template(
         cloud, "facts-parameter", {"ImageId": "resolve:ssm:/facts/image", "InstanceType": "t3.micro"}
     )
@@ -121,7 +130,7 @@ def test_an_image_by_parameter(cloud: Server) -> None:
         return str(found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["ImageId"])
 
     assert launch(cloud, template)["ImageId"] == cloud.seed_image()
-    ssm.put_parameter(**parameter, Value=image, Overwrite=True)
+    put(image, Overwrite=True)
     assert launch(cloud, template)["ImageId"] == image
     assert (shown(), shown(ResolveAlias=True)) == ("resolve:ssm:/facts/image", image)
     fixed = launch(cloud, template, ImageId="resolve:ssm:/facts/image:1")
