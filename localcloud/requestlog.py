@@ -5,6 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -19,6 +20,7 @@ MISSING = "localcloud.missing"
 """Where the environ of a request that was not authorized has the statement that would have allowed it."""
 ARRIVED = "localcloud.arrived"
 """Where the environ of a request has a copy of itself and the body, as both arrived: what the client has signed."""
+CHUNKED = "HTTP_TRANSFER_ENCODING"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
 
 
@@ -132,8 +134,13 @@ def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
 
 
 def read_body(environ: Mapping[str, Any]) -> Iterable[bytes]:
-    """Yield the request's body as the client sends it, as far as its length is announced."""
-    remaining = int(environ.get("CONTENT_LENGTH") or 0)
+    """Yield the request's body as the client sends it, as far as its length is announced, or its chunks."""
+    if CHUNKED in environ:
+        with suppress(OSError):  # a chunk that is broken
+            yield environ["wsgi.input"].read()
+        return
+    length = environ.get("CONTENT_LENGTH") or ""
+    remaining = int(length) if length.isdecimal() else 0
     while remaining > 0:
         chunk = environ["wsgi.input"].read(min(remaining, 1 << 20))
         if not chunk:
