@@ -85,7 +85,7 @@ class Keys:
                 return self._need.values[name] or None
             if kind.endswith("resourcetag/"):
                 return self._tag(key.partition("/")[2])
-            if kind == "aws:requesttag/":
+            if kind in {"aws:requesttag/", "aws:tagkeys"}:
                 return None
             raise UnknownKeyError(key)
         if kind in _TAG_FAMILIES or name in _NEVER or name == "aws:tagkeys" or table.is_key(name):

@@ -21,6 +21,7 @@ from localcloud.iam.table import ResourceType
 _ID = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9a-f]{4,}")
 _RENAMED = {"dedicated_host": "dedicated-host", "vpc-elastic-ip": "elastic-ip", "flow-logs": "vpc-flow-log"}
 """AWS's names of types where moto has others."""
+COPIES = {"ec2:CopyImage", "ec2:CopySnapshot"}
 SSM_IMAGE = "resolve:ssm:"
 
 
@@ -38,16 +39,20 @@ def find(question: Question) -> list[Found]:
         ids = _ids(question, ec2, kind.name)
         found += [existing(question, ec2, kind, one) for one in sorted(ids)]
         if not ids and kind.required:
-            named = {"KeyName", "GroupName", "LaunchTemplateName"} & set(question.params)
+            named = [one for one in ("KeyName", "GroupName", "LaunchTemplateName") if question.params.get(one)]
             if not (question.creates or question.reads or named):
                 raise UnmappedError(kind.name)
             found.append(created(question, kind))
+    if not found and question.must_name:
+        raise UnmappedError(question.action.types[0].name)
     return found or [Found("", "*", keys={"ec2:region": (question.region,)})]
 
 
 def _ids(question: Question, ec2: Any, kind: str) -> set[str]:
     """Return the ids of that type that the parameters name, in whichever way."""
     params = question.params
+    if question.action.name in COPIES:
+        return set()  # they are about what they make, not about what they copy
     ids = {text for text in texts(params) if kind_of(text) == kind}
     if kind == "key-pair":
         keys = {pair.id: pair.key_name for pair in ec2.key_pairs.values()} if ids else {}
@@ -134,7 +139,7 @@ def effective(question: Question, params: Mapping[str, Any]) -> tuple[str, set[s
     identity, data = template_of(question, spec) if spec else ("", {})
     merged = {**data, **{name: value for name, value in params.items() if value not in (None, [], "")}}
     merged["TagSpecifications"] = [*(data.get("TagSpecifications") or []), *(params.get("TagSpecifications") or [])]
-    return identity, set(data) - set(params), merged
+    return identity, {name for name in data if params.get(name) in (None, [], "")}, merged
 
 
 def launch(question: Question, given: Mapping[str, Any]) -> list[Found]:

@@ -32,7 +32,7 @@ class Question:
         caller: The caller's ARN.
         region: The request's.
         action: From AWS's table.
-        params: By the API's names.
+        params: By the API's names; None where one that the action has is not given.
     """
 
     cloud: Cloud
@@ -52,6 +52,11 @@ class Question:
     def reads(self) -> bool:
         """Whether it changes nothing: then no name means all."""
         return self.action.level in {"List", "Read"}
+
+    @property
+    def must_name(self) -> bool:
+        """Whether it changes a resource, and has to say which."""
+        return bool(self.action.types) and not (self.creates or self.reads)
 
     def arn(self, kind: ResourceType, names: Mapping[str, str]) -> str:
         """Return the ARN of a resource of the caller's account and region."""

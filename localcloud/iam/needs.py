@@ -80,7 +80,15 @@ def listing(bucket: str, owner: str) -> Need:
 
 
 def _question(cloud: Cloud, caller: Principal, call: Call, action: table.Action, params: Mapping[str, Any]) -> Question:
-    return Question(cloud, caller.account, caller.arn, call.scope.region, action, params)
+    shape = call.operation.input_shape if call.operation else None
+    return Question(
+        cloud,
+        caller.account,
+        caller.arn,
+        call.scope.region,
+        action,
+        {**dict.fromkeys(shape.members if shape else ()), **params},
+    )
 
 
 def _action(service: str, name: str) -> table.Action:
@@ -157,7 +165,7 @@ def _roles_in(params: Any, account: str) -> Iterator[str]:
             if name.lower().endswith("rolearn"):
                 yield from value_of(value)
             elif name == "IamInstanceProfile":
-                yield from _roles_of(account, value)
+                yield from _roles_of(account, value or {})
             elif name not in NOT_RESOURCES:
                 yield from _roles_in(value, account)
     elif isinstance(params, list):

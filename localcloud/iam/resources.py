@@ -30,7 +30,7 @@ def find(question: Question) -> list[Found]:
     service = question.action.name.partition(":")[0]
     if service == "ec2":
         return ec2_resources.find(question)
-    keys = {**_by_params(service, question), **_SPECIAL_KEYS.get(question.action.name, lambda _: {})(question.params)}
+    keys = _by_params(service, question)
     found: list[Found] = []
     missing = []
     for kind in question.action.types:
@@ -39,9 +39,9 @@ def find(question: Question) -> list[Found]:
         if not arns and kind.required:
             missing.append(kind)
     # Where a table marks several types as required, they are alternatives: one resource is enough.
+    if not found and question.must_name:
+        raise UnmappedError(question.action.types[0].name)
     if not found and missing:
-        if not (question.creates or question.reads):
-            raise UnmappedError(missing[0].name)
         found = [Found(kind.name, question.arn(kind, {}), {}, keys) for kind in missing]
     return found or [Found("", "*", {}, keys)]
 
@@ -60,9 +60,7 @@ def _by_placeholders(question: Question, kind: ResourceType) -> set[str]:
 def _by_params(service: str, question: Question) -> dict[str, Values]:
     """Return the keys that are named like parameters, and the tags that the request gives."""
     keys: dict[str, Values] = {}
-    known = {key.lower(): key for kind in question.action.types for key in kind.keys} | dict.fromkeys(
-        question.action.keys, ""
-    )
+    known = question.action.keys.union(*(kind.keys for kind in question.action.types))
     for name, value in question.params.items():
         for spelling in (name.lower(), name.lower().removesuffix("s"), f"{name.lower()}s"):
             if f"{service}:{spelling}" in known:
@@ -258,14 +256,4 @@ _TAGS: dict[tuple[str, str], Callable[[Question, str], Tags]] = {
     ("ssm", "instance"): _instance_tags,
     ("ssm", "parameter"): _parameter_tags,
     ("sts", "role"): _iam_tags("roles"),
-}
-
-_SPECIAL_KEYS: dict[str, Callable[[Mapping[str, Any]], dict[str, Values]]] = {
-    "iam:AttachGroupPolicy": lambda params: {"iam:policyarn": value_of(params.get("PolicyArn"))},
-    "iam:CreateRole": lambda params: {"iam:permissionsboundary": value_of(params.get("PermissionsBoundary"))},
-    "iam:CreateUser": lambda params: {"iam:permissionsboundary": value_of(params.get("PermissionsBoundary"))},
-    "sts:AssumeRole": lambda params: {
-        f"sts:{name.lower()}": value_of(params.get(name))
-        for name in ("ExternalId", "RoleSessionName", "SourceIdentity", "TransitiveTagKeys")
-    },
 }

@@ -9,15 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.credentials import Credentials
 
 from tests.fidelity.people import ACCOUNT, Person, of_session, other_account, policy, role, trust, unique, user
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import DOCS, iam, iam_guide, s3_guide, sts
-from tests.localcloud.server_support import OTHER_ACCOUNT, REGION, SECRET, Server
+from tests.localcloud.server_support import OTHER_ACCOUNT, REGION, Server, signed_headers
 
 SERVICE = "IAM and STS"
 EC2_ERRORS = f"[API, error codes]({DOCS}/AWSEC2/latest/APIReference/errors-overview.html)"
@@ -102,17 +99,9 @@ def signed(
     cloud: Server, service: str, path: str, body: bytes = b"", ago: float = 0, instead: bytes | None = None
 ) -> tuple[int, str]:
     """Send a request that the root signed some seconds ago, with another body than the signed one if given."""
-    signer: Any = (S3SigV4Auth if service == "s3" else SigV4Auth)(Credentials("AKIATEST", SECRET), service, REGION)
-    method = "POST" if body else "GET"
-    request = AWSRequest(
-        method, f"{cloud.url}{path}", data=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
-    )
-    request.context["timestamp"] = (datetime.now(UTC) - timedelta(seconds=ago)).strftime("%Y%m%dT%H%M%SZ")
-    signer._modify_request_before_signing(request)  # the only way to sign at another time
-    canonical = signer.canonical_request(request)
-    signature = signer.signature(signer.string_to_sign(request, canonical), request)
-    signer._inject_signature_to_request(request, signature)  # as above
-    return raw(f"{cloud.url}{path}", body if instead is None else instead, **dict(request.headers.items()))
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    headers = signed_headers(f"{cloud.url}{path}", service, "POST" if body else "GET", body, form, ago)
+    return raw(f"{cloud.url}{path}", body if instead is None else instead, **headers)
 
 
 IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"

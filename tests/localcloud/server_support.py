@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from typing import Any
 import boto3
 import docker
 import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from localcloud.engine import list_images
 
@@ -29,7 +33,7 @@ ENFORCED = bool(os.environ.get("ENFORCE"))
 SECRET = "any"
 OTHER_ACCOUNT = "210987654321"
 OTHER_ROOT = "AKIAOTHER"
-ROOT_KEYS = ("AKIATEST", "AKIAREADER", "AKIAWRITER", f"{OTHER_ROOT}:{SECRET}:{OTHER_ACCOUNT}")
+ROOT_KEYS = ("AKIATEST", "AKIAREADER", "AKIAWRITER", "testing:testing", f"{OTHER_ROOT}:{SECRET}:{OTHER_ACCOUNT}")
 """The keys that tests sign with: all of roots."""
 ENFORCING = (
     "--enforce-iam",
@@ -142,6 +146,20 @@ class Server:
         """Drop everything that tests left, in every account and region."""
         with urllib.request.urlopen(f"{self.url}/moto-api/reset", data=b"", timeout=60) as answer:
             assert json.load(answer) == {"status": "ok"}
+
+
+def signed_headers(
+    url: str, service: str, method: str, body: bytes, headers: dict[str, str], ago: float = 0
+) -> dict[str, str]:
+    """Return the headers of a request that a root signed some seconds ago."""
+    signer: Any = (S3SigV4Auth if service == "s3" else SigV4Auth)(Credentials("AKIATEST", SECRET), service, REGION)
+    request: Any = AWSRequest(method, url, data=body, headers=headers)
+    request.context["timestamp"] = (datetime.now(UTC) - timedelta(seconds=ago)).strftime("%Y%m%dT%H%M%SZ")
+    signer._modify_request_before_signing(request)  # the only way to sign at another time
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    signer._inject_signature_to_request(request, signature)  # as above
+    return dict(request.headers.items())
 
 
 def admin(url: str, path: str, method: str = "GET", body: Any = None) -> Any:
