@@ -222,6 +222,18 @@ def test_a_right_checksum(bucket: Any) -> None:
         assert head[f"Checksum{algorithm}"] == checksum
 
 
+@pytest.mark.fact("A put without a checksum is stored with a CRC64NVME, which S3 computes", INTEGRITY)
+def test_no_checksum(bucket: Any) -> None:
+    address = bucket.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "no-checksum"})
+
+    request = urllib.request.Request(address, b"one", {"Content-Type": "text/plain"}, method="PUT")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.headers["x-amz-checksum-crc64nvme"] == "sUmeCqrLO7M="
+
+    head = bucket.head_object(Bucket=BUCKET, Key="no-checksum", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC64NVME"] == "sUmeCqrLO7M="
+
+
 @pytest.mark.fact("A part whose checksum is wrong is refused: BadDigest", INTEGRITY)
 def test_a_wrong_checksum_of_a_part(bucket: Any) -> None:
     upload = bucket.create_multipart_upload(Bucket=BUCKET, Key="parts", ChecksumAlgorithm="CRC32")["UploadId"]
