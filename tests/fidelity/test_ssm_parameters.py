@@ -301,6 +301,19 @@ def test_paths(store: Any) -> None:
     assert len([each for page in pages for each in page["Parameters"]]) == 12
 
 
+@pytest.mark.fact("GetParametersByPath of a path without a slash at its begin is refused: ValidationException",
+                  "[aws-sdk-js-v3, issue 5928](https://github.com/aws/aws-sdk-js-v3/issues/5928)")  # fmt: skip
+@pytest.mark.fact("GetParametersByPath of a path without parameters is empty", ssm("GetParametersByPath"))
+@pytest.mark.fact("A parameter without a path is below /", ssm_guide("sysman-paramstore-hierarchies"))
+def test_paths_without_parameters(store: Any) -> None:
+    put(store, "without-a-path")
+
+    with refused("ValidationException", 400, 'must begin with a forward slash "/"'):
+        store.get_parameters_by_path(Path="paths")
+    assert store.get_parameters_by_path(Path="/nothing")["Parameters"] == []
+    assert [each["Name"] for each in store.get_parameters_by_path(Path="/")["Parameters"]] == ["without-a-path"]
+
+
 @pytest.mark.fact("A token that no page returned is refused: InvalidNextToken", ssm("GetParametersByPath"))
 def test_unknown_tokens(store: Any) -> None:
     with refused("InvalidNextToken"):
