@@ -84,7 +84,7 @@ class LocalELBv2Backend(ELBv2Backend):
         """
         _require_name(name)
         _require_tags(tags or [], {})
-        subnets = [*subnet_ids, *(mapping["SubnetId"] for mapping in subnet_mappings or [])]
+        subnets = [*subnet_ids, *(mapping.get("SubnetId", "") for mapping in subnet_mappings or [])]
         vpc_id = self._require_zones(subnets, 2 if loadbalancer_type in {None, "application"} else 1)
         scheme, loadbalancer_type = scheme or "internet-facing", loadbalancer_type or "application"
         self._require_security_groups(security_groups)
@@ -218,7 +218,7 @@ class LocalELBv2Backend(ELBv2Backend):
             raise DuplicateListenerError
         if actions:
             self._compile(listener.load_balancer_arn, protocol, [], actions)
-        certificate = certificates[0]["CertificateArn"] if certificates else listener.certificate
+        certificate = _arns(certificates)[0] if certificates else listener.certificate
         ssl_policy = ssl_policy or listener.ssl_policy or DEFAULT_POLICY
         if protocol == "HTTPS":
             self._require_certificate(certificate, ssl_policy)
@@ -275,7 +275,9 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def set_rule_priorities(self, rule_priorities: list[dict[str, Any]]) -> Any:
         """Reorder rules; moto refuses to swap two."""
-        wanted = {pair["RuleArn"]: pair["Priority"] for pair in rule_priorities}
+        wanted = {pair.get("RuleArn", ""): pair.get("Priority") for pair in rule_priorities}
+        if None in wanted.values():
+            raise ValidationError("A priority must be specified")
         rules = [self._changeable_rule(arn, "reordered") for arn in wanted]
         for rule in rules:
             others = self.describe_listeners(None, [rule.listener_arn])[0].rules.values()
@@ -302,6 +304,7 @@ class LocalELBv2Backend(ELBv2Backend):
         actions: Sequence[dict[str, Any]],
     ) -> Rule:
         """Read a rule before it is stored: one that could not be read later would break every other rule."""
+        self._validate_conditions(list(conditions))
         rule = rule_of(conditions, actions, self.balancer.pools)
         if isinstance(rule.action, Redirect) and (protocol, rule.action.protocol) == ("HTTPS", "HTTP"):
             raise InvalidLoadBalancerActionException("You can't redirect HTTPS to HTTP")
@@ -320,9 +323,9 @@ class LocalELBv2Backend(ELBv2Backend):
     def add_listener_certificates(self, arn: str, certificates: list[dict[str, Any]]) -> list[str]:
         """Add certificates to those that clients choose from by the host's name."""
         listener = self._secure_listener(arn)
-        for each in certificates:
-            self._require_certificate(each["CertificateArn"], listener.ssl_policy)
-        added = [each["CertificateArn"] for each in certificates]
+        added = _arns(certificates)
+        for each in added:
+            self._require_certificate(each, listener.ssl_policy)
         listener.more_certificates = list(dict.fromkeys([*listener.more_certificates, *added]))
         self._listen(listener)
         return added
@@ -335,7 +338,7 @@ class LocalELBv2Backend(ELBv2Backend):
     def remove_listener_certificates(self, arn: str, certificates: list[dict[str, Any]]) -> None:
         """Remove certificates, but never the default one."""
         listener = self._secure_listener(arn)
-        removed = {each["CertificateArn"] for each in certificates}
+        removed = set(_arns(certificates))
         if removed - set(listener.more_certificates) >= {listener.certificate}:
             raise OperationNotPermittedError(f"Default certificate '{listener.certificate}' cannot be removed")
         listener.more_certificates = [each for each in listener.more_certificates if each not in removed]
@@ -623,6 +626,10 @@ def _certify(listener: Any, ssl_policy: str | None, certificate: str | None) -> 
     listener.certificate = certificate if secure else None
     listener.certificates = [certificate] if secure else []
     listener.more_certificates = getattr(listener, "more_certificates", []) if secure else []
+
+
+def _arns(certificates: Iterable[dict[str, Any]]) -> list[str]:
+    return [str(each.get("CertificateArn") or "") for each in certificates]
 
 
 def _certificates_of(listener: Any) -> list[str]:

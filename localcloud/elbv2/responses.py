@@ -33,7 +33,7 @@ def describe_rules(self: Any) -> ActionResult:
 def modify_target_group_attributes(self: Any) -> ActionResult:
     """ModifyTargetGroupAttributes, which answers with every attribute."""
     arn = self._get_param("TargetGroupArn")
-    changes = {each["Key"]: each.get("Value", "") for each in self._get_param("Attributes", [])}
+    changes = {each.get("Key", ""): each.get("Value", "") for each in self._get_param("Attributes", [])}
     self.elbv2_backend.modify_target_group_attributes(arn, changes)
     return ActionResult({"Attributes": self.elbv2_backend.target_groups[arn].attributes})
 
