@@ -209,6 +209,8 @@ def test_what_is_not_emulated_is_refused(site: Site) -> None:
         )
     with pytest.raises(ClientError, match="does not emulate the action 'authenticate-oidc'"):
         site.elb.modify_listener(ListenerArn=site.listener, DefaultActions=[{"Type": "authenticate-oidc"}, forward])
+    with pytest.raises(ClientError, match="does not emulate MutualAuthentication"):
+        site.elb.modify_listener(ListenerArn=site.listener, MutualAuthentication={"Mode": "passthrough"})
 
 
 def test_least_outstanding_requests_avoids_a_busy_target(site: Site) -> None:
