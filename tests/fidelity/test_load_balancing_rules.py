@@ -77,7 +77,7 @@ def ask(
 @pytest.mark.fact("CreateListener with the same settings returns the existing one", elb("CreateListener"))
 @pytest.mark.fact("CreateListener on a port in use, with other settings, is refused", elb("CreateListener"))
 def test_a_listener_is_created_once(site: Balancing, balancer: str) -> None:
-    port = free_port()
+    port = site.port()
 
     assert site.listener(balancer, Port=port) == site.listener(balancer, Port=port)
     with refused("DuplicateListener"):
