@@ -74,6 +74,16 @@ def test_unknown_activities_are_left_out(fleet: Fleet) -> None:
     assert fleet.asg.describe_scaling_activities(ActivityIds=["none"])["Activities"] == []
 
 
+@pytest.mark.fact("At most 50 instances are described by id, and unknown ones are left out",
+                  autoscaling("DescribeAutoScalingInstances"))  # fmt: skip
+def test_instances_described_by_id(fleet: Fleet) -> None:
+    ids = [f"i-{number:017x}" for number in range(51)]
+
+    assert fleet.asg.describe_auto_scaling_instances(InstanceIds=ids[:50])["AutoScalingInstances"] == []
+    with refused("ValidationError"):
+        fleet.asg.describe_auto_scaling_instances(InstanceIds=ids)
+
+
 # Instances that come and go
 
 
