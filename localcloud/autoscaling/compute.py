@@ -91,9 +91,10 @@ class MotoCompute:
         return instance
 
     def terminate(self, instance_id: str) -> None:
-        """Terminate, unless it is gone already."""
-        if self.state(instance_id) not in {GONE, "shutting-down"}:
-            self._cloud.instance(instance_id).ec2_backend.terminate_instances([instance_id])  # type: ignore[union-attr] # it has a state
+        """Terminate, unless it is gone already; termination protection does not keep a group from it."""
+        instance = self._cloud.instance(instance_id)
+        if instance is not None:
+            instance.terminate()
 
     def state(self, instance_id: str) -> str:
         """Return EC2's state."""
@@ -123,8 +124,7 @@ class MotoTraffic:
     def deregister(self, target_group: str, instance_id: str) -> None:
         """Deregister, if it is registered."""
         backend = self._backend(target_group)
-        group = backend.target_groups.get(target_group)
-        if group and instance_id in group.targets:
+        if target_group in backend.target_groups:
             backend.deregister_targets(target_group, [{"Id": instance_id}])
 
     def state(self, target_group: str, instance_id: str) -> str:

@@ -154,20 +154,17 @@ def test_scale_in_evens_out_the_zones(small: World) -> None:
 
 
 def test_instance_drains_before_it_is_terminated(small: World) -> None:
-    """A leaving instance is deregistered first and terminated only once its requests are over."""
+    """A leaving instance is deregistered first and terminated only once it has drained."""
     small.create_group()
     pool = small.load_balancing._balancer.pools[small.target_group]
     pool.deregistration_delay = 30
     victim = small.instances()[0]["InstanceId"]
-    pool.targets[victim].in_flight = 1
     answer = small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=True)
     small.run(10)
     health = small.elb.describe_target_health(TargetGroupArn=small.target_group, Targets=[{"Id": victim}])
     state = small.cloud.instance(victim).state
     activity = small.asg.describe_scaling_activities(ActivityIds=[answer["Activity"]["ActivityId"]])["Activities"][0]
-    pool.targets[victim].in_flight = 0
-    pool.finish_draining(small.clock())
-    small.run(2)
+    small.run(25)
 
     assert health["TargetHealthDescriptions"][0]["TargetHealth"]["State"] == "draining"
     assert state == "running"
@@ -181,7 +178,7 @@ def test_draining_ends_with_the_deregistration_delay(small: World) -> None:
     pool = small.load_balancing._balancer.pools[small.target_group]
     pool.deregistration_delay = 30
     victim = small.instances()[0]["InstanceId"]
-    pool.targets[victim].in_flight = 1
+    pool.targets[victim, 8080].in_flight = 1
     small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=True)
     small.run(25)
     before = small.cloud.instance(victim).state
