@@ -76,7 +76,8 @@ BEHAVIOURS = (
               "test_any_user_of_an_instance_can_read_its_id"),
     absent("Instance metadata, and credentials by instance profile", METADATA, "There is no such service."),
     absent("Instance types, volumes, public addresses, subnets' address ranges", LIFECYCLE, "Records only."),
-    absent("Images that another account shares", SHARING, "An account sees its own and the seed image."),
+    Behaviour("An image that is shared with an account is seen, launched and copied there", SHARING,
+              "test_a_shared_image_is_launched_by_the_other_account"),
 )  # fmt: skip
 
 ACTIONS = {

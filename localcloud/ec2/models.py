@@ -161,7 +161,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         return str(found.value)
 
     def _launchable(self, image_id: str) -> LocalAmi:
-        image = self.amis.get(image_id)
+        image = self.launchable_image(image_id)
         if image is None:
             raise InvalidAMIIdError(image_id)
         if image.state != "available" or not image.engine_image:
@@ -175,6 +175,8 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
     def _mappings(self, image: LocalAmi, requested: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the block devices to create: the image's, changed and added to by those of the request."""
         merged = {mapping["DeviceName"]: dict(mapping["Ebs"]) for mapping in image.block_device_mappings}
+        if image.ebs_snapshot.id not in self.snapshots:  # another account's
+            del merged[image.root_device_name]["SnapshotId"]
         for mapping in requested:
             name = mapping["DeviceName"]
             if mapping.get("NoDevice") is not None:
