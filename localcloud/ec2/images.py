@@ -43,6 +43,7 @@ class LocalAmi(Ami):
     source_image_id: str | None = None
     source_image_region: str | None = None
     deprecated_at: datetime | None = None
+    deregistration_protection = "disabled"
     imds_support: str | None = None
     """"v2.0" where its instances require IMDSv2 unless the launch sets otherwise."""
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import EC2_ERRORS, EC2_IDEMPOTENCY, ec2, ec2_guide
@@ -302,3 +303,17 @@ def test_another_account_uses_a_shared_image(cloud: Server) -> None:
     snapshot = root_snapshot(describe(cloud, image))
     client.modify_snapshot_attribute(SnapshotId=snapshot, OperationType="add", UserIds=[OTHER])
     other.copy_image(**copy)
+
+
+@pytest.mark.fact("A protected image cannot be deregistered", ec2("EnableImageDeregistrationProtection"))
+def test_a_protected_image_stays(cloud: Server) -> None:
+    """AWS does not document the error's code."""
+    client = cloud.client("ec2")
+    image = new_image(cloud, "facts-protected")
+    client.enable_image_deregistration_protection(ImageId=image)
+
+    assert describe(cloud, image)["DeregistrationProtection"] == "enabled-without-cooldown"
+    with pytest.raises(ClientError):
+        client.deregister_image(ImageId=image)
+    client.disable_image_deregistration_protection(ImageId=image)
+    client.deregister_image(ImageId=image)
