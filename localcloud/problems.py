@@ -5,12 +5,16 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the Comm
 """
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import escape
+
+UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot express."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def protocol_of(service: str, environ: Mapping[str, Any]) -> str:
 def render(problem: Problem, protocol: str, method: str) -> tuple[str, list[tuple[str, str]], bytes]:
     """Return status line, headers and body of an error."""
     identity = str(uuid.uuid4())
-    code, message = escape(problem.code), escape(problem.message)
+    code, message = escape(problem.code), escape(UNPRINTABLE.sub("?", problem.message))
     headers = [("x-amzn-RequestId", identity)]
     content_type = "text/xml;charset=UTF-8"
     if protocol == "ec2":
@@ -74,7 +78,8 @@ def render(problem: Problem, protocol: str, method: str) -> tuple[str, list[tupl
         texts = ("__type", problem.code, "message", problem.message)
         body = b"\xa2" + b"".join(_cbor(text) for text in texts)
     else:
-        content_type = "application/x-amz-json-1.1"
+        headers.append(("x-amzn-ErrorType", problem.code))
+        content_type = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
         body = json.dumps({"__type": problem.code, "message": problem.message}).encode()
     if protocol.endswith("xml") or protocol in {"ec2", "query"}:
         body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + body

@@ -5,6 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -15,6 +16,7 @@ from botocore.model import ServiceModel
 CAPACITY = 20_000
 FIRED = "localcloud.faults"
 """Where the environ of a request lists the faults it met."""
+CHUNKED = "HTTP_TRANSFER_ENCODING"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
 
 
@@ -125,8 +127,13 @@ def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
 
 
 def read_body(environ: Mapping[str, Any]) -> Iterable[bytes]:
-    """Yield the request's body as the client sends it, as far as its length is announced."""
-    remaining = int(environ.get("CONTENT_LENGTH") or 0)
+    """Yield the request's body as the client sends it, as far as its length is announced, or its chunks."""
+    if CHUNKED in environ:
+        with suppress(OSError):  # a chunk that is broken
+            yield environ["wsgi.input"].read()
+        return
+    length = environ.get("CONTENT_LENGTH") or ""
+    remaining = int(length) if length.isdecimal() else 0
     while remaining > 0:
         chunk = environ["wsgi.input"].read(min(remaining, 1 << 20))
         if not chunk:

@@ -4,6 +4,7 @@ Clean-up comes first and last: what an earlier run of the same name left in the 
 and everything goes when the process is stopped.
 """
 
+import gzip
 import io
 import json
 import logging
@@ -11,28 +12,33 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
+from localcloud import gaps
 from localcloud.call import Call
 from localcloud.cloud import Cloud
 from localcloud.engine import Engine
 from localcloud.exceptions import LocalCloudError
 from localcloud.faults.middleware import FaultyApi
 from localcloud.faults.responses import administer
-from localcloud.problems import Problem, failed, render
+from localcloud.problems import Problem, render
 from localcloud.records import Records
-from localcloud.requestlog import RequestLog, read_body
+from localcloud.requestlog import CHUNKED, RequestLog, read_body, scope_of
+from localcloud.validation import check
 
 log = logging.getLogger(__name__)
 
 ADMIN_PREFIX = "/_localcloud/"
 MOTO_PREFIX = "/moto-api/"
 ENDPOINTS = "GET health, GET and DELETE requests, GET, POST and DELETE faults"
+KEEP_ENCODING = {"", "s3"}
+"""Services whose bodies stay as they are encoded: S3 stores them."""
 NO_ANSWER = 0
 """The status in the request log of a connection that ended without a response."""
 
@@ -114,18 +120,29 @@ class Application:
             self.requests.record(environ, body, status)
 
     def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        call = Call(environ, environ["wsgi.input"].read())
-        environ["wsgi.input"] = io.BytesIO(call.body)
+        call = Call(environ, _unzipped(environ, environ["wsgi.input"].read()))
         with self.cloud.lock:
-            for gate in self.gates:
-                problem = gate(call)
-                if problem:
-                    return _refuse(call, problem, start_response)
             try:
-                return self.moto(environ, start_response)
-            except Exception:
-                log.exception("%s:%s failed", call.service, call.action)
-                return _refuse(call, failed(call.service, call.protocol, 500), start_response)
+                problem = next((found for gate in self.gates if (found := gate(call))), None)
+                begun, answer = ([], []) if problem else self._ask_moto(call)
+            except Exception as error:  # noqa: BLE001 -- moto may raise anything
+                problem = gaps.problem_of(call, error)
+            if not problem and (status := int(begun[0].split(maxsplit=1)[0])) >= HTTPStatus.BAD_REQUEST:
+                problem = gaps.problem_in(call, status, b"".join(answer))
+            if problem:
+                return _refuse(call, problem, start_response)
+            start_response(*begun)
+            return answer
+
+    def _ask_moto(self, call: Call) -> tuple[list[Any], list[bytes]]:
+        """Return what moto begins its response with, and its body."""
+        environ = {**call.environ, "wsgi.input": io.BytesIO(call.body), "CONTENT_LENGTH": str(len(call.body))}
+        environ.pop(CHUNKED, None)
+        if call.service not in KEEP_ENCODING:
+            environ.pop("HTTP_CONTENT_ENCODING", None)
+        begun: list[Any] = []
+        answer = list(self.moto(environ, lambda *given: begun.extend(given)))
+        return begun, answer
 
     def _admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         endpoint = environ["PATH_INFO"].removeprefix(ADMIN_PREFIX)
@@ -220,7 +237,7 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             reset(cloud, parts)
             fill(cloud)
 
-        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog(), start_anew))
+        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog(), start_anew, [check]))
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
         stack.callback(server.shutdown)
@@ -233,11 +250,13 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     # moto reads these at import, so nothing may import it earlier.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
-    from localcloud import autoscaling, ec2, elbv2, faults, serializer, ssm
+    from localcloud import autoscaling, cloudwatch, ec2, elbv2, faults, s3, serializer, ssm
 
     serializer.install()
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
+    s3.install()
+    cloudwatch.install()
     return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]
 
 
@@ -250,6 +269,14 @@ def reset(cloud: Cloud, parts: Iterable[Part]) -> None:
             part.reset()
         moto_api_backend.reset()
     cloud.engine.remove_images()
+
+
+def _unzipped(environ: Mapping[str, Any], body: bytes) -> bytes:
+    """Return a request's body without the compression that SDKs use for long ones."""
+    if environ.get("HTTP_CONTENT_ENCODING") == "gzip" and scope_of(environ).service not in KEEP_ENCODING:
+        with suppress(OSError, EOFError, zlib.error):
+            return gzip.decompress(body)
+    return body
 
 
 def _refuse(call: Call, problem: Problem, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,0 +1,256 @@
+"""Random requests from botocore's own models, and what a client makes of the responses."""
+
+import http.client
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from botocore.model import OperationModel, ServiceModel
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+from botocore.session import get_session
+from hypothesis import strategies as st
+
+from localcloud.coverage.actions import services
+from tests.localcloud.server_support import REGION
+
+MOTOS = {"acm", "cloudwatch", "iam", "s3", "sts"}
+"""Services that this package leaves to moto, by botocore's names."""
+SECONDS = 20
+STRINGS = [
+    "a",
+    "name-1",
+    "",
+    "x" * 300,
+    "ünïcödé ☃",
+    "<b>&amp;",
+    "*",
+    "-1",
+    "0",
+    "null",
+    "a/b",
+    "2026-01-01",
+    "{}",
+    "\0",
+]
+NUMBERS = [0, 1, 2, 5, 10, 100, 1000, -1, 2**31 - 1, 2**31, 2**63, -(2**63)]
+WHOLE_IDS = re.compile(r"\b[a-z]+-[0-9a-f]{17}\b|\barn:aws:[^<\s\"]+")
+
+
+@dataclass
+class Failure:
+    """A response that no client of AWS would ever get."""
+
+    action: str
+    request: str
+    status: int
+    body: str
+    why: str
+
+
+def flaw(operation: OperationModel, status: int, headers: Mapping[str, str], body: bytes, method: str) -> str:
+    """Return what is wrong with a response; "" for one that AWS could give."""
+    if status >= 500:
+        return "an internal error"
+    if body.lstrip()[:9].lower() in {b"<!doctype", b"<html"} and status != 200:
+        return "HTML"
+    names = {name.lower(): value for name, value in headers.items()}
+    response = {"body": body, "headers": names, "status_code": status, "context": {"operation_name": operation.name}}
+    try:
+        protocol = protocol_of(operation.service_model)
+        if protocol == "json" and b"<?xml" == body[:5]:
+            protocol = "query"  # the answer to a broken request of a service that speaks both
+        parsed = {} if method == "HEAD" else create_parser(protocol).parse(response, operation.output_shape)
+    except Exception as error:  # noqa: BLE001 -- whatever a client would stumble over
+        return f"unreadable: {error!r}"
+    code = parsed.get("Error", {}).get("Code", "") if isinstance(parsed, dict) else ""
+    if status >= 400 and method != "HEAD" and (not code or code.isdecimal()):
+        return "an error without a code"
+    return ""
+
+
+def protocol_of(model: ServiceModel) -> str:
+    """Return the protocol that boto3 would speak."""
+    return str(model.resolved_protocol)
+
+
+def actions() -> dict[str, list[OperationModel]]:
+    """Return the actions that this package or moto answers, by service."""
+    session = get_session()
+    found = {service.name: [*service.changed, *service.motos] for service in services()}
+    found |= {name: list(session.get_service_model(name).operation_names) for name in MOTOS}
+    models = {name: session.get_service_model(name) for name in found}
+    return {name: [models[name].operation_model(each) for each in found[name]] for name in found}
+
+
+def _header(value: object) -> str:
+    return re.sub(r"[^\x20-\x7e]", "?", str(value))
+
+
+class Known(int):
+    """The number of a name among those that exist when the request is sent: what is drawn may not depend on them."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request to send.
+
+    Args:
+        operation: Its action.
+        parameters: By the model's names.
+        damage: How it is broken on its way, or None.
+    """
+
+    operation: OperationModel
+    parameters: dict[str, Any]
+    damage: Callable[[dict[str, Any]], None] | None
+
+    def request(self, known: list[str]) -> dict[str, Any]:
+        """Return it as botocore writes it; where it cannot, an empty one."""
+        serializer = create_serializer(protocol_of(self.operation.service_model), include_validation=False)
+        try:
+            request: dict[str, Any] = serializer.serialize_to_request(_named(self.parameters, known), self.operation)
+        except Exception:  # noqa: BLE001 -- botocore cannot write every value that is not of its type
+            method = self.operation.http["method"]
+            request = {"url_path": "/", "query_string": "", "method": method, "headers": {}, "body": b""}
+        if self.damage:
+            self.damage(request)
+        return request
+
+
+def _named(value: Any, known: list[str]) -> Any:
+    if isinstance(value, Known):
+        return known[value % len(known)]
+    if isinstance(value, dict):
+        return {key: _named(each, known) for key, each in value.items()}
+    return [_named(each, known) for each in value] if isinstance(value, list) else value
+
+
+@dataclass
+class Fuzzer:
+    """Sends requests to a cloud, and keeps what is wrong with its responses.
+
+    Args:
+        url: The cloud's address.
+        known: Names of resources that exist, used in requests.
+    """
+
+    url: str
+    known: list[str] = field(default_factory=lambda: list(STRINGS))
+    failures: list[Failure] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+    _connection: http.client.HTTPConnection | None = None
+
+    def send(self, case: Case) -> None:
+        """Send a request and judge the response."""
+        operation, request = case.operation, case.request(self.known)
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=SECONDS)
+        path, query, body = request["url_path"], request["query_string"], request["body"]
+        query = query if isinstance(query, str) else urlencode(query, doseq=True)
+        body = urlencode(body, doseq=True) if isinstance(body, dict) else body
+        body = body.encode() if isinstance(body, str) else body
+        scope = f"AKIATEST/20260101/{REGION}/{operation.service_model.signing_name}/aws4_request"
+        signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+        headers = {name: _header(value) for name, value in request["headers"].items()}
+        headers |= {"Authorization": signature, "Content-Length": str(len(body or b""))}
+        address = path + ("?" if "?" not in path else "&") * bool(query) + query
+        status, text, why = 0, b"", ""
+        try:
+            self._connection.request(request["method"], address, body or b"", headers)
+            response = self._connection.getresponse()
+            status, text = response.status, response.read()
+            why = flaw(operation, status, dict(response.getheaders()), text, request["method"])
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            why = repr(error)
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if why:
+            action = f"{operation.service_model.service_name}:{operation.name}"
+            sent = f"{request['method']} {address} {headers} {body!r}"
+            self.failures.append(Failure(action, sent, status, text.decode(errors="replace")[:500], why))
+        self.known += [found for found in WHOLE_IDS.findall(text.decode(errors="replace"))[:3] if len(self.known) < 500]
+
+
+@st.composite
+def cases(draw: st.DrawFn, operations: Mapping[str, list[OperationModel]]) -> Case:
+    """Draw a request: one that fits the model in half of the cases, else one that is broken somewhere."""
+    operation = draw(st.sampled_from(operations[draw(st.sampled_from(sorted(operations)))]))
+    breaks = draw(st.booleans())
+    parameters = draw(_values(operation.input_shape, 0, breaks=breaks)) if operation.input_shape else {}
+    parameters = parameters if isinstance(parameters, dict) else {}
+    return Case(operation, parameters, draw(st.none() | st.sampled_from(DAMAGES)) if breaks else None)
+
+
+def _damages() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield ways to break a request on its way."""
+    for method in ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"):
+        yield lambda request, method=method: request.update(method=method)
+    for path in ("/", "/a", "/a/b", "/a/b/c?acl", "/?x", "/%ff", "//"):
+        yield lambda request, path=path: request.update(url_path=path)
+    for body in ("{", "[]", "null", "1", "<a>", b"\xff\xfe", "Action", "%zz=%", "&&==", "Action=%00", "a" * 10_000):
+        yield lambda request, body=body: request.update(body=body)
+    for name in ("Filter.1.Name", "Foo", "Tags", "Action", "Version", "Filter.1.Value.1"):
+        yield (
+            lambda request, name=name: (
+                request["body"].update({name: "x"}) if isinstance(request["body"], dict) else None
+            )
+        )
+    yield lambda request: request["headers"].clear()
+    yield lambda request: request["headers"].update({"X-Amz-Target": "AmazonSSM.Foo"})
+    yield lambda request: request["headers"].update({"Content-Type": "text/plain"})
+    yield lambda request: request["headers"].update({"Content-Encoding": "gzip"})
+
+
+DAMAGES = list(_damages())
+
+
+@st.composite
+def _values(draw: st.DrawFn, shape: Any, depth: int, *, breaks: bool) -> Any:
+    """Draw a value of a shape, or sometimes, when it may, of another."""
+    kind = shape.type_name
+    if breaks and draw(st.integers(0, 19)) == 0:
+        return draw(st.sampled_from([*STRINGS, *NUMBERS, [], {}, ["a"], {"a": "b"}, True]))
+    if kind == "structure":
+        value = {}
+        for name, member in shape.members.items():
+            required = name in shape.required_members
+            wanted = draw(st.integers(0, 9)) if required else draw(st.integers(0, 2 + 3 * depth))
+            if (wanted > 0 or not breaks) if required else (wanted == 0 and depth < 4):
+                value[name] = draw(_values(member, depth + 1, breaks=breaks))
+        return value
+    if kind == "list":
+        size = min(shape.metadata.get("min", 0), 5) or draw(st.integers(0, 2))
+        return [draw(_values(shape.member, depth + 1, breaks=breaks)) for _ in range(size)] if depth < 6 else []
+    if kind == "map":
+        keys = _values(shape.key, depth + 1, breaks=breaks)
+        values = _values(shape.value, depth + 1, breaks=breaks)
+        return draw(st.dictionaries(keys.map(str), values, max_size=2))
+    if kind == "boolean":
+        return draw(st.booleans())
+    if kind in {"integer", "long", "float", "double"}:
+        smallest, largest = shape.metadata.get("min", 0), shape.metadata.get("max", 20)
+        if breaks and draw(st.integers(0, 2)) == 0:
+            return draw(st.sampled_from(NUMBERS))
+        return draw(st.integers(int(smallest), int(max(smallest, min(largest, smallest + 20)))))
+    if kind == "timestamp":
+        return draw(st.sampled_from(["2026-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2030-06-01T12:00:00Z"]))
+    if kind == "blob":
+        return draw(st.sampled_from([b"", b"abc", b"#!/bin/sh\n", b"\xff\x00", b"{}"]))
+    if shape.enum and not (breaks and draw(st.integers(0, 9)) == 0):
+        return draw(st.sampled_from(list(shape.enum)))
+    return draw(_texts(shape, breaks=breaks))
+
+
+def _texts(shape: Any, *, breaks: bool) -> st.SearchStrategy[Any]:
+    smallest, largest = shape.metadata.get("min", 0), shape.metadata.get("max", 60)
+    fitting = st.text("abcdefghij-0123456789", min_size=smallest, max_size=max(smallest, min(largest, smallest + 12)))
+    pattern = shape.metadata.get("pattern")
+    if pattern and not breaks:
+        try:
+            return st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True) | st.integers(0, 300).map(Known)
+        except re.error:
+            return fitting
+    return fitting | st.integers(0, 300).map(Known)
