@@ -86,7 +86,7 @@ def _image(cloud: Cloud, name: str, created: datetime, labels: dict[str, str]) -
         *(cloud.backend("ec2"), random_ami_id()), name=name, creation_date=created, tags=labels,
         architecture="x86_64", virtualization_type="hvm", root_device_type="ebs", root_device_name=ROOT_DEVICE,
     )  # fmt: skip
-    image.engine_image = cloud.engine.reference(image.id)
+    cloud.backend("ec2").disks[image.ebs_snapshot.id] = cloud.engine.reference(image.id)
     image.ebs_snapshot.start_time = created
     image.ebs_snapshot.add_tags(labels)
     cloud.backend("ec2").amis[image.id] = image

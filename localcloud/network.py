@@ -91,3 +91,8 @@ class Addresses:
         """Make the address free again; unknown ones are ignored."""
         with self._lock:
             self._used.discard(address)
+
+    def count_free(self) -> int:
+        """Return how many addresses are free."""
+        with self._lock:
+            return len(self._hosts) - len(self._used)

@@ -250,11 +250,13 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     # moto reads these at import, so nothing may import it earlier.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
-    from localcloud import autoscaling, ec2, elbv2, faults, serializer, ssm
+    from localcloud import autoscaling, cloudwatch, ec2, elbv2, faults, s3, serializer, ssm
 
     serializer.install()
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
+    s3.install()
+    cloudwatch.install()
     return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]
 
 

@@ -243,7 +243,15 @@ def _ec2(_: Call, found: Sequence[Violation]) -> Problem | None:
     return _out_of_range(name, first.value, *number) if None not in number else _invalid_value(name, first)
 
 
+EC2_TEXTS = {
+    "InstanceType": "Invalid value '{}' for InstanceType.",
+    "ResourceType": "'{}' is not a valid taggable resource type for this operation.",
+}
+
+
 def _invalid_value(name: str, violation: Violation) -> Problem:
+    if violation.must and violation.shape.name in EC2_TEXTS:
+        return Problem("InvalidParameterValue", 400, EC2_TEXTS[violation.shape.name].format(violation.value))
     message = f"Value ({violation.value}) for parameter {name[0].lower()}{name[1:]} is invalid."
     expected = f" Member must {violation.must}." if violation.must else f" It is no {violation.shape.type_name}."
     return Problem("InvalidParameterValue", 400, message + expected)

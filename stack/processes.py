@@ -101,7 +101,8 @@ class Process:
         Args:
             alone: Spare its children, as the kernel does when memory runs out.
         """
-        while left := [pid for pid in self.members() if not alone or pid == self.pid]:
+        # One that is exiting has no environment any more, so it is no member, but it is not gone: wait for that too.
+        while left := {pid for pid in (self.pid, *(() if alone else self.members())) if pid}:
             for member in left:
                 kill(member, signal.SIGKILL)
             time.sleep(0.05)

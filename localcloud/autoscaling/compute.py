@@ -54,7 +54,7 @@ class MotoCompute:
         self._cloud = cloud
 
     def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
-        """Run one instance with all that the launch template sets, in the subnet with the fewest of the group's."""
+        """Run one instance with all that the launch template sets, in the emptiest of the group's places."""
         ec2 = group.ec2_backend
         version = template.resolve(ec2) if template else None
         data: dict[str, Any] = version.data if version else {}
@@ -77,11 +77,7 @@ class MotoCompute:
             "metadata_options": data.get("MetadataOptions") or {},
             "tags": {"instance": tags, "volume": specified.get("volume", {})},
         }
-        subnet = _emptiest_subnet(group)
-        if subnet:
-            options["subnet_id"] = subnet
-        else:
-            options["placement"] = group.availability_zones[0]
+        options |= _emptiest_place(group)
         if template and version:
             options["launch_template"] = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
         else:
@@ -90,13 +86,15 @@ class MotoCompute:
             source.image_id, 1, source.user_data, list(source.security_groups or []), **options
         )
         instance = reservation.instances[0]
-        _give_profile(ec2, instance.id, data.get("IamInstanceProfile") or {})
+        profile = data.get("IamInstanceProfile") if version else _profile(group.launch_config.iam_instance_profile)
+        _give_profile(ec2, instance.id, profile or {})
         return instance
 
     def terminate(self, instance_id: str) -> None:
-        """Terminate, unless it is gone already."""
-        if self.state(instance_id) not in {GONE, "shutting-down"}:
-            self._cloud.instance(instance_id).ec2_backend.terminate_instances([instance_id])  # type: ignore[union-attr] # it has a state
+        """Terminate, unless it is gone already; termination protection does not keep a group from it."""
+        instance = self._cloud.instance(instance_id)
+        if instance is not None:
+            instance.terminate()
 
     def state(self, instance_id: str) -> str:
         """Return EC2's state."""
@@ -126,8 +124,7 @@ class MotoTraffic:
     def deregister(self, target_group: str, instance_id: str) -> None:
         """Deregister, if it is registered."""
         backend = self._backend(target_group)
-        group = backend.target_groups.get(target_group)
-        if group and instance_id in group.targets:
+        if target_group in backend.target_groups:
             backend.deregister_targets(target_group, [{"Id": instance_id}])
 
     def state(self, target_group: str, instance_id: str) -> str:
@@ -144,6 +141,11 @@ class MotoTraffic:
         return self._cloud.backend("elbv2", account_id, region)
 
 
+def _profile(named: str | None) -> dict[str, str]:
+    """Return the profile of a launch configuration, which has it by name or ARN, as a launch template would."""
+    return {} if not named else {"Arn": named} if named.startswith("arn:") else {"Name": named}
+
+
 def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:
     name, arn = profile.get("Name"), profile.get("Arn")
     if name or arn:
@@ -152,9 +154,10 @@ def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:
         )
 
 
-def _emptiest_subnet(group: ManagedGroup) -> str | None:
+def _emptiest_place(group: ManagedGroup) -> dict[str, str]:
     if not group.vpc_zone_identifier:
-        return None
+        zones = [each.availability_zone for each in group.alive]
+        return {"placement": min(group.availability_zones, key=zones.count)}
     subnets = [subnet.strip() for subnet in group.vpc_zone_identifier.split(",")]
     used = [getattr(each.instance, "subnet_id", None) for each in group.alive]
-    return min(subnets, key=used.count)
+    return {"subnet_id": min(subnets, key=used.count)}

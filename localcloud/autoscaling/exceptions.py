@@ -3,6 +3,8 @@
 Texts marked "wording not compared with AWS" carry AWS's code and our own sentence.
 """
 
+from typing import Any
+
 from moto.autoscaling.exceptions import AutoscalingClientError
 from moto.autoscaling.exceptions import ResourceContentionError as ResourceContentionError  # noqa: PLC0414 - as below
 from moto.autoscaling.exceptions import ValidationError as ValidationError  # noqa: PLC0414 - exported to our modules
@@ -15,6 +17,12 @@ class GroupNotFoundError(ValidationError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
+
+
+class GroupInDeletionError(ValidationError):
+    """The group exists only until its instances are gone."""
+
+    message = "The AutoScaling group may not be modified while it is pending delete"
 
 
 class GroupExistsError(AutoscalingClientError):
@@ -36,11 +44,82 @@ class GroupInUseError(AutoscalingClientError):
     )
 
 
+class ScalingInProgressError(AutoscalingClientError):
+    """A scaling activity, or the cooldown after one, stands in the way."""
+
+    code = "ScalingActivityInProgress"
+
+
+class LimitExceededError(AutoscalingClientError):
+    """A group may not have so many (wording not compared with AWS)."""
+
+    code = "LimitExceeded"
+
+
+class LaunchConfigurationNotFoundError(ValidationError):
+    """No launch configuration of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Launch configuration name not found - Launch configuration {name} not found")
+
+
+class LaunchConfigurationExistsError(AutoscalingClientError):
+    """A launch configuration of that name exists; it can never be changed."""
+
+    code = "AlreadyExists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "Launch Configuration by this name already exists - A launch configuration already exists with the name "
+            f"{name}"
+        )
+
+
+class LaunchConfigurationInUseError(AutoscalingClientError):
+    """A group launches by the configuration."""
+
+    code = "ResourceInUse"
+
+    def __init__(self, name: str, group_name: str) -> None:
+        super().__init__(
+            f"Cannot delete launch configuration {name} because it is attached to AutoScalingGroup {group_name}"
+        )
+
+
 class InstanceNotFoundError(ValidationError):
     """No group has that instance."""
 
     def __init__(self, instance_id: str) -> None:
         super().__init__(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
+
+
+class NotAMemberError(ValidationError):
+    """The group does not have that instance."""
+
+    def __init__(self, instance_id: str, group_name: str) -> None:
+        super().__init__(f"The instance {instance_id} is not part of Auto Scaling group {group_name}.")
+
+
+class SizesForbidError(ValidationError):
+    """Moving instances in or out would take the desired capacity out of the group's sizes."""
+
+    def __init__(self, group: Any, what: str, count: int) -> None:
+        super().__init__(
+            f"AutoScalingGroup {group.name} has min-size={group.min_size}, max-size={group.max_size}, and "
+            f"desired-size={group.desired_capacity}. To {what} {count} instance{'' if count == 1 else 's'}, please "
+            "update the AutoScalingGroup sizes appropriately."
+        )
+
+
+class MinimumForbidsError(ValidationError):
+    """Terminating without a replacement would leave too few instances."""
+
+    def __init__(self, minimum: int) -> None:
+        super().__init__(
+            f"Currently, desiredSize equals minSize ({minimum}). Terminating instance without replacement will "
+            "violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower "
+            "group's min size."
+        )
 
 
 class CapacityOutOfBoundsError(ValidationError):

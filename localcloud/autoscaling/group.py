@@ -10,6 +10,7 @@ from moto.autoscaling.models import FakeAutoScalingGroup
 from .activities import KEPT, ScalingActivity, timestamp
 
 if TYPE_CHECKING:
+    from .models import LocalAutoScalingBackend
     from .refresh.models import Mark, RefreshLog
 
 PENDING = "Pending"
@@ -77,6 +78,7 @@ class ManagedGroup(FakeAutoScalingGroup):
     """A group whose instances the reconciler launches and terminates; calls only change the desired state."""
 
     instance_states: list[ManagedInstance]  # type: ignore[assignment]
+    autoscaling_backend: LocalAutoScalingBackend
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Set before moto's constructor, which ends by setting the capacity.
@@ -87,6 +89,7 @@ class ManagedGroup(FakeAutoScalingGroup):
         self.deleting = False
         self.launch_failures = 0
         self.launch_again_at = 0.0
+        self.scaled_at: float | None = None
         super().__init__(*args, **kwargs)
 
     @property
@@ -110,6 +113,14 @@ class ManagedGroup(FakeAutoScalingGroup):
         """The instances that count towards the capacity."""
         return [instance for instance in self.instance_states if instance.is_alive]
 
+    @property
+    def is_scaling(self) -> bool:
+        """Whether a scaling activity is in progress, or about to begin."""
+        if any(activity.end_time is None for activity in self.scaling_activities):
+            return True
+        waits = self.launch_failures or self.is_suspended("Launch")
+        return len(self.alive) < (self.desired_capacity or 0) and not waits
+
     def find(self, instance_id: str) -> ManagedInstance | None:
         """Return one of the group's instances."""
         return next((each for each in self.instance_states if each.instance_id == instance_id), None)
@@ -126,8 +137,18 @@ class ManagedGroup(FakeAutoScalingGroup):
         return activity
 
     def forget(self) -> None:
-        """Remove the group, which has no instances left."""
-        self.autoscaling_backend.autoscaling_groups.pop(self.name, None)
+        """Remove the group, which has no instances left, with what belongs to it."""
+        self.autoscaling_backend.forget(self.name)
+
+    def _set_launch_configuration(
+        self, launch_config_name: str, launch_template: dict[str, Any], mixed_instances_policy: dict[str, Any] | None
+    ) -> None:
+        """Set what instances are launched from, instead of what was; moto would keep both."""
+        if launch_config_name:
+            self.ec2_launch_template = self.mixed_instances_policy = None
+        if launch_template or mixed_instances_policy:
+            self.launch_config = self.launch_configuration_name = None  # type: ignore[assignment]
+        super()._set_launch_configuration(launch_config_name, launch_template, mixed_instances_policy)
 
     def save_template(self, template: dict[str, str]) -> None:
         """Make a launch template the group's own, as a successful refresh does."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moto.autoscaling.models import AutoScalingBackend
+from moto.autoscaling.models import AutoScalingBackend, FakeLaunchConfiguration, FakeScalingPolicy, FakeScheduledAction
 
 from .exceptions import (
     CapacityOutOfBoundsError,
@@ -13,13 +14,31 @@ from .exceptions import (
     GroupInUseError,
     GroupNotFoundError,
     InstanceNotFoundError,
+    LaunchConfigurationExistsError,
+    LaunchConfigurationInUseError,
+    LaunchConfigurationNotFoundError,
+    MinimumForbidsError,
+    NotAMemberError,
+    ScalingInProgressError,
+    SizesForbidError,
     ValidationError,
 )
 from .group import IN_SERVICE, STANDBY, ManagedGroup, ManagedInstance
+from .hooks import Hook
+from .policies import capacity_after
 from .refresh import actions
+from .settings import (
+    MOST_INSTANCES,
+    PROCESSES,
+    check,
+    check_load_balancers,
+    check_sizes,
+    check_tags,
+    check_target_groups,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from .activities import ScalingActivity
     from .reconciler import Reconciler
@@ -70,12 +89,11 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         """Record a group; its instances follow."""
         if name in self.autoscaling_groups:
             raise GroupExistsError(name)
-        minimum, maximum = int(kwargs.get("min_size") or 0), int(kwargs.get("max_size") or 0)
-        desired = kwargs.get("desired_capacity")
-        if desired is not None and not minimum <= int(desired) <= maximum:
-            raise ValidationError(
-                f"Desired capacity:{desired} must be between the specified min size:{minimum} and max size:{maximum}"
-            )
+        if ":" in name:
+            raise ValidationError("The name of an Auto Scaling group must not contain a colon.")
+        check_sizes(kwargs["min_size"] or 0, kwargs["max_size"] or 0, kwargs["desired_capacity"])
+        check_tags(kwargs["tags"])
+        check(self, kwargs)
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
 
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
@@ -96,12 +114,14 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         if desired is None:
             # moto compares with the instances that exist; AWS moves the desired capacity.
             desired = min(max(group.desired_capacity or 0, minimum), maximum)
-        if not minimum <= desired <= maximum:
-            raise ValidationError(
-                f"Desired capacity:{desired} must be between the specified min size:{minimum} and max size:{maximum}"
-            )
+        check_sizes(minimum, maximum, desired)
+        check(self, kwargs)
         kwargs["desired_capacity"] = desired
-        return super().update_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
+        policy = group.mixed_instances_policy
+        super().update_auto_scaling_group(name, *args, **kwargs)
+        if not any(kwargs.get(option) for option in templates):
+            group.mixed_instances_policy = policy  # moto drops it
+        return group
 
     def set_desired_capacity(self, group_name: str, desired_capacity: int | None) -> None:
         """Change the desired capacity within the group's sizes."""
@@ -112,16 +132,31 @@ class LocalAutoScalingBackend(AutoScalingBackend):
             raise CapacityOutOfBoundsError(desired, minimum, maximum)
         group.set_desired_capacity(desired)
 
+    def check_cooldown(self, group: ManagedGroup) -> None:
+        """Refuse to scale during a scaling activity or the group's cooldown after it.
+
+        Raises:
+            ScalingInProgressError: One is under way.
+        """
+        since = group.scaled_at
+        if group.is_scaling or (since is not None and type(self).clock() - since < group.default_cooldown):
+            raise ScalingInProgressError(f"A scaling activity or cooldown of {group.name} is in progress.")
+
     def delete_auto_scaling_group(self, group_name: str, *, force: bool = False) -> None:
         """Delete a group; with force its instances go first, and until then it is described as being deleted.
 
         A refresh under way ends with it: the API names no error for that.
 
         Raises:
-            GroupInUseError: It has instances, or wants some, and force was not requested.
+            ScalingInProgressError: Force was not requested, and instances come or go.
+            GroupInUseError: Force was not requested, and it has instances.
         """
         group = self.group(group_name)
-        if not force and (group.instance_states or group.desired_capacity):
+        if not force and group.is_scaling:
+            raise ScalingInProgressError(
+                "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group."
+            )
+        if not force and group.instance_states:
             raise GroupInUseError
         group.deleting = True
         actions.end_with_group(group, type(self).clock())
@@ -132,26 +167,158 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         if not group.instance_states:
             group.forget()
 
+    def forget(self, group_name: str) -> None:
+        """Remove a group, and its policies, scheduled actions and hooks."""
+        self.autoscaling_groups.pop(group_name, None)
+        mine: tuple[dict[str, Any], ...] = (self.policies, self.scheduled_actions, self.lifecycle_hooks)
+        for records in mine:
+            for key, record in list(records.items()):
+                if record.auto_scaling_group_name == group_name:
+                    del records[key]
+
+    # Launch configurations
+
+    def create_launch_configuration(self, name: str, *args: Any, **kwargs: Any) -> FakeLaunchConfiguration:
+        """Record a launch configuration; none is ever replaced."""
+        if name in self.launch_configurations:
+            raise LaunchConfigurationExistsError(name)
+        return super().create_launch_configuration(name, *args, **kwargs)
+
+    def delete_launch_configuration(self, launch_configuration_name: str) -> None:
+        """Delete a launch configuration that no group uses."""
+        if launch_configuration_name not in self.launch_configurations:
+            raise LaunchConfigurationNotFoundError(launch_configuration_name)
+        for group in self.autoscaling_groups.values():
+            if getattr(group.launch_config, "name", None) == launch_configuration_name:
+                raise LaunchConfigurationInUseError(launch_configuration_name, group.name)
+        super().delete_launch_configuration(launch_configuration_name)
+
+    # Policies and scheduled actions: moto keeps one of each name, where AWS has one in each group
+
+    def put_scaling_policy(self, *args: Any, **kwargs: Any) -> FakeScalingPolicy:
+        """Record a policy."""
+        policy = super().put_scaling_policy(*args, **kwargs)
+        self.policies[policy.arn] = self.policies.pop(policy.name)
+        return policy
+
+    def policy(self, name: str, group_name: str | None) -> FakeScalingPolicy | None:
+        """Return the policy of that name or ARN, of a group if one is given."""
+        for policy in self.policies.values():
+            if name in {policy.name, policy.arn} and group_name in {None, policy.auto_scaling_group_name}:
+                return policy
+        return None
+
+    def follow_policy(self, policy: FakeScalingPolicy, breach: float | None, *, honors_cooldown: bool) -> None:
+        """Set the capacity that a policy wants, held within the group's sizes."""
+        group = self.group(policy.auto_scaling_group_name)
+        wanted = capacity_after(policy, group.desired_capacity or 0, breach)
+        if honors_cooldown:
+            self.check_cooldown(group)
+        group.set_desired_capacity(min(max(wanted, group.min_size or 0), group.max_size or 0))
+
+    def put_scheduled_update_group_action(self, name: str, **settings: Any) -> FakeScheduledAction:  # type: ignore[override] # called by keywords
+        """Record a scheduled action."""
+        sizes = [settings[size] for size in ("min_size", "max_size", "desired_capacity")]
+        if all(size is None for size in sizes):
+            raise ValidationError("At least one of MinSize, MaxSize and DesiredCapacity is required.")
+        start = settings["start_time"]
+        if isinstance(start, datetime) and start.astimezone(UTC) < datetime.now(UTC):
+            raise ValidationError("Given start time is in the past")
+        action = super().put_scheduled_update_group_action(name, **settings)
+        self.scheduled_actions[_key(action)] = self.scheduled_actions.pop(action.scheduled_action_name)
+        return action
+
+    def delete_scheduled_action(self, auto_scaling_group_name: str, scheduled_action_name: str) -> None:
+        """Delete a scheduled action."""
+        for action in self.describe_scheduled_actions(auto_scaling_group_name, [scheduled_action_name]):
+            del self.scheduled_actions[_key(action)]
+            return
+        raise ValidationError("Scheduled action name not found")
+
+    def put_hook(self, group_name: str, spec: Mapping[str, Any]) -> None:
+        """Record a lifecycle hook, or change what is given of one."""
+        key = f"{group_name}_{spec['LifecycleHookName']}"
+        known = self.lifecycle_hooks.get(key)
+        self.lifecycle_hooks[key] = Hook(group_name, {**getattr(known, "spec", {}), **spec})
+
+    # Tags and processes
+
+    def create_or_update_tags(self, tags: list[dict[str, str]]) -> None:
+        """Tag groups, all or none of them."""
+        for name in {tag["ResourceId"] for tag in tags}:
+            if name not in self.autoscaling_groups:
+                raise ValidationError(f"AutoScalingGroup not found - AutoScaling Group {name} not found")
+            check_tags([tag for tag in tags if tag["ResourceId"] == name], self.autoscaling_groups[name].tags)
+        super().create_or_update_tags(tags)
+
+    def delete_tags(self, tags: list[dict[str, str]]) -> None:
+        """Remove tags of groups that exist."""
+        for tag in tags:
+            self.group(tag["ResourceId"])
+        super().delete_tags(tags)
+
+    def describe_tags(self, filters: list[dict[str, Any]]) -> list[dict[str, str]]:
+        """Return tags; moto compares whether they are propagated with Python's words."""
+        for each in filters:
+            if each["Name"] == "propagate-at-launch":
+                each["Values"] = [value.capitalize() for value in each["Values"]]
+        return super().describe_tags(filters)
+
+    def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
+        """Suspend processes that there are."""
+        _check_processes(scaling_processes)
+        super().suspend_processes(group_name, scaling_processes)
+
+    def resume_processes(self, group_name: str, scaling_processes: list[str]) -> None:
+        """Resume processes that there are."""
+        _check_processes(scaling_processes)
+        super().resume_processes(group_name, scaling_processes)
+
     # Instances
 
     def attach_instances(self, group_name: str, instance_ids: list[str]) -> None:
         """Attach running instances to a group, which raises its desired capacity."""
         group = self.group(group_name)
+        _check_number(instance_ids)
         wanted = (group.desired_capacity or 0) + len(instance_ids)
         if wanted > (group.max_size or 0):
-            raise CapacityOutOfBoundsError(wanted, group.min_size or 0, group.max_size or 0)
-        for instance_id in instance_ids:
-            instance = self.ec2_backend.get_instance(instance_id)
-            self.ec2_backend.create_tags([instance_id], {"aws:autoscaling:groupName": group.name})
-            group.instance_states.append(ManagedInstance(instance, group, launched_at=type(self).clock()))
+            raise SizesForbidError(group, "attach", len(instance_ids))
+        instances = [self._free_instance(instance_id, group) for instance_id in instance_ids]
+        for instance in instances:
+            self.ec2_backend.create_tags([instance.id], {"aws:autoscaling:groupName": group.name})
+            protects = group.new_instances_protected_from_scale_in
+            managed = ManagedInstance(instance, group, type(self).clock(), protected_from_scale_in=protects)
+            group.instance_states.append(managed)
         group.set_desired_capacity(wanted)
+
+    def _free_instance(self, instance_id: str, group: ManagedGroup) -> Any:
+        """Return an instance that may be attached: it runs, in one of the group's zones and in no group.
+
+        Raises:
+            ValidationError: It may not.
+        """
+        instance = self.ec2_backend.get_instance_by_id(instance_id)
+        if instance is None:
+            raise ValidationError(f"Invalid Instance ID(s): [{instance_id}]")
+        if instance.state != "running":
+            raise ValidationError(f"Instance {instance_id} is not in the running state: it is {instance.state}.")
+        if instance.placement.zone not in group.availability_zones:
+            raise ValidationError(f"Instance {instance_id} is in {instance.placement.zone}, where the group is not.")
+        for other in self.autoscaling_groups.values():
+            if other.find(instance_id):
+                raise ValidationError(f"Instance {instance_id} is already part of Auto Scaling group {other.name}.")
+        return instance
 
     def detach_instances(self, group_name: str, instance_ids: list[str], should_decrement: bool) -> list[Any]:
         """Detach instances without terminating them."""
         group = self.group(group_name)
+        _check_number(instance_ids)
+        instances = self._members(group, instance_ids, {IN_SERVICE, STANDBY})
+        if should_decrement:
+            _check_decrement(group, "detach", len([each for each in instances if each.lifecycle_state == IN_SERVICE]))
         done: list[ScalingActivity] = []
-        for instance_id in instance_ids:
-            instance = self._member(group, instance_id)
+        for instance in instances:
+            instance_id = instance.instance_id
             for arn in sorted(instance.registered):
                 self.reconciler.traffic.deregister(arn, instance_id)
             group.instance_states.remove(instance)
@@ -161,7 +328,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
             )
             activity.finish()
             done.append(activity)
-            if should_decrement:
+            if should_decrement and instance.lifecycle_state == IN_SERVICE:  # one on standby does not count
                 group.set_desired_capacity((group.desired_capacity or 0) - 1)
         return [activity.describe() for activity in done]
 
@@ -169,8 +336,11 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         """Drain and terminate an instance, which is replaced unless the capacity shrinks with it."""
         instance = self.managed(instance_id)
         group = instance.auto_scaling_group
-        if should_decrement:
-            self.set_desired_capacity(group.name, (group.desired_capacity or 0) - 1)
+        desired, minimum = group.desired_capacity or 0, group.min_size or 0
+        if should_decrement and instance.lifecycle_state != STANDBY:
+            if desired <= minimum:
+                raise MinimumForbidsError(minimum)
+            group.set_desired_capacity(desired - 1)
         self.reconciler.retire(instance, BY_REQUEST)
         return instance.activity.describe() if instance.activity else {}
 
@@ -187,17 +357,22 @@ class LocalAutoScalingBackend(AutoScalingBackend):
 
     def enter_standby_instances(self, group_name: str, instance_ids: list[str], should_decrement: bool) -> list[Any]:
         """Put instances aside: they get no traffic and no health check."""
-        return self._move(group_name, instance_ids, STANDBY, -1 if should_decrement else 0)
+        group = self.group(group_name)
+        if should_decrement:
+            _check_decrement(group, "place into standby", len(instance_ids))
+        return self._move(group, instance_ids, STANDBY, -1 if should_decrement else 0)
 
     def exit_standby_instances(self, group_name: str, instance_ids: list[str]) -> list[Any]:
         """Return instances to service."""
-        return self._move(group_name, instance_ids, IN_SERVICE, 1)
-
-    def _move(self, group_name: str, instance_ids: list[str], state: str, change: int) -> list[Any]:
         group = self.group(group_name)
+        if (group.desired_capacity or 0) + len(instance_ids) > (group.max_size or 0):
+            raise SizesForbidError(group, "take out of standby", len(instance_ids))
+        return self._move(group, instance_ids, IN_SERVICE, 1)
+
+    def _move(self, group: ManagedGroup, instance_ids: list[str], state: str, change: int) -> list[Any]:
         moved = []
-        for instance_id in instance_ids:
-            instance = self._member(group, instance_id)
+        for instance in self._members(group, instance_ids, {STANDBY if state == IN_SERVICE else IN_SERVICE}):
+            instance_id = instance.instance_id
             instance.lifecycle_state = state
             group.set_desired_capacity((group.desired_capacity or 0) + change)
             where = "to StandBy" if state == STANDBY else "out of StandBy"
@@ -209,16 +384,48 @@ class LocalAutoScalingBackend(AutoScalingBackend):
             moved.append(activity.describe())
         return moved
 
-    def _member(self, group: ManagedGroup, instance_id: str) -> ManagedInstance:
-        instance = group.find(instance_id)
-        if instance is None:
-            raise InstanceNotFoundError(instance_id)
-        return instance
+    def set_instance_protection(
+        self, group_name: str, instance_ids: list[str], protected_from_scale_in: bool | None
+    ) -> None:
+        """Protect instances of the group, all or none of them."""
+        self._members(self.group(group_name), instance_ids)
+        super().set_instance_protection(group_name, instance_ids, protected_from_scale_in)
+
+    def _members(
+        self, group: ManagedGroup, instance_ids: list[str], states: Collection[str] = ()
+    ) -> list[ManagedInstance]:
+        """Return instances of a group.
+
+        Raises:
+            ValidationError: One is not in the group, or in none of these states, if some are given.
+        """
+        members = []
+        for instance_id in instance_ids:
+            instance = group.find(instance_id)
+            if instance is None:
+                raise NotAMemberError(instance_id, group.name)
+            if states and instance.lifecycle_state not in states:
+                raise ValidationError(
+                    f"The instance {instance_id} is not in {' or '.join(sorted(states))}: it is "
+                    f"{instance.lifecycle_state}."
+                )
+            members.append(instance)
+        return members
 
     # Target groups: the reconciler registers and deregisters
 
     def update_attached_target_groups(self, group_name: str) -> None:
         """Leave registration to the reconciler."""
+
+    def attach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
+        """Note that a group belongs to target groups."""
+        check_target_groups(self, target_group_arns)
+        super().attach_load_balancer_target_groups(group_name, target_group_arns)
+
+    def attach_load_balancers(self, group_name: str, load_balancer_names: list[str]) -> None:
+        """Register a group's instances with classic load balancers."""
+        check_load_balancers(self, load_balancer_names)
+        super().attach_load_balancers(group_name, load_balancer_names)
 
     def detach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
         """Note that a group no longer belongs to target groups."""
@@ -245,11 +452,9 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         engine = self.reconciler.refreshes
         return actions.start(self.group(group_name), strategy, desired, preferences, engine, type(self).clock())
 
-    def describe_instance_refreshes(
-        self, group_name: str, ids: Sequence[str], token: str | None, page: int | None
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    def describe_instance_refreshes(self, group_name: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return refreshes, newest first; see `refresh.actions`."""
-        return actions.describe(self.group(group_name), ids, token, page, type(self).clock())
+        return actions.describe(self.group(group_name), ids, type(self).clock())
 
     def cancel_instance_refresh(self, group_name: str, *, wait: bool) -> InstanceRefresh:
         """Cancel the active refresh; see `refresh.actions`."""
@@ -258,3 +463,23 @@ class LocalAutoScalingBackend(AutoScalingBackend):
     def rollback_instance_refresh(self, group_name: str) -> InstanceRefresh:
         """Roll the active refresh back; see `refresh.actions`."""
         return actions.roll_back(self.group(group_name), self.reconciler.refreshes, type(self).clock())
+
+
+def _key(action: FakeScheduledAction) -> str:
+    return f"{action.auto_scaling_group_name}/{action.scheduled_action_name}"
+
+
+def _check_processes(names: Sequence[str]) -> None:
+    unknown = set(names) - PROCESSES
+    if unknown:
+        raise ValidationError(f"Invalid process: {', '.join(sorted(unknown))}")
+
+
+def _check_number(instance_ids: Sequence[str]) -> None:
+    if len(instance_ids) > MOST_INSTANCES:
+        raise ValidationError(f"At most {MOST_INSTANCES} instances may be specified, not {len(instance_ids)}.")
+
+
+def _check_decrement(group: ManagedGroup, what: str, count: int) -> None:
+    if (group.desired_capacity or 0) - count < (group.min_size or 0):
+        raise SizesForbidError(group, what, count)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from moto.core.exceptions import ServiceException
@@ -16,7 +18,7 @@ from .refresh.engine import RefreshEngine
 from .templates import template_of_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from .compute import Compute, Traffic
     from .refresh.models import InstanceRefresh, Mark
@@ -35,6 +37,19 @@ GONE_BY_ITSELF = (
 )
 FAILED_TARGET = "an instance was taken out of service in response to an ELB system health check failure."
 SET_UNHEALTHY = "an instance was taken out of service in response to a user health-check."
+
+
+def _by_version(instance: ManagedInstance) -> tuple[float, float]:
+    """AWS's default policy, as far as it is emulated: the oldest launch template version, then the oldest."""
+    version = int(instance.launch_template["Version"]) if instance.launch_template else 0
+    return version, instance.launched_at
+
+
+ORDERS: dict[str, Callable[[ManagedInstance], tuple[float, float]]] = {
+    "NewestInstance": lambda instance: (-instance.launched_at, 0),
+    "OldestInstance": lambda instance: (instance.launched_at, 0),
+}
+"""Which instance leaves first, for the termination policies that are no other way of saying the default."""
 
 
 class Reconciler:
@@ -91,10 +106,16 @@ class Reconciler:
                 log.exception("reconciling a group failed; continuing")
 
     def tick(self) -> None:
-        """Reconcile every group once."""
+        """Reconcile every group once; one that fails does not keep the others waiting."""
+        failed: list[Exception] = []
         with self._lock:
             for group in list(self._groups()):
-                self._tend(group)
+                try:
+                    self._tend(group)
+                except Exception as error:  # noqa: BLE001 -- raised below
+                    failed.append(error)
+        if failed:
+            raise ExceptionGroup("groups were not reconciled", failed)
 
     def _tend(self, group: ManagedGroup) -> None:
         for instance in list(group.instance_states):
@@ -130,16 +151,27 @@ class Reconciler:
                 f"increasing the capacity from {len(alive)} to {desired}.",
                 mark,
             )
-        spare = len(alive) - desired
-        removable = [each for each in alive if not each.protected_from_scale_in]
-        # Those that do not serve first; then, by AWS's default policy, those of the oldest template, then the oldest.
-        removable.sort(key=lambda each: (self.is_available(each), _version(each), each.launched_at))
-        for instance in removable[: max(0, spare)]:
+        for instance in self._leaving_next(group, len(alive) - desired):
             self.retire(
                 instance,
                 "an instance was taken out of service in response to a difference between desired and actual "
                 f"capacity, shrinking the capacity from {len(alive)} to {desired}.",
             )
+
+    def _leaving_next(self, group: ManagedGroup, count: int) -> list[ManagedInstance]:
+        """Return the instances to scale in: those that do not serve, else of the zone with the most, by its policy."""
+        removable = [each for each in group.alive if not each.protected_from_scale_in]
+        zones = Counter(each.availability_zone for each in group.alive)
+        serves = {each.instance_id: self.is_available(each) for each in removable} if count > 0 else {}
+        order = ORDERS.get(group.termination_policies[0], _by_version)
+        leaving: list[ManagedInstance] = []
+        while removable and len(leaving) < count:
+            leaving.append(
+                min(removable, key=lambda one: (serves[one.instance_id], -zones[one.availability_zone], order(one)))
+            )
+            removable.remove(leaving[-1])
+            zones[leaving[-1].availability_zone] -= 1
+        return leaving
 
     def launch(
         self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
@@ -173,6 +205,7 @@ class Reconciler:
                 managed.launch_template = {**template.describe(), "Version": number}
             instance.autoscaling_group = group
             group.instance_states.append(managed)
+            self._see_in(group, managed)  # one that is a record runs already
 
     def _launch_failed(self, group: ManagedGroup) -> None:
         pause = min(LONGEST_RETRY, FIRST_RETRY * 2**group.launch_failures)
@@ -198,6 +231,10 @@ class Reconciler:
         instance.lifecycle_state = IN_SERVICE
         instance.in_service_at = self._clock()
         self._follow_target_groups(group, instance)
+        self._finish(group, instance)
+
+    def _finish(self, group: ManagedGroup, instance: ManagedInstance) -> None:
+        group.scaled_at = self._clock()
         if instance.activity:
             instance.activity.finish()
             instance.activity = None
@@ -245,10 +282,11 @@ class Reconciler:
         if template is None:
             return False
         ec2 = instance.auto_scaling_group.ec2_backend
-        return (
-            template.same_as(instance.launch_template, ec2)
-            and template.resolve(ec2).instance_type == instance.instance_type
-        )
+        try:
+            kind = template.resolve(ec2).instance_type
+        except ServiceException:  # it was deleted meanwhile
+            return False
+        return template.same_as(instance.launch_template, ec2) and kind == instance.instance_type
 
     # Target groups and leaving
 
@@ -281,8 +319,7 @@ class Reconciler:
     def _see_out(self, group: ManagedGroup, instance: ManagedInstance) -> None:
         state = self._compute.state(instance.instance_id)
         if state == GONE:
-            if instance.activity:
-                instance.activity.finish()
+            self._finish(group, instance)
             group.instance_states.remove(instance)
             return
         if state == "running" and not instance.skip_draining and "draining" in self._target_states(instance):
@@ -294,7 +331,3 @@ class Reconciler:
             if instance.activity:
                 instance.activity.advance("InProgress", 60)
             self._compute.terminate(instance.instance_id)
-
-
-def _version(instance: ManagedInstance) -> int:
-    return int(instance.launch_template["Version"]) if instance.launch_template else 0

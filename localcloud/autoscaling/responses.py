@@ -8,15 +8,19 @@ from typing import Any
 from moto.autoscaling import models as moto_models
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import camelcase_to_underscores, get_service_model
 
-from .exceptions import InvalidNextTokenError, ValidationError
+from .exceptions import GroupInDeletionError, ValidationError
 from .group import ManagedGroup
 from .models import LocalAutoScalingBackend
-
-LARGEST_PAGE = 100
+from .pages import PAGES, paged
+from .policies import check_policy
+from .settings import check_emulated
 
 _moto_create: Callable[[Any], ActionResult] = AutoScalingResponse.create_auto_scaling_group
 _moto_update: Callable[[Any], ActionResult] = AutoScalingResponse.update_auto_scaling_group
+_moto_set_desired_capacity: Callable[[Any], ActionResult] = AutoScalingResponse.set_desired_capacity
+_moto_put_scaling_policy: Callable[[Any], ActionResult] = AutoScalingResponse.put_scaling_policy
 
 
 def _backend(response: Any) -> LocalAutoScalingBackend:
@@ -41,13 +45,8 @@ def start_instance_refresh(self: Any) -> ActionResult:
 
 def describe_instance_refreshes(self: Any) -> ActionResult:
     """DescribeInstanceRefreshes."""
-    records, token = _backend(self).describe_instance_refreshes(
-        _group_name(self),
-        self._get_param("InstanceRefreshIds", []),
-        self._get_param("NextToken"),
-        self._get_int_param("MaxRecords"),
-    )
-    return ActionResult({"InstanceRefreshes": records, "NextToken": token})
+    records = _backend(self).describe_instance_refreshes(_group_name(self), self._get_param("InstanceRefreshIds", []))
+    return ActionResult({"InstanceRefreshes": records})
 
 
 def cancel_instance_refresh(self: Any) -> ActionResult:
@@ -66,16 +65,57 @@ def describe_scaling_activities(self: Any) -> ActionResult:
     activities = _backend(self).describe_scaling_activities(
         self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
     )
-    size = min(self._get_int_param("MaxRecords") or LARGEST_PAGE, LARGEST_PAGE)
-    first = 0
-    token = self._get_param("NextToken")
-    if token:
-        known = [activity["ActivityId"] for activity in activities]
-        if token not in known:
-            raise InvalidNextTokenError(token)
-        first = known.index(token)
-    following = activities[first + size]["ActivityId"] if len(activities) > first + size else None
-    return ActionResult({"Activities": activities[first : first + size], "NextToken": following})
+    return ActionResult({"Activities": activities})
+
+
+def describe_auto_scaling_groups(self: Any) -> ActionResult:
+    """DescribeAutoScalingGroups; moto's own pages cannot be turned off."""
+    groups = _backend(self).describe_auto_scaling_groups(
+        self._get_param("AutoScalingGroupNames", []), self._get_param("Filters", [])
+    )
+    return ActionResult({"AutoScalingGroups": groups})
+
+
+def set_desired_capacity(self: Any) -> ActionResult:
+    """SetDesiredCapacity, with HonorCooldown."""
+    backend = _backend(self)
+    if self._get_bool_param("HonorCooldown", False):
+        backend.check_cooldown(backend.group(_group_name(self)))
+    return _moto_set_desired_capacity(self)
+
+
+def put_lifecycle_hook(self: Any) -> ActionResult:
+    """PutLifecycleHook, which keeps what is given; moto invents a role and a target."""
+    spec = {name: value for name, value in self._get_params().items() if name != "AutoScalingGroupName"}
+    _backend(self).put_hook(_group_name(self), spec)
+    return EmptyResult()
+
+
+def put_scaling_policy(self: Any) -> ActionResult:
+    """PutScalingPolicy, with what each type requires."""
+    check_policy(self._get_params())
+    return _moto_put_scaling_policy(self)
+
+
+def execute_policy(self: Any) -> ActionResult:
+    """ExecutePolicy, for one group, with the steps of a step policy."""
+    backend, name = _backend(self), self._get_param("PolicyName")
+    policy = backend.policy(name, self._get_param("AutoScalingGroupName"))
+    if policy is None:
+        raise ValidationError(f"Policy {name} not found")
+    metric, threshold = self._get_param("MetricValue"), self._get_param("BreachThreshold")
+    breach = None if metric is None or threshold is None else float(metric) - float(threshold)
+    backend.follow_policy(policy, breach, honors_cooldown=bool(self._get_bool_param("HonorCooldown", False)))
+    return EmptyResult()
+
+
+def delete_policy(self: Any) -> ActionResult:
+    """DeletePolicy, of one group."""
+    backend = _backend(self)
+    policy = backend.policy(self._get_param("PolicyName"), self._get_param("AutoScalingGroupName"))
+    if policy:
+        backend.delete_policy(policy.arn)
+    return EmptyResult()
 
 
 def delete_auto_scaling_group(self: Any) -> ActionResult:
@@ -101,8 +141,11 @@ def set_instance_health(self: Any) -> ActionResult:
 
 def create_auto_scaling_group(self: Any) -> ActionResult:
     """CreateAutoScalingGroup, keeping what moto drops."""
+    check_emulated(self._get_params())
     result: ActionResult = _moto_create(self)
     group = _backend(self).group(_group_name(self))
+    for hook in self._get_param("LifecycleHookSpecificationList", []):
+        _backend(self).put_hook(group.name, hook)
     # moto turns an absent, and an explicit zero, period into 300; the API's default is 0.
     group.health_check_grace_period = self._get_int_param("HealthCheckGracePeriod") or 0
     _keep_settings(self, group)
@@ -111,17 +154,19 @@ def create_auto_scaling_group(self: Any) -> ActionResult:
 
 def update_auto_scaling_group(self: Any) -> ActionResult:
     """UpdateAutoScalingGroup, keeping what moto drops."""
+    check_emulated(self._get_params())
     result: ActionResult = _moto_update(self)
     group = _backend(self).group(_group_name(self))
     _keep_settings(self, group)
-    cooldown = self._get_int_param("DefaultCooldown")
-    if cooldown is not None:
-        group.default_cooldown = cooldown
     group.termination_policies = self._get_param("TerminationPolicies") or group.termination_policies
     return result
 
 
 def _keep_settings(response: Any, group: ManagedGroup) -> None:
+    cooldown = response._get_int_param("DefaultCooldown")
+    if cooldown is not None:
+        group.default_cooldown = cooldown
+    group.capacity_rebalance = response._get_bool_param("CapacityRebalance", group.capacity_rebalance)
     warmup = response._get_int_param("DefaultInstanceWarmup")
     if warmup is not None:
         group.default_instance_warmup = None if warmup < 0 else warmup
@@ -135,7 +180,13 @@ ACTIONS = (
     describe_instance_refreshes,
     cancel_instance_refresh,
     rollback_instance_refresh,
+    describe_auto_scaling_groups,
     describe_scaling_activities,
+    set_desired_capacity,
+    put_lifecycle_hook,
+    put_scaling_policy,
+    execute_policy,
+    delete_policy,
     delete_auto_scaling_group,
     set_instance_health,
     create_auto_scaling_group,
@@ -148,8 +199,36 @@ def patch_responses() -> ExitStack:
     stack = ExitStack()
     for action in ACTIONS:
         _replace(stack, AutoScalingResponse, action.__name__, action)
+    for name, page in PAGES.items():
+        _replace(stack, AutoScalingResponse, name, paged(vars(AutoScalingResponse)[name], *page))
+    for name in _actions_on_a_group():
+        _replace(stack, AutoScalingResponse, name, _on_a_group(name, vars(AutoScalingResponse)[name]))
     _replace(stack, moto_models, "FakeAutoScalingGroup", ManagedGroup)
     return stack
+
+
+def _actions_on_a_group() -> list[str]:
+    """Return the methods of the actions that require the name of a group, by the API's model."""
+    model = get_service_model("autoscaling")
+    actions = [name for name in model.operation_names if name != "CreateAutoScalingGroup"]
+    names = [
+        camelcase_to_underscores(action)
+        for action in actions
+        if "AutoScalingGroupName" in getattr(model.operation_model(action).input_shape, "required_members", ())
+    ]
+    return [name for name in names if name in vars(AutoScalingResponse)]
+
+
+def _on_a_group(name: str, action: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    """Return an action that refuses a group that does not exist, and changes none that is being deleted."""
+
+    def checked(self: Any) -> ActionResult:
+        group = _backend(self).group(_group_name(self))
+        if group.deleting and not name.startswith(("describe", "delete")):
+            raise GroupInDeletionError
+        return action(self)
+
+    return checked
 
 
 def _replace(stack: ExitStack, owner: Any, name: str, value: Any) -> None:

@@ -56,23 +56,42 @@ def template_of_desired(desired: Mapping[str, Any], ec2: Any) -> TemplateRef:
     Raises:
         ValidationError: It names none or two, or one that does not exist.
     """
-    policy = desired.get("MixedInstancesPolicy")
-    if policy:
+    if desired.get("MixedInstancesPolicy"):
         raise NotEmulatedError("DesiredConfiguration.MixedInstancesPolicy")
-    spec = desired.get("LaunchTemplate") or {}
+    return find_template(desired.get("LaunchTemplate") or {}, ec2)
+
+
+def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
+    """Return the template that a LaunchTemplateSpecification names, in a version that exists.
+
+    Raises:
+        ValidationError: It names none or two, or one that does not exist.
+    """
     template_id, name = spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
+    version = str(spec.get("Version") or "$Default")
     if bool(template_id) == bool(name):
         raise ValidationError("Valid requests must contain either launchTemplateId or LaunchTemplateName")
+    if version not in {"$Default", "$Latest"} and (not version.isdecimal() or int(version) < 1):
+        raise ValidationError(
+            "Invalid launch template version: either '$Default', '$Latest', or a numeric version are allowed."
+        )
     try:
         template = ec2.get_launch_template(template_id) if template_id else ec2.get_launch_template_by_name(name)
-        reference = TemplateRef(template.id, template.name, str(spec.get("Version") or "$Default"))
-        if int(reference.version if reference.is_pinned else 1) < 1:
-            raise InvalidTemplateError(f"There is no version {reference.version} of it.")
+        reference = TemplateRef(template.id, template.name, version)
         reference.resolve(ec2)
     except ServiceException as error:
-        if isinstance(error, InvalidTemplateError):
-            raise
         raise InvalidTemplateError(str(error.message)) from error
-    except ValueError as error:
-        raise InvalidTemplateError(f"{spec.get('Version')!r} is not a version number, $Latest or $Default.") from error
     return reference
+
+
+def check_launchable(template: TemplateRef, ec2: Any) -> None:
+    """Refuse a template that names no image, or one that does not exist; AWS tries a launch when a group gets one.
+
+    Raises:
+        InvalidTemplateError: It cannot be launched.
+    """
+    image = template.resolve(ec2).image_id
+    if not image:
+        raise InvalidTemplateError("The request must contain the parameter ImageId")
+    if image not in ec2.amis and not str(image).startswith("resolve:ssm:"):
+        raise InvalidTemplateError(f"The image id '[{image}]' does not exist")

@@ -19,7 +19,7 @@ class Service:
         title: AWS's.
         response: moto's response class, whose methods are its actions.
         backend: This package's backend class.
-        wire: This package's module of actions that replace moto's, or None.
+        wire: This package's module of actions that replace moto's.
         changed: What this package declares: action, and what it does.
     """
 
@@ -27,7 +27,7 @@ class Service:
     title: str
     response: type
     backend: type
-    wire: ModuleType | None
+    wire: ModuleType
     changed: Mapping[str, str]
 
     @property
@@ -50,8 +50,7 @@ class Service:
     def found_changed(self) -> set[str]:
         """Actions that this package's code replaces by name; what it changes underneath can only be declared."""
         names = {name for owner in self.backend.__mro__ if _is_ours(owner.__module__) for name in vars(owner)}
-        if self.wire:
-            names |= {name for name, value in vars(self.wire).items() if _is_ours(getattr(value, "__module__", ""))}
+        names |= {name for name, value in vars(self.wire).items() if _is_ours(getattr(value, "__module__", ""))}
         return {action for action in self.all if camelcase_to_underscores(action) in names}
 
     def _is_answered(self, action: str) -> bool:
@@ -70,6 +69,7 @@ def _is_ours(module: str) -> bool:
 def services() -> list[Service]:
     """Return the services that this package changes."""
     from moto.autoscaling.responses import AutoScalingResponse
+    from moto.cloudwatch.responses import CloudWatchResponse
     from moto.ec2.responses import EC2Response
     from moto.elbv2.responses import ELBV2Response
     from moto.ssm.responses import SimpleSystemManagerResponse
@@ -77,16 +77,21 @@ def services() -> list[Service]:
     import localcloud.autoscaling.behaviours
     import localcloud.autoscaling.models
     import localcloud.autoscaling.responses
+    import localcloud.cloudwatch.behaviours
+    import localcloud.cloudwatch.models
+    import localcloud.cloudwatch.responses
     import localcloud.ec2.behaviours
     import localcloud.ec2.models
     import localcloud.ec2.responses
     import localcloud.elbv2.behaviours
     import localcloud.elbv2.models
+    import localcloud.elbv2.responses
     import localcloud.ssm.behaviours
     import localcloud.ssm.models
     import localcloud.ssm.responses
 
     autoscaling, ec2, elbv2, ssm = localcloud.autoscaling, localcloud.ec2, localcloud.elbv2, localcloud.ssm
+    cloudwatch = localcloud.cloudwatch
     return [
         Service(
             "autoscaling", "Auto Scaling", AutoScalingResponse, autoscaling.models.LocalAutoScalingBackend,
@@ -94,7 +99,7 @@ def services() -> list[Service]:
         ),
         Service(
             "elbv2", "Elastic Load Balancing (version 2)", ELBV2Response, elbv2.models.LocalELBv2Backend,
-            None, elbv2.behaviours.ACTIONS,
+            elbv2.responses, elbv2.behaviours.ACTIONS,
         ),
         Service(
             "ec2", "EC2", EC2Response, ec2.models.LocalEC2Backend, ec2.responses, ec2.behaviours.ACTIONS,
@@ -102,5 +107,9 @@ def services() -> list[Service]:
         Service(
             "ssm", "Systems Manager", SimpleSystemManagerResponse, ssm.models.LocalSSMBackend,
             ssm.responses, ssm.behaviours.ACTIONS,
+        ),
+        Service(
+            "cloudwatch", "CloudWatch", CloudWatchResponse, cloudwatch.models.LocalCloudWatchBackend,
+            cloudwatch.responses, cloudwatch.behaviours.ACTIONS,
         ),
     ]  # fmt: skip

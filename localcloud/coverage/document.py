@@ -6,6 +6,7 @@ from pathlib import Path
 
 from localcloud.autoscaling import behaviours as of_groups
 from localcloud.autoscaling.refresh import behaviours as of_refreshes
+from localcloud.cloudwatch import behaviours as of_alarms
 from localcloud.ec2 import behaviours as of_instances
 from localcloud.elbv2 import behaviours as of_balancers
 from localcloud.ssm import behaviours as of_commands
@@ -39,6 +40,7 @@ SECTIONS: tuple[tuple[str, Sequence[Behaviour]], ...] = (
     ("Load balancers", of_balancers.BEHAVIOURS),
     ("Instances and images", of_instances.BEHAVIOURS),
     ("Run Command", of_commands.BEHAVIOURS),
+    ("CloudWatch", of_alarms.BEHAVIOURS),
 )
 
 
@@ -67,8 +69,8 @@ def render(facts: str) -> str:
     parts.append(
         "## Actions\n\n"
         f"moto is {version('moto')}; the actions are those of botocore {version('botocore')}. An action that neither "
-        "answers ends in status 500. Services that are not listed (S3, IAM, STS, "
-        "CloudWatch, ...) are moto's own.\n\n" + _counts(known)
+        "answers ends in status 500. Services that are not listed (S3, IAM, STS, ...) "
+        "are moto's own.\n\n" + _counts(known)
     )
     parts += [_actions(service) for service in known]
     return "\n".join(parts)

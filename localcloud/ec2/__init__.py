@@ -24,7 +24,7 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     from moto.ec2.models import ec2_backends
     from moto.ec2.responses import EC2Response
 
-    from localcloud.ec2 import responses
+    from localcloud.ec2 import requests, responses
     from localcloud.ec2.images import ImageRules
     from localcloud.ec2.instances import LocalInstance
     from localcloud.ec2.models import LocalEC2Backend, Watch
@@ -42,4 +42,5 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     for action in responses.ACTIONS:
         setattr(answers, action.__name__, action)
     answers._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
+    requests.guard_actions()
     return Watch(cloud)

@@ -4,6 +4,7 @@ from localcloud.coverage import Behaviour, absent, partial
 
 GUIDE = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide"
 LIFECYCLE = f"[user guide]({GUIDE}/ec2-instance-lifecycle.html)"
+SHARING = f"[user guide]({GUIDE}/sharingamis-explicit.html)"
 USER_DATA = f"[user guide]({GUIDE}/user-data.html)"
 IMAGES = f"[user guide]({GUIDE}/creating-an-ami-ebs.html)"
 DEPRECATE = f"[user guide]({GUIDE}/ami-deprecate.html)"
@@ -53,10 +54,11 @@ BEHAVIOURS = (
               "test_deregistering_deletes_the_snapshots_if_requested"),
     Behaviour("Launches of a disabled or deregistered image fail, also those of a group", DISABLE,
               "test_a_group_reports_that_its_image_is_gone"),
-    partial("An image names the one it was made from", SOURCE, "test_a_copy_names_the_image_it_was_made_from",
-            "Copies within the region only."),
+    Behaviour("An image names the one it was made from", SOURCE, "test_a_copy_names_the_image_it_was_made_from"),
     Behaviour("DeregisterImage frees the snapshot", DEREGISTER,
-              "test_deregistering_removes_the_engines_image_and_frees_the_snapshot"),
+              "test_deregistering_frees_the_snapshot_and_deleting_that_removes_the_engines_image"),
+    Behaviour("A snapshot of a root volume keeps its disk, and boots once it is registered as an image", IMAGES,
+              "test_a_snapshot_of_a_running_instance_boots_once_registered"),
     Behaviour("Launch templates give image, user data, tags and shutdown behaviour", TEMPLATES,
               "test_a_launch_template_gives_image_user_data_tags_and_shutdown_behavior"),
     Behaviour("Launch template versions are deleted each for itself, and never the default one", DELETE_VERSIONS,
@@ -74,18 +76,24 @@ BEHAVIOURS = (
               "test_any_user_of_an_instance_can_read_its_id"),
     absent("Instance metadata, and credentials by instance profile", METADATA, "There is no such service."),
     absent("Instance types, volumes, public addresses, subnets' address ranges", LIFECYCLE, "Records only."),
-    absent("RunInstances launches up to MaxCount", LIFECYCLE, "MinCount instances are launched."),
+    absent("Images that another account shares", SHARING, "An account sees its own and the seed image."),
 )  # fmt: skip
 
 ACTIONS = {
-    "RunInstances": "boots containers",
+    "RunInstances": "boots containers; up to MaxCount, with everything that the launch template says",
     "StartInstances": "boots the same disk",
     "StopInstances": "shuts the machine down",
     "RebootInstances": "reboots the machine",
-    "TerminateInstances": "removes container, volume and interface",
+    "TerminateInstances": "removes container, volume and interface, unless they are to stay",
+    "DescribeInstanceStatus": "in pages of up to 1000",
+    "ModifyInstanceAttribute": "the shutdown behaviour too; some attributes of stopped instances only",
     "GetConsoleOutput": "the machine's journal",
     "CreateImage": "commits the container; NoReboot and tags of snapshots are honoured",
-    "ModifyImageAttribute": "ImdsSupport too; a disabled image cannot be shared",
+    "ModifyImageAttribute": "ImdsSupport and the description too; pending and disabled images cannot be shared",
+    "ResetImageAttribute": "new",
+    "GetImageBlockPublicAccessState": "new",
+    "EnableImageBlockPublicAccess": "new",
+    "DisableImageBlockPublicAccess": "new",
     "DescribeImageAttribute": "imdsSupport too",
     "EnableImageDeprecation": "new",
     "DisableImageDeprecation": "new",
@@ -102,9 +110,19 @@ ACTIONS = {
     "DescribeVolumes": "in pages of up to 1000",
     "DescribeTags": "the same answer, found by id",
     "ModifyInstanceMetadataOptions": "what is not named stays",
-    "CopyImage": "the copy boots as well, names its source, and gets tags",
-    "DeregisterImage": "removes the engine's image once no instance needs it; DeleteAssociatedSnapshots",
-    "CreateLaunchTemplate": "keeps what moto drops of the template's data",
-    "CreateLaunchTemplateVersion": "as CreateLaunchTemplate",
-    "DeleteSecurityGroup": "free once its instances are terminated",
+    "CopyImage": "pending for a second; from any region; the copy boots, names its source, is encrypted, and gets tags",
+    "RegisterImage": "boots the disk of the root volume's snapshot",
+    "CreateSnapshot": "commits the container when the volume is an instance's root",
+    "DeleteSnapshot": "removes the engine's image once no instance needs it",
+    "DeregisterImage": "DeleteAssociatedSnapshots",
+    "CreateLaunchTemplate": "keeps what moto drops of the template's data; a parameter as image has to exist",
+    "CreateLaunchTemplateVersion": "as CreateLaunchTemplate; made from SourceVersion",
+    "CreateTags": "tags that AWS sets do not count; instances and interfaces have to exist",
+    "DeleteTags": "without tags, all of them go",
+    "DeleteSecurityGroup": "free once no interface is in it and no rule names it",
+    "CreateSecurityGroup": "none other is called default",
+    "AuthorizeSecurityGroupIngress": "all rules or none",
+    "AuthorizeSecurityGroupEgress": "all rules or none",
+    "CreateNetworkInterface": "groups have to exist",
+    "DeleteNetworkInterface": "not while it is attached",
 }

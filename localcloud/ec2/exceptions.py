@@ -10,6 +10,13 @@ class ImageUnavailableError(EC2ClientError):
         super().__init__("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is not available")
 
 
+class UnknownSnapshotError(EC2ClientError):
+    """Raised when there is no such snapshot; moto's error has no text."""
+
+    def __init__(self, snapshot_id: str) -> None:
+        super().__init__("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
+
+
 class DuplicateImageNameError(EC2ClientError):
     """Raised when an image is created under a name that another one has."""
 
@@ -23,6 +30,30 @@ class IncorrectInstanceStateError(EC2ClientError):
     def __init__(self, instance_id: str, action: str) -> None:
         super().__init__(
             "IncorrectInstanceState", f"The instance '{instance_id}' is not in a state from which it can be {action}."
+        )
+
+
+class NotStoppedError(EC2ClientError):
+    """Raised when an attribute is set that only a stopped instance takes."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__("IncorrectInstanceState", f"The instance '{instance_id}' is not in the 'stopped' state.")
+
+
+class ImageParameterError(EC2ClientError):
+    """Raised when an image is to be the value of a parameter that does not exist, or is no parameter for images."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("SsmInvalidParameter", message)
+
+
+class VolumeTooSmallError(EC2ClientError):
+    """Raised when a volume would be smaller than its snapshot."""
+
+    def __init__(self, size: int, snapshot_id: str, needed: int) -> None:
+        super().__init__(
+            "InvalidBlockDeviceMapping",
+            f"Volume of size {size}GB is smaller than snapshot '{snapshot_id}', expect size>= {needed}GB",
         )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, UnvailableAMIIdError
+from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, OperationNotPermitted, UnvailableAMIIdError
 
 from localcloud.ec2.exceptions import ImageUnavailableError
 
@@ -23,6 +23,8 @@ class ImageStates:
     amis: dict[str, LocalAmi]
     deleted_amis: list[str]
     account_id: str
+    image_block_public_access = "block-new-sharing"
+    """AWS's default for accounts without public images."""
 
     def enable_image_deprecation(self, ami_id: str, when: datetime) -> None:
         """Deprecate an image from a moment on (EnableImageDeprecation), rounded to the minute.
@@ -71,10 +73,16 @@ class ImageStates:
         """Share an image, or end that (ModifyImageAttribute, launchPermission).
 
         Raises:
-            ImageUnavailableError: it is disabled, and cannot be shared.
+            ImageUnavailableError: it is pending, failed or disabled, and cannot be shared.
+            OperationNotPermitted: it is to be public, which AWS blocks in new accounts.
         """
-        if launch_permissions_to_add and self.registered_image(ami_id).state == "disabled":
+        if launch_permissions_to_add and self.registered_image(ami_id).state != "available":
             raise ImageUnavailableError(ami_id)
+        if {"Group": "all"} in launch_permissions_to_add and self.image_block_public_access != "unblocked":
+            raise OperationNotPermitted(
+                "You can’t publicly share this image because block public access for AMIs is enabled for this "  # noqa: RUF001 # AWS's own apostrophe
+                "account. To publicly share the image, you must call the DisableImageBlockPublicAccess API."
+            )
         super().modify_image_attribute(  # type: ignore[misc] # moto's backend comes after
             ami_id, launch_permissions_to_add, launch_permissions_to_remove
         )

@@ -1,18 +1,25 @@
-"""Images: CreateImage keeps the container's disk, and an AMI that is launched runs it."""
+"""Images and snapshots: they keep a container's disk, and an AMI that is launched runs its snapshot's."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import threading
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moto.ec2.exceptions import InvalidAMIIdError, InvalidTaggableResourceType
+from moto.ec2.exceptions import InvalidSnapshotInUse
 from moto.ec2.models.amis import Ami
+from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import StateReason
-from moto.ec2.utils import random_ami_id
+from moto.ec2.utils import convert_tag_spec, random_ami_id
 
-from localcloud.ec2.exceptions import DuplicateImageNameError, IncorrectInstanceStateError
+from localcloud.ec2.exceptions import (
+    DuplicateImageNameError,
+    ImageUnavailableError,
+    IncorrectInstanceStateError,
+)
 from localcloud.exceptions import EngineError, ImageInUseError
 
 if TYPE_CHECKING:
@@ -22,18 +29,40 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROOT_DEVICE = "/dev/xvda"
+ROOT_GIBIBYTES = 8
+COPY_SECONDS = 1.0
+"""How long a copy is pending; within the cloud it takes no time at all."""
 
 
 class LocalAmi(Ami):
-    """An image backed by one of the engine's; `engine_image` is "" until the commit is done."""
+    """An image backed by its root snapshot's disk."""
 
-    engine_image = ""
+    further_mappings: tuple[dict[str, Any], ...] = ()
+    """The block devices besides the root."""
     state_reason: StateReason | None = None
     source_image_id: str | None = None
     source_image_region: str | None = None
     deprecated_at: datetime | None = None
     imds_support: str | None = None
     """"v2.0" where its instances require IMDSv2 unless the launch sets otherwise."""
+
+    @property
+    def engine_image(self) -> str:
+        """The engine's image that instances boot, or "" while there is none."""
+        disk: str = self.ec2_backend.disks.get(self.ebs_snapshot.id, "")
+        return disk
+
+    @property
+    def block_device_mappings(self) -> list[dict[str, Any]]:
+        """Its block devices; the root volume goes with its instance, which moto has reversed."""
+        root = {
+            "SnapshotId": self.ebs_snapshot.id,
+            "VolumeSize": self.ebs_snapshot.volume.size,
+            "VolumeType": "gp2",
+            "DeleteOnTermination": True,
+            "Encrypted": self.ebs_snapshot.encrypted,
+        }
+        return [{"DeviceName": self.root_device_name, "Ebs": root}, *self.further_mappings]
 
     @property
     def deprecation_time(self) -> str | None:
@@ -52,14 +81,22 @@ class LocalAmi(Ami):
 
 
 class ImageRules:
-    """What moto's EC2 backend does with images, replaced where a container image is behind them.
+    """What moto's EC2 backend does with images and snapshots, replaced where a container image is behind them.
 
     Mixed into the backend: `amis`, `get_instance` and the rest are moto's.
     """
 
     cloud: ClassVar[Cloud]
-    amis: dict[str, Any]
+    os_image: ClassVar[str]
+    """The engine's image that the seed AMI boots."""
+    account_id: str
     region_name: str
+    amis: dict[str, Any]
+    snapshots: dict[str, Snapshot]
+    disks: dict[str, str]
+    """The engine's image of a root disk, by the snapshot that holds it."""
+    _users: dict[str, list[str]]
+    """The images that were registered from a snapshot, by its id."""
     _condemned: list[str]
 
     def create_image(
@@ -80,110 +117,184 @@ class ImageRules:
         instance: LocalInstance = self.get_instance(instance_id)  # type: ignore[attr-defined]
         if instance.state not in ("running", "stopped"):
             raise IncorrectInstanceStateError(instance_id, "imaged")
-        self._refuse_taken(name)
-        tags = {"image": {}, "snapshot": {}}  # type: dict[str, dict[str, str]]
-        for specification in tag_specifications:
-            kind = specification["ResourceType"]
-            if kind not in tags:
-                raise InvalidTaggableResourceType(kind)
-            tags[kind].update({tag["Key"]: tag["Value"] for tag in specification["Tags"]})
-
+        tags = convert_tag_spec(tag_specifications)
         ami_id = random_ami_id()
-        image = LocalAmi(
-            self,
+        image = self._new_image(
             ami_id,
             instance=instance,
             name=name,
             description=description,
             state="pending",
-            root_device_name=ROOT_DEVICE,
-            root_device_type="ebs",
             hypervisor="xen",
             snapshot_description=f"Created by CreateImage({instance_id}) for {ami_id}",
-            tags=tags["image"],
+            tags=tags.get("image", {}),
         )
-        image.image_location = f"{image.owner_id}/{name}"
         image.derive_from(instance.image_id, self.region_name)
-        image.ebs_snapshot.add_tags(tags["snapshot"])
-        image.ebs_snapshot.status = "pending"
-        self.amis[ami_id] = image
-        self.cloud.in_background(f"commit-{ami_id}", lambda: self._keep_disk(image, instance, not no_reboot))
+        image.ebs_snapshot.add_tags(tags.get("snapshot", {}))
+        self._begin_to_keep(image.ebs_snapshot, instance, image, reboot=not no_reboot)
         return image
 
-    def _keep_disk(self, image: LocalAmi, instance: LocalInstance, reboot: bool) -> None:
-        problem = ""
+    def _new_image(self, ami_id: str, **settings: Any) -> LocalAmi:
+        """Record an image of a root volume, with a snapshot of its own.
+
+        Raises:
+            DuplicateImageNameError: an image of that name exists.
+        """
+        for other in self.amis.values():
+            if other.name == settings["name"]:
+                raise DuplicateImageNameError(other.name, other.id)
+        image = LocalAmi(self, ami_id, **{"root_device_name": ROOT_DEVICE, "root_device_type": "ebs", **settings})
+        image.image_location = f"{image.owner_id}/{image.name}"
+        image.ebs_snapshot.volume.size = ROOT_GIBIBYTES
+        self.amis[ami_id] = image
+        return image
+
+    def create_snapshot(
+        self, volume_id: str, description: str, owner_id: str | None = None, from_ami: str | None = None
+    ) -> Snapshot:
+        """Record a snapshot; that of an instance's root volume is pending until the disk is kept."""
+        snapshot: Snapshot = super().create_snapshot(volume_id, description, owner_id, from_ami)  # type: ignore[misc] # moto's backend comes after
+        attachment = snapshot.volume.attachment
+        if attachment and attachment.device == attachment.instance.root_device_name:
+            self._begin_to_keep(snapshot, attachment.instance)
+        return snapshot
+
+    def _begin_to_keep(
+        self, snapshot: Snapshot, instance: LocalInstance, image: LocalAmi | None = None, *, reboot: bool = False
+    ) -> None:
+        snapshot.status = "pending"
+        self.cloud.in_background(
+            f"commit-{snapshot.id}", lambda: self._keep_disk(snapshot, instance, image, reboot=reboot)
+        )
+
+    def _keep_disk(self, snapshot: Snapshot, instance: LocalInstance, image: LocalAmi | None, *, reboot: bool) -> None:
+        problem = disk = ""
+        name = image.id if image else snapshot.id
         instance.expect_down(reboot)
         try:
-            image.engine_image = instance.machine.commit(image.id, reboot=reboot)
+            disk = instance.machine.commit(name, reboot=reboot)
         except EngineError as error:
             problem = str(error)
-            log.warning("cannot create image %s: %s", image.id, problem)
+            log.warning("cannot keep the disk of %s for %s: %s", instance.id, name, problem)
         finally:
             instance.expect_down(False)
         with self.cloud.lock:
-            if image.id not in self.amis:  # deregistered meanwhile
-                self._condemn(image)
-            elif problem:
-                image.state = "failed"
+            if disk and snapshot.id not in self.snapshots:  # deleted meanwhile
+                self._condemn(disk)
+            elif disk:
+                self.disks[snapshot.id] = disk
+            snapshot.status = "error" if problem else "completed"
+            if image:
+                image.state = "failed" if problem else "available"
+            if image and problem:
                 image.state_reason = StateReason(f"Server.InternalError: {problem}", "Server.InternalError")
-                image.ebs_snapshot.status = "error"
-            else:
-                image.state = "available"
-                image.ebs_snapshot.status = "completed"
 
     def copy_image(
-        self, source_image_id: str, source_region: str, name: str | None = None, description: str | None = None
+        self,
+        source_image_id: str,
+        source_region: str,
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        encrypted: bool = False,
+        kms_key_id: str | None = None,
     ) -> LocalAmi:
-        """Copy an image within the region: another name for the same disk.
+        """Begin to copy an image, also from another region: another name for the same disk, pending for a moment.
 
         Raises:
             InvalidAMIIdError: there is no such image.
+            ImageUnavailableError: it is pending, failed or disabled.
             DuplicateImageNameError: an image of that name exists.
         """
-        source = self.amis.get(source_image_id)
-        if source is None:
-            raise InvalidAMIIdError(source_image_id)
-        self._refuse_taken(name or source.name)
-        copied = LocalAmi(
-            self,
+        source: LocalAmi = self.cloud.backend("ec2", self.account_id, source_region).registered_image(source_image_id)
+        if source.state != "available":
+            raise ImageUnavailableError(source_image_id)
+        copied = self._new_image(
             random_ami_id(),
             source_ami=source,
             name=name,
             description=description,
+            state="pending",
             root_device_name=source.root_device_name,
             root_device_type=source.root_device_type,
             hypervisor=source.hypervisor,
             snapshot_description=f"Copied for DestinationAmi from SourceAmi {source_image_id}",
         )
-        copied.image_location = f"{copied.owner_id}/{copied.name}"
         copied.derive_from(source_image_id, source_region)
         copied.imds_support = source.imds_support
+        snapshot = copied.ebs_snapshot
+        snapshot.status = "pending"
+        snapshot.volume.size = source.ebs_snapshot.volume.size
+        if encrypted or kms_key_id or source.ebs_snapshot.encrypted or self.ebs_encryption_by_default:  # type: ignore[attr-defined] # moto's
+            snapshot.encrypted = True
+            snapshot.kms_key_id = kms_key_id or self.default_kms_key_id or self._create_default_encryption_key()  # type: ignore[attr-defined] # as above
         if source.engine_image:
-            copied.engine_image = self.cloud.engine.tag(source.engine_image, copied.id)
-        self.amis[copied.id] = copied
+            self.disks[snapshot.id] = self.cloud.engine.tag(source.engine_image, copied.id)
+        timer = threading.Timer(COPY_SECONDS, self._end_copy, [copied])
+        timer.daemon = True
+        timer.start()
         return copied
 
-    def _refuse_taken(self, name: str) -> None:
-        for other in self.amis.values():
-            if other.name == name:
-                raise DuplicateImageNameError(name, other.id)
+    def _end_copy(self, copied: LocalAmi) -> None:
+        with self.cloud.lock:
+            copied.state = "available"
+            copied.ebs_snapshot.status = "completed"
 
-    def deregister_image(self, ami_id: str) -> None:
-        """Forget the image, and remove the engine's as soon as no instance runs it."""
-        image = self.amis.get(ami_id)
-        super().deregister_image(ami_id)  # type: ignore[misc]
-        if image is not None:
-            self._condemn(image)
+    def register_snapshot(self, name: str, settings: Mapping[str, Any]) -> LocalAmi:
+        """Make an image of a snapshot of a root volume (RegisterImage).
 
-    def _condemn(self, image: Any) -> None:
-        # Only what was made here: the OS image belongs to the set-up.
-        reference = self.cloud.engine.reference(image.id)
-        if getattr(image, "engine_image", None) == reference:
-            self._condemned.append(reference)
-            self.cloud.in_background(f"remove-{image.id}", self.remove_condemned_images)
+        Args:
+            name: The image's.
+            settings: The request's other parameters.
+
+        Raises:
+            UnknownSnapshotError: there is no such snapshot.
+            DuplicateImageNameError: an image of that name exists.
+        """
+        root = settings.get("RootDeviceName") or ROOT_DEVICE
+        mappings = {mapping["DeviceName"]: mapping for mapping in settings.get("BlockDeviceMappings", [])}
+        snapshot_id = mappings.pop(root, {}).get("Ebs", {}).get("SnapshotId")
+        if snapshot_id:
+            self.get_snapshot(snapshot_id)  # type: ignore[attr-defined] # a lookup
+        image = self._new_image(
+            random_ami_id(),
+            name=name,
+            description=settings.get("Description"),
+            architecture=settings.get("Architecture", "i386"),
+            virtualization_type=settings.get("VirtualizationType", "paravirtual"),
+            root_device_name=root,
+        )
+        image.further_mappings = tuple(mappings.values())
+        image.imds_support = settings.get("ImdsSupport")
+        if snapshot_id:
+            del self.snapshots[image.ebs_snapshot.id]
+            image.ebs_snapshot = self.snapshots[snapshot_id]
+            self._users.setdefault(snapshot_id, []).append(image.id)
+        return image
+
+    def delete_snapshot(self, snapshot_id: str) -> Snapshot:
+        """Forget a snapshot, and remove the engine's image of its disk as soon as no instance runs it.
+
+        Raises:
+            UnknownSnapshotError: there is no such snapshot.
+            InvalidSnapshotInUse: an image is registered from it.
+        """
+        self.get_snapshot(snapshot_id)  # type: ignore[attr-defined] # a lookup
+        for ami_id in self._users.get(snapshot_id, []):
+            if ami_id in self.amis:
+                raise InvalidSnapshotInUse(snapshot_id, ami_id)
+        deleted: Snapshot = super().delete_snapshot(snapshot_id)  # type: ignore[misc] # as above
+        disk = self.disks.pop(snapshot_id, None)
+        if disk and disk != self.os_image:  # the OS image belongs to the set-up
+            self._condemn(disk)
+        return deleted
+
+    def _condemn(self, disk: str) -> None:
+        self._condemned.append(disk)
+        self.cloud.in_background(f"remove-{disk}", self.remove_condemned_images)
 
     def remove_condemned_images(self) -> None:
-        """Try to remove the engine's images of deregistered AMIs; those still in use are tried again later."""
+        """Try to remove the engine's images of deleted snapshots; those still in use are tried again later."""
         for reference in list(self._condemned):
             try:
                 self.cloud.engine.remove_image(reference)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
 from localcloud.ec2.exceptions import IncorrectInstanceStateError
@@ -36,6 +37,16 @@ class LocalInstance(Instance):
     """Set by `launch`, which follows at once wherever an instance is made."""
     _expected_down = False
     """Whether the machine's exit is our own doing, so that it is no news."""
+
+    @property
+    def instance_id(self) -> str:
+        """Its id, by the name that DescribeInstanceStatus gives it."""
+        return self.id
+
+    @property
+    def network_interfaces(self) -> list[NetworkInterface]:
+        """Its interfaces; a terminated instance has none."""
+        return [] if self.state == "terminated" else super().network_interfaces
 
     def launch(self, image: str, address: str) -> None:
         """Boot for the first time, from that image of the engine and at that private address.
@@ -175,6 +186,10 @@ class LocalInstance(Instance):
             self.cloud.engine.addresses.release(self.machine.address)
             # moto's own termination deletes volumes and network interfaces and ends the profile's association.
             super().terminate()
+            for interface in self.nics.values():
+                if not interface.delete_on_termination:
+                    interface.instance = interface.attachment_id = interface.attach_time = None
+                    interface.status = "available"
             self._enter("terminated", reason)
         self.ec2_backend.remove_condemned_images()
 

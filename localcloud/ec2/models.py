@@ -6,20 +6,38 @@ import hashlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from moto.ec2.exceptions import DependencyViolationError, InvalidAMIIdError, InvalidKeyPairNameError
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidAMIIdError,
+    InvalidKeyPairNameError,
+    InvalidParameterValue,
+    InvalidSecurityGroupNotFoundError,
+    MissingParameterError,
+    OperationNotPermitted4,
+)
 from moto.ec2.models import EC2Backend
-from moto.ec2.models.instances import Reservation
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.utils import convert_tag_spec
 
-from localcloud.ec2.exceptions import ImageUnavailableError, InsufficientAddressesError
+from localcloud.ec2.exceptions import (
+    ImageParameterError,
+    ImageUnavailableError,
+    InsufficientAddressesError,
+    NotStoppedError,
+    VolumeTooSmallError,
+)
 from localcloud.ec2.image_states import ImageStates
-from localcloud.ec2.images import ROOT_DEVICE, ImageRules, LocalAmi
+from localcloud.ec2.images import ROOT_DEVICE, ROOT_GIBIBYTES, ImageRules, LocalAmi
 from localcloud.ec2.instances import LocalInstance
 from localcloud.ec2.lookups import Lookups
 from localcloud.ec2.machines import Machine
+from localcloud.ec2.security_groups import GroupRules
 from localcloud.ec2.templates import TemplateRules
+from localcloud.ec2.validation import SSM_IMAGE
 from localcloud.exceptions import EngineError
 
 if TYPE_CHECKING:
@@ -30,23 +48,22 @@ log = logging.getLogger(__name__)
 SEED_IMAGE_NAME = "debian-12-amd64-localcloud"
 DEBIAN_ACCOUNT = "136693071363"
 """The account that publishes Debian's own AMIs; the seed stands in for one of them."""
-NO_TOKEN = "ABCDE"  # noqa: S105 # what moto passes when the request has no client token
+SWITCHES = frozenset({"disable_api_termination", "disable_api_stop", "ebs_optimized", "source_dest_check"})
+STOPPED_ONLY = frozenset({"instance_type", "user_data", "kernel", "ramdisk", "ebs_optimized"})
+"""Attributes that are set while the instance is stopped."""
 RECONNECT_SECONDS = 1.0
 RESET_THREADS = 4
 
 
-class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backend):
+class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookups, EC2Backend):
     """EC2 of one account and region."""
-
-    os_image: ClassVar[str]
-    """The engine's image that the seed AMI boots."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         self._instances, self._indexed = {}, 0
+        self.disks, self._users, self._condemned = {}, {}, []
+        self.answers: dict[tuple[str, str], tuple[bytes, Any]] = {}
+        """By action and client token, what was requested and what was answered."""
         super().__init__(region_name, account_id)
-        self._condemned: list[str] = []
-        self._launches: dict[str, str] = {}
-        """Reservation by client token."""
         self.amis[seed_image_id(region_name)] = self._seed_image()
 
     def run_instances(
@@ -63,18 +80,14 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
             InvalidAMIIdError: there is no such image.
             ImageUnavailableError: the image is still pending, failed, or is disabled.
             InvalidKeyPairNameError: there is no key pair of that name.
+            InvalidParameterValue: there is no such instance type.
             InsufficientAddressesError: the instances' network is full.
         """
-        token = kwargs.get("client_token")
-        if token in self._launches:
-            return self.reservations[self._launches[token]]
         template: dict[str, Any] = {}
         if kwargs.get("launch_template"):
-            template = self._get_template_from_args(kwargs["launch_template"]).data
-        image = self._launchable(image_id or template.get("ImageId") or "")
-        key_name = kwargs.get("key_name") or template.get("KeyName")
-        if key_name and key_name not in self.key_pairs:
-            raise InvalidKeyPairNameError(key_name)
+            template = self.template_version(kwargs["launch_template"]).data
+        image = self._launchable(self.resolved_image(image_id or template.get("ImageId") or ""))
+        self._check_launch(template, security_group_names, kwargs)
         behavior = template.get("InstanceInitiatedShutdownBehavior")
         if behavior and not kwargs.get("instance_initiated_shutdown_behavior"):
             kwargs["instance_initiated_shutdown_behavior"] = behavior
@@ -84,30 +97,100 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
             **template.get("MetadataOptions", {}),
             **(kwargs.get("metadata_options") or {}),
         }
+        requested = kwargs.get("block_device_mappings") or template.get("BlockDeviceMappings")
+        if kwargs.get("launch_config"):
+            requested = kwargs["launch_config"].block_device_mappings
+        kwargs["block_device_mappings"] = self._mappings(image, requested or [])
         tags = dict(kwargs.get("tags") or {})  # moto takes it out of its own copy
 
         addresses = self._take_addresses(count)
         try:
-            reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+            reservation = super().run_instances(image.id, count, user_data, security_group_names, **kwargs)
         except Exception:
             self._release(addresses)
             raise
         template_tags = convert_tag_spec(template.get("TagSpecifications", []))
         launched = cast("list[LocalInstance]", reservation.instances)
         for instance, address in zip(launched, addresses, strict=True):
-            self._complete(instance, template_tags, tags, kwargs.get("block_device_mappings"), template)
+            instance.disable_api_termination = template.get("DisableApiTermination", False)
+            self._complete(instance, template_tags, tags, kwargs.get("nics") or [])
             instance.launch(image.engine_image, address)
-        if token and token != NO_TOKEN:
-            self._launches[token] = reservation.id
         return reservation
+
+    def _check_launch(self, template: dict[str, Any], group_names: list[str], kwargs: dict[str, Any]) -> None:
+        key_name = kwargs.get("key_name") or template.get("KeyName")
+        if key_name and key_name not in self.key_pairs:
+            raise InvalidKeyPairNameError(key_name)
+        named_type = (kwargs.get("is_instance_type_default") and template.get("InstanceType")) or kwargs[
+            "instance_type"
+        ]
+        if named_type and named_type not in INSTANCE_TYPES:
+            raise InvalidParameterValue(f"Invalid value '{named_type}' for InstanceType.")
+        for name in group_names:
+            if self.get_security_group_by_name_or_id(name) is None:
+                raise InvalidSecurityGroupNotFoundError(name)
+        for interface in kwargs.get("nics") or ():
+            if interface.get("NetworkInterfaceId"):
+                self._refuse_attached(interface["NetworkInterfaceId"])
+
+    def capacity(self, smallest: int, largest: int) -> int:
+        """Return how many instances RunInstances launches: as many as there is room for, up to the largest number.
+
+        Raises:
+            InsufficientAddressesError: there is no room for the smallest number.
+        """
+        room = min(largest, self.cloud.engine.addresses.count_free())
+        if room < smallest:
+            raise InsufficientAddressesError(self.cloud.engine.cidr)
+        return room
+
+    def resolved_image(self, image_id: str) -> str:
+        """Return the id of an image that may be named by a parameter of Systems Manager.
+
+        Raises:
+            ImageParameterError: there is no such parameter, or it is no parameter for images.
+        """
+        if not image_id.startswith(SSM_IMAGE):
+            return image_id
+        name = image_id.removeprefix(SSM_IMAGE)
+        found = self.cloud.backend("ssm", self.account_id, self.region_name).get_parameters([name]).get(name)
+        if found is None:
+            raise ImageParameterError(f"The following aliases are invalid: {name}")
+        if found.data_type != "aws:ec2:image":
+            raise ImageParameterError(f"Unsupported data type of {name}, supported: aws:ec2:image")
+        return str(found.value)
 
     def _launchable(self, image_id: str) -> LocalAmi:
         image = self.amis.get(image_id)
         if image is None:
             raise InvalidAMIIdError(image_id)
-        if image.state != "available" or not isinstance(image, LocalAmi) or not image.engine_image:
+        if image.state != "available" or not image.engine_image:
             raise ImageUnavailableError(image_id)
         return image
+
+    def _refuse_attached(self, interface_id: str) -> None:
+        if self.get_network_interface(interface_id).attachment_id:
+            raise EC2ClientError("InvalidNetworkInterface.InUse", f"Interface: [{interface_id}] in use.")
+
+    def _mappings(self, image: LocalAmi, requested: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the block devices to create: the image's, changed and added to by those of the request."""
+        merged = {mapping["DeviceName"]: dict(mapping["Ebs"]) for mapping in image.block_device_mappings}
+        for mapping in requested:
+            name = mapping["DeviceName"]
+            if mapping.get("NoDevice") is not None:
+                merged.pop(name, None)
+            elif "Ebs" in mapping:
+                given = {key: value for key, value in mapping["Ebs"].items() if value is not None}
+                merged[name] = {"DeleteOnTermination": True, **merged.get(name, {}), **given}
+        for ebs in merged.values():
+            snapshot_id = ebs.get("SnapshotId")
+            if not snapshot_id and not ebs.get("VolumeSize"):
+                raise MissingParameterError("size or snapshotId")
+            if snapshot_id:
+                snapshot = self.get_snapshot(snapshot_id)
+                if ebs.get("VolumeSize") and int(ebs["VolumeSize"]) < snapshot.volume.size:
+                    raise VolumeTooSmallError(ebs["VolumeSize"], snapshot_id, snapshot.volume.size)
+        return [{"DeviceName": name, "Ebs": ebs} for name, ebs in merged.items()]
 
     def _take_addresses(self, count: int) -> list[str]:
         """Take one address per instance, or none at all."""
@@ -129,34 +212,65 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
         instance: LocalInstance,
         template_tags: dict[str, dict[str, str]],
         tags: dict[str, dict[str, str]],
-        mappings: list[dict[str, Any]] | None,
-        template: dict[str, Any],
+        interfaces: list[dict[str, Any]],
     ) -> None:
-        """Do what AWS does at launch and moto leaves out: tags of the template, deletion along with the instance."""
-        keep = {
-            mapping["DeviceName"]
-            for mapping in mappings or template.get("BlockDeviceMappings") or []
-            if str(mapping.get("Ebs", {}).get("DeleteOnTermination", True)).lower() == "false"
-        }
+        """Do what moto leaves out: tags of the template, and new interfaces go with the instance by default."""
         volume_tags = {**template_tags.get("volume", {}), **tags.get("volume", {})}
-        for device, mapping in instance.get_block_device_mapping:
-            mapping.delete_on_termination = device not in keep
+        for _, mapping in instance.get_block_device_mapping:
             self.get_volume(mapping.volume_id).add_tags(volume_tags)
         interface_tags = {**template_tags.get("network-interface", {}), **tags.get("network-interface", {})}
-        for interface in instance.nics.values():
-            interface.delete_on_termination = True
+        requested = {int(each["DeviceIndex"]): each for each in interfaces}
+        for index, interface in instance.nics.items():
+            given = requested.get(index, {})
+            interface.delete_on_termination = given.get("DeleteOnTermination", "NetworkInterfaceId" not in given)
             interface.add_tags(interface_tags)
 
-    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
-        """Delete the group.
+    def create_network_interface(
+        self,
+        subnet: Any,
+        private_ip_address: Any,
+        private_ip_addresses: Any = None,
+        group_ids: list[str] | None = None,
+        *rest: Any,
+        **kwargs: Any,
+    ) -> NetworkInterface:
+        """Create an interface; moto makes up groups that do not exist.
 
         Raises:
-            DependencyViolationError: a network interface is in it; AWS refuses that, and moto does not.
+            InvalidSecurityGroupNotFoundError: there is no such group.
         """
-        group = self.get_security_group_by_name_or_id(group_id or name or "")
-        if group is not None and any(group in interface.group_set for interface in self.enis.values()):
-            raise DependencyViolationError(f"resource {group.id} has a dependent object")
-        super().delete_security_group(name=name, group_id=group_id)
+        for group_id in group_ids or ():
+            self.known_group(group_id)
+        return super().create_network_interface(
+            subnet, private_ip_address, private_ip_addresses, group_ids, *rest, **kwargs
+        )
+
+    def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
+        """Terminate instances; none in an Availability Zone where one of them is protected.
+
+        Raises:
+            OperationNotPermitted4: one is protected.
+        """
+        instances = self.get_multi_instances_by_id(instance_ids)
+        protected = [instance for instance in instances if instance.disable_api_termination]
+        zones = {instance.availability_zone for instance in protected}
+        ended = [(each, each.terminate()) for each in instances if each.availability_zone not in zones]
+        if protected:
+            raise OperationNotPermitted4(protected[0].id)
+        return ended
+
+    def modify_instance_attribute(self, instance_id: str, key: str, value: Any) -> Instance:
+        """Set an attribute of an instance.
+
+        Raises:
+            NotStoppedError: the instance runs, and has to be stopped for that.
+        """
+        instance = self.get_instance(instance_id)
+        if key in STOPPED_ONLY and instance.state != "stopped":
+            raise NotStoppedError(instance_id)
+        if key in SWITCHES:
+            value = str(value).lower() == "true"
+        return super().modify_instance_attribute(instance_id, key, value)
 
     def _seed_image(self) -> LocalAmi:
         """Return the OS image as Debian's public AMI, which every account of the region sees."""
@@ -175,7 +289,8 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, Lookups, EC2Backen
             root_device_name=ROOT_DEVICE,
             snapshot_description=SEED_IMAGE_NAME,
         )
-        image.engine_image = self.os_image
+        image.ebs_snapshot.volume.size = ROOT_GIBIBYTES
+        self.disks[image.ebs_snapshot.id] = self.os_image
         return image
 
 

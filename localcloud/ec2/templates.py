@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from moto.ec2.exceptions import InvalidLaunchTemplateVersionNotFound, InvalidParameterValue
+from moto.ec2.exceptions import (
+    InvalidLaunchTemplateIdNotFound,
+    InvalidLaunchTemplateNameNotFoundWithNameError,
+    InvalidLaunchTemplateVersionNotFound,
+    InvalidParameterValue,
+)
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersion
 from moto.ec2.utils import parse_user_data
 
@@ -43,7 +48,7 @@ class LocalTemplate(LaunchTemplate):
         named = str(num).lower()
         if named == "$latest":
             return self.latest_version()
-        number = self.default_version_number if named == "$default" else int(num)
+        number = int(num) if named.isdecimal() else self.default_version_number if named == "$default" else 0
         found = next((version for version in reversed(self.versions) if version.number == number), None)
         if found is None:
             raise InvalidLaunchTemplateVersionNotFound(template_id=self.id, version=num)
@@ -54,8 +59,74 @@ class LocalTemplate(LaunchTemplate):
         return self.get_version("$Default")
 
 
+def derived(source: LaunchTemplateVersion, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a version that is made from another: its own parameters, and for the rest the other's.
+
+    Snapshots in block device mappings are not inherited.
+    """
+    inherited = dict(source.data)
+    if "BlockDeviceMappings" in inherited:
+        inherited["BlockDeviceMappings"] = [
+            {**mapping, "Ebs": {key: value for key, value in mapping["Ebs"].items() if key != "SnapshotId"}}
+            if "Ebs" in mapping
+            else mapping
+            for mapping in inherited["BlockDeviceMappings"]
+        ]
+    return {**inherited, **data}
+
+
 class TemplateRules:
     """A part of the EC2 backend: what it does with launch templates."""
+
+    launch_templates: dict[str, LaunchTemplate]
+    launch_template_name_to_ids: dict[str, str]
+
+    def named_template(self, template_id: str | None, name: str | None) -> LaunchTemplate:
+        """Return the template of that id or name.
+
+        Raises:
+            InvalidLaunchTemplateIdNotFound: there is none of that id.
+            InvalidLaunchTemplateNameNotFoundWithNameError: there is none of that name.
+        """
+        found = self.launch_templates.get(template_id or self.launch_template_name_to_ids.get(name or "", ""))
+        if found is None:
+            if template_id:
+                raise InvalidLaunchTemplateIdNotFound(template_id)
+            raise InvalidLaunchTemplateNameNotFoundWithNameError(name or "")
+        return found
+
+    def template_version(self, reference: dict[str, str]) -> LaunchTemplateVersion:
+        """Return the version that a LaunchTemplateSpecification names, the default one if it names none."""
+        template = self.named_template(reference.get("LaunchTemplateId"), reference.get("LaunchTemplateName"))
+        return template.get_version(reference.get("Version") or "$Default")
+
+    def describe_launch_templates(
+        self,
+        template_names: Sequence[str] | None = None,
+        template_ids: Sequence[str] | None = None,
+        filters: Any = None,
+    ) -> list[LaunchTemplate]:
+        """Return templates; moto passes over ids that do not exist."""
+        for template_id in template_ids or ():
+            self.named_template(template_id, None)
+        every: list[LaunchTemplate] = super().describe_launch_templates(  # type: ignore[misc] # moto's backend comes after
+            template_names, template_ids, filters
+        )
+        return every
+
+    def modify_launch_template(
+        self, default_version: str, template_name: str | None = None, template_id: str | None = None
+    ) -> LaunchTemplate:
+        """Set the default version; moto's error of an unknown id is that of an unknown name."""
+        template = self.named_template(template_id, template_name)
+        modified: LaunchTemplate = super().modify_launch_template(default_version, None, template.id)  # type: ignore[misc] # as above
+        return modified
+
+    def delete_launch_template(self, name: str | None, tid: str | None) -> LaunchTemplate:
+        """Delete a template, with the same errors."""
+        template = self.named_template(tid, name)
+        deleted: LaunchTemplate = super().delete_launch_template(None, template.id)  # type: ignore[misc] # as above
+        return deleted
 
     def create_launch_template(
         self, name: str, description: str, template_data: dict[str, Any], tag_spec: dict[str, Any]

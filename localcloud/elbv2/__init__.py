@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from moto.acm.models import acm_backends
 from moto.elbv2.models import elbv2_backends
 
 from localcloud.cloud import replaced
@@ -12,8 +12,10 @@ from localcloud.faults.fleet import flaps
 
 from .addresses import AddressBook
 from .balancer import Balancer
+from .certificates import LocalCertificateManagerBackend
 from .health import Endpoint
 from .models import LocalELBv2Backend
+from .responses import patch_responses
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -35,7 +37,8 @@ class LoadBalancing:
         self._balancer = Balancer(self._locate, cloud.clock, self._fails)
         self._addresses = AddressBook(cloud.name, cloud.bind)
         LocalELBv2Backend.balancer, LocalELBv2Backend.addresses = self._balancer, self._addresses
-        self._patches = ExitStack()
+        self._patches = patch_responses()
+        self._patches.enter_context(replaced(acm_backends, LocalCertificateManagerBackend))
         self._patches.enter_context(replaced(elbv2_backends, LocalELBv2Backend))
 
     def start(self) -> None:

@@ -12,15 +12,17 @@ from .exceptions import ListenFailedError
 from .health import Endpoint, HealthChecker
 from .proxy import Proxy, client_session, listen
 from .routing import Routes
+from .tls import Tls, apply_policy, listener_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine
     from typing import Any
 
     import aiohttp
     from aiohttp import web
 
-    from .targets import TargetPool
+    from .targets import Key, TargetPool
 
 START_TIMEOUT = 10.0  # seconds
 CLOSE_TIMEOUT = 5.0  # seconds that requests in flight have when a listener is closed
@@ -33,6 +35,8 @@ class Listener:
     address: str
     port: int
     routes: Routes
+    tls: Tls | None = None
+    context: ssl.SSLContext | None = None
     server: asyncio.Server | None = None
     handler: web.Server | None = None
 
@@ -82,17 +86,21 @@ class Balancer:
         self._thread.join()
         self._thread = self._loop = None
 
-    def listen(self, arn: str, address: str, port: int, routes: Routes) -> None:
-        """Open a listener, or move an open one to another port.
+    def listen(self, arn: str, address: str, port: int, routes: Routes, tls: Tls | None = None) -> None:
+        """Open a listener, or change an open one: its rules, its port, and how it speaks TLS, for new connections.
 
         Raises:
             ListenFailedError: The socket cannot be bound; an open listener stays as it was.
         """
         before = self._listeners.get(arn)
-        if before and (before.address, before.port) == (address, port):
-            before.routes = routes
+        if before and (before.address, before.port, bool(before.tls)) == (address, port, bool(tls)):
+            before.routes, before.tls = routes, tls
+            if before.context and tls:
+                apply_policy(before.context, tls.policy)
             return
-        listener = Listener(address, port, routes)
+        listener = Listener(address, port, routes, tls)
+        if before and before.port == port and self._loop:
+            self._call(self._close(before))
         if self._loop:
             self._call(self._open(listener))
         self._listeners[arn] = listener
@@ -116,14 +124,9 @@ class Balancer:
         for pool in list(self.pools.values()):
             pool.use(id(pool) in used)
 
-    def drain(self, pool: TargetPool, target_id: str) -> None:
-        """Start to drain a target; without requests in flight that is over at once."""
-        pool.deregister(target_id, self._clock())
-        if self._loop:
-            # In the loop no request can be between picking a target and being counted.
-            self._loop.call_soon_threadsafe(lambda: pool.finish_draining(self._clock()))
-        else:
-            pool.finish_draining(self._clock())
+    def drain(self, pool: TargetPool, key: Key) -> None:
+        """Start to drain a target, for as long as its group's deregistration delay."""
+        pool.deregister(key, self._clock())
 
     def clear(self) -> None:
         """Close every listener and forget every pool."""
@@ -159,9 +162,12 @@ class Balancer:
     async def _open(self, listener: Listener) -> None:
         if self._session is None:
             raise RuntimeError("the load balancer has no session")
-        proxy = Proxy(lambda: listener.routes, self._session, listener.port)
+        scheme = "https" if listener.tls else "http"
+        proxy = Proxy(lambda: listener.routes, self._session, scheme, listener.port)
+        if listener.tls:
+            listener.context = listener_context(lambda: listener.tls or Tls("", ()))
         try:
-            listener.server, listener.handler = await listen(proxy, listener.address, listener.port)
+            listener.server, listener.handler = await listen(proxy, listener.address, listener.port, listener.context)
         except OSError as error:
             raise ListenFailedError(listener.address, listener.port, error) from error
 

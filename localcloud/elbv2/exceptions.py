@@ -24,6 +24,12 @@ class NotEmulatedError(ELBClientError):
         super().__init__(f"The embedded cloud's load balancer does not emulate {what}. {instead}")
 
 
+class OperationNotPermittedError(ELBClientError):
+    """What is protected, or belongs to its owner, cannot be changed or removed."""
+
+    code = "OperationNotPermitted"
+
+
 class NoAddressError(ELBClientError):
     """No loopback address is left for a new load balancer."""
 

@@ -123,8 +123,8 @@ class HealthChecker:
                     _, writer = await asyncio.open_connection(endpoint.address, port)
                     writer.close()
                     return None
-                url = URL(f"http://{endpoint.address}:{port}{check.path}", encoded=True)
-                async with session.get(url, headers=HEADERS, allow_redirects=False) as answer:
+                url = URL(f"{check.protocol.lower()}://{endpoint.address}:{port}{check.path}", encoded=True)
+                async with session.get(url, headers=HEADERS, allow_redirects=False, ssl=False) as answer:
                     return None if answer.status in check.statuses else wrong_status(answer.status)
         except TimeoutError:
             return TIMED_OUT

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from moto.ec2.exceptions import InvalidSubnetIdError
 from moto.elbv2.exceptions import (
     DuplicateListenerError,
     DuplicateLoadBalancerName,
+    DuplicatePriorityError,
+    DuplicateTagKeysError,
+    DuplicateTargetGroupName,
+    ELBClientError,
+    InvalidConfigurationRequest,
+    InvalidLoadBalancerActionException,
+    InvalidTargetError,
+    ListenerNotFoundError,
+    LoadBalancerNotFoundError,
+    PriorityInUseError,
     TargetGroupNotFoundError,
+    TargetNotRunning,
+    TooManyTagsError,
+    ValidationError,
 )
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
-from .exceptions import NotEmulatedError
-from .routing import require_emulated, routes_of
-from .targets import HealthCheck, State, TargetPool, parse_matcher
+from .attributes import defaults, require_valid
+from .certificates import find_certificate
+from .exceptions import NotEmulatedError, OperationNotPermittedError
+from .routing import Redirect, Rule, routes_of, rule_of
+from .targets import HealthCheck, Key, TargetPool
+from .tls import Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .addresses import AddressBook
     from .balancer import Balancer
+
+LONGEST_NAME = 32
+MOST_TAGS = 50
+MOST_DESCRIBED = 20  # resources whose tags one request may ask for
+SETTINGS_OF_GROUPS = (
+    "vpc_id", "protocol", "protocol_version", "port", "target_type", "ip_address_type", "health_check_protocol",
+    "health_check_port", "health_check_path", "health_check_interval_seconds", "health_check_timeout_seconds",
+    "healthy_threshold_count", "unhealthy_threshold_count", "health_check_enabled", "matcher",
+)  # fmt: skip
+"""What CreateTargetGroup sets, by moto's names."""
 
 
 class LocalELBv2Backend(ELBv2Backend):
@@ -36,42 +67,124 @@ class LocalELBv2Backend(ELBv2Backend):
 
     # Load balancers
 
-    def create_load_balancer(self, name: str, *args: Any, **kwargs: Any) -> FakeLoadBalancer:
-        """Create a load balancer with an address of its own, which is also its DNS name."""
-        if any(known.name == name for known in self.load_balancers.values()):
-            raise DuplicateLoadBalancerName
+    def create_load_balancer(
+        self,
+        name: str,
+        security_groups: list[str],
+        subnet_ids: list[str],
+        subnet_mappings: list[dict[str, str]] | None = None,
+        scheme: str | None = None,
+        loadbalancer_type: str | None = None,
+        ip_address_type: str = "ipv4",
+        tags: list[dict[str, str]] | None = None,
+    ) -> FakeLoadBalancer:
+        """Create a load balancer with an address of its own, which is also its DNS name.
+
+        One that exists with the same settings is returned: the action is idempotent.
+        """
+        _require_name(name)
+        _require_tags(tags or [], {})
+        subnets = [*subnet_ids, *(mapping["SubnetId"] for mapping in subnet_mappings or [])]
+        vpc_id = self._require_zones(subnets, 2 if loadbalancer_type in {None, "application"} else 1)
+        scheme, loadbalancer_type = scheme or "internet-facing", loadbalancer_type or "application"
+        self._require_security_groups(security_groups)
+        if not security_groups and loadbalancer_type == "application":
+            default = self.ec2_backend.get_security_group_from_name("default", vpc_id)
+            security_groups = [default.id] if default else []
+        for known in self.load_balancers.values():
+            if known.name == name:
+                settings = (known.scheme, known.type, known.ip_address_type, set(known.security_groups))
+                if (*settings, {subnet.id for subnet in known.subnets}) != (
+                    *(scheme, loadbalancer_type, ip_address_type, set(security_groups)),
+                    set(subnets),
+                ):
+                    raise DuplicateLoadBalancerName(
+                        f"A load balancer with the same name '{name}' exists, but with different settings"
+                    )
+                return known
         address = self.addresses.allocate()
         try:
-            balancer = super().create_load_balancer(name, *args, **kwargs)
+            balancer = super().create_load_balancer(
+                name, security_groups, subnets, None, scheme, loadbalancer_type, ip_address_type, tags
+            )
         except Exception:
             self.addresses.release(address)
             raise
         balancer.dns_name = address
+        if loadbalancer_type == "application":
+            balancer.attrs = balancer.attrs | defaults("LoadBalancerAttribute")
         return balancer
+
+    def describe_load_balancers(self, arns: list[str] | None, names: list[str] | None) -> list[FakeLoadBalancer]:
+        """Return load balancers; moto leaves out those of several that are unknown."""
+        wanted = set(arns or []) | set(names or [])
+        found = [each for each in super().describe_load_balancers(None, None) if {each.arn, each.name} & wanted]
+        if not wanted:
+            return super().describe_load_balancers(None, None)
+        unknown = wanted - {each.arn for each in found} - {each.name for each in found}
+        if unknown:
+            raise LoadBalancerNotFoundError(f"Load balancers '[{', '.join(sorted(unknown))}]' not found")
+        return found
 
     def delete_load_balancer(self, arn: str) -> None:
         """Delete a load balancer and close its listeners."""
         balancer = self.load_balancers.get(arn)
-        super().delete_load_balancer(arn)
         if balancer is None:
             return
+        if balancer.attrs.get("deletion_protection.enabled") == "true":
+            raise OperationNotPermittedError(
+                f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+            )
+        super().delete_load_balancer(arn)
         for listener_arn in balancer.listeners:
             self.balancer.unlisten(listener_arn)
         self.addresses.release(balancer.dns_name)
         self._follow_usage()
 
+    def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Change attributes of a load balancer, which moto does not check."""
+        require_valid("LoadBalancerAttribute", "Load balancer", attrs)
+        return super().modify_load_balancer_attributes(arn, attrs)
+
     # Listeners and rules
 
     def create_listener(
-        self, load_balancer_arn: str, protocol: str, port: str, *args: Any, **kwargs: Any
+        self,
+        load_balancer_arn: str,
+        protocol: str,
+        port: str,
+        ssl_policy: str | None,
+        certificate: str | None,
+        actions: list[dict[str, Any]],
+        alpn_policy: list[str] | None = None,
+        tags: list[dict[str, str]] | None = None,
     ) -> FakeListener:
-        """Create a listener and open its socket."""
+        """Create a listener and open its socket; one that exists with the same settings is returned."""
         balancer = self.load_balancers.get(load_balancer_arn)
-        if balancer and any(str(known.port) == str(port) for known in balancer.listeners.values()):
-            raise DuplicateListenerError
-        _require_http(protocol)
-        require_emulated([], kwargs.get("actions") or [])
-        listener = super().create_listener(load_balancer_arn, protocol, port, *args, **kwargs)
+        if balancer is None:
+            raise LoadBalancerNotFoundError
+        _require_tags(tags or [], {})
+        self._validate_port_and_protocol(balancer.type, port, protocol)
+        _require_protocol(protocol)
+        self._compile(balancer.arn, protocol, [], actions)
+        ssl_policy = ssl_policy if protocol == "HTTPS" else None
+        if protocol == "HTTPS":
+            self._require_certificate(certificate, ssl_policy)
+        elif certificate:
+            raise ValidationError("A certificate cannot be specified for HTTP listeners")
+        for known in balancer.listeners.values():
+            if str(known.port) == str(port):
+                before = (known.protocol, known.ssl_policy, known.certificate)
+                before_actions = [_settings_of(action.data) for action in known.default_actions]
+                if (*before, before_actions) != (protocol, ssl_policy, certificate, [_settings_of(a) for a in actions]):
+                    raise DuplicateListenerError(
+                        f"A listener already exists on this port for this load balancer '{load_balancer_arn}'"
+                    )
+                return known
+        listener = super().create_listener(
+            load_balancer_arn, protocol, port, ssl_policy or "", None, actions, alpn_policy, tags
+        )
+        _certify(listener, ssl_policy, certificate)
         try:
             self._listen(listener)
         except Exception:
@@ -79,6 +192,13 @@ class LocalELBv2Backend(ELBv2Backend):
             raise
         self._follow_usage()
         return listener
+
+    def describe_listeners(self, load_balancer_arn: str | None, listener_arns: list[str]) -> list[FakeListener]:
+        """Return listeners; moto leaves out those of several that are unknown."""
+        found = super().describe_listeners(load_balancer_arn, listener_arns)
+        if not load_balancer_arn and {each.arn for each in found} != set(listener_arns):
+            raise ListenerNotFoundError
+        return found
 
     def modify_listener(
         self,
@@ -89,17 +209,26 @@ class LocalELBv2Backend(ELBv2Backend):
         certificates: list[dict[str, Any]] | None = None,
         actions: list[dict[str, Any]] | None = None,
     ) -> FakeListener:
-        """Change a listener; a port that cannot be opened leaves it as it was."""
-        _require_http(protocol or "HTTP")
-        require_emulated([], actions or [])
-        before = self.describe_listeners(load_balancer_arn=None, listener_arns=[arn])[0]
-        old_port = before.port
-        listener = super().modify_listener(arn, port, protocol, ssl_policy, certificates, actions or [])
-        try:
+        """Change a listener; what cannot be done leaves it as it was."""
+        listener = self.describe_listeners(load_balancer_arn=None, listener_arns=[arn])[0]
+        protocol = protocol or listener.protocol
+        _require_protocol(protocol)
+        others = self.load_balancers[listener.load_balancer_arn].listeners.values()
+        if port and any(str(each.port) == str(port) for each in others if each is not listener):
+            raise DuplicateListenerError
+        if actions:
+            self._compile(listener.load_balancer_arn, protocol, [], actions)
+        certificate = certificates[0]["CertificateArn"] if certificates else listener.certificate
+        ssl_policy = ssl_policy or listener.ssl_policy or DEFAULT_POLICY
+        if protocol == "HTTPS":
+            self._require_certificate(certificate, ssl_policy)
+        elif certificates:
+            raise ValidationError("A certificate cannot be specified for HTTP listeners")
+        with _undone_on_failure(listener):
+            super().modify_listener(arn, port, protocol if protocol != "HTTPS" else None, None, [], actions or [])
+            listener.protocol = protocol
+            _certify(listener, ssl_policy, certificate)
             self._listen(listener)
-        except Exception:
-            listener.port = old_port
-            raise
         self._follow_usage()
         return listener
 
@@ -119,50 +248,169 @@ class LocalELBv2Backend(ELBv2Backend):
         tags: list[dict[str, str]] | None = None,
     ) -> Any:
         """Create a rule and follow it."""
-        require_emulated(conditions, actions)
+        listener = self.describe_listeners(None, [listener_arn])[0]
+        _require_tags(tags or [], {})
+        if not conditions:
+            raise ValidationError("A condition must be specified")
+        self._compile(listener.load_balancer_arn, listener.protocol, conditions, actions)
         rule = super().create_rule(listener_arn, conditions, priority, actions, tags)
         self._reroute()
         return rule
 
     def modify_rule(self, rule_arn: str, conditions: list[dict[str, Any]], actions: list[dict[str, Any]]) -> Any:
         """Change a rule and follow it."""
-        require_emulated(conditions or [], actions or [])
+        rule = self._changeable_rule(rule_arn, "modified")
+        listener = self.describe_listeners(None, [rule.listener_arn])[0]
+        known = [action.data for action in rule.actions]
+        self._compile(listener.load_balancer_arn, listener.protocol, conditions or rule.conditions, actions or known)
         rule = super().modify_rule(rule_arn, conditions, actions)
         self._reroute()
         return rule
 
     def delete_rule(self, arn: str) -> None:
         """Delete a rule and no longer follow it."""
+        self._changeable_rule(arn, "deleted")
         super().delete_rule(arn)
         self._reroute()
 
     def set_rule_priorities(self, rule_priorities: list[dict[str, Any]]) -> Any:
-        """Reorder rules."""
-        rules = super().set_rule_priorities(rule_priorities)
+        """Reorder rules; moto refuses to swap two."""
+        wanted = {pair["RuleArn"]: pair["Priority"] for pair in rule_priorities}
+        rules = [self._changeable_rule(arn, "reordered") for arn in wanted]
+        for rule in rules:
+            others = self.describe_listeners(None, [rule.listener_arn])[0].rules.values()
+            taken = [wanted.get(each.arn, each.priority) for each in others if each.arn != rule.arn]
+            if wanted[rule.arn] in taken:
+                both = list(wanted.values()).count(wanted[rule.arn]) > 1
+                raise DuplicatePriorityError(str(wanted[rule.arn])) if both else PriorityInUseError
+        for rule in rules:
+            rule.priority = wanted[rule.arn]
         self._reroute()
         return rules
+
+    def _changeable_rule(self, arn: str, done: str) -> Any:
+        rule = self.describe_rules(listener_arn=None, rule_arns=[arn])[0]
+        if rule.is_default:
+            raise OperationNotPermittedError(f"Default rule '{arn}' cannot be {done}")
+        return rule
+
+    def _compile(
+        self,
+        load_balancer_arn: str,
+        protocol: str,
+        conditions: Sequence[dict[str, Any]],
+        actions: Sequence[dict[str, Any]],
+    ) -> Rule:
+        """Read a rule before it is stored: one that could not be read later would break every other rule."""
+        rule = rule_of(conditions, actions, self.balancer.pools)
+        if isinstance(rule.action, Redirect) and (protocol, rule.action.protocol) == ("HTTPS", "HTTP"):
+            raise InvalidLoadBalancerActionException("You can't redirect HTTPS to HTTP")
+        for action in actions:
+            for arn in self._get_target_group_arns_from(action):
+                group = self._group(arn)
+                if set(group.load_balancer_arns) - {load_balancer_arn}:
+                    raise ELBClientError(
+                        "TargetGroupAssociationLimit",
+                        f"The following target groups cannot be associated with more than one load balancer: {arn}",
+                    )
+        return rule
+
+    # Certificates
+
+    def add_listener_certificates(self, arn: str, certificates: list[dict[str, Any]]) -> list[str]:
+        """Add certificates to those that clients choose from by the host's name."""
+        listener = self._secure_listener(arn)
+        for each in certificates:
+            self._require_certificate(each["CertificateArn"], listener.ssl_policy)
+        added = [each["CertificateArn"] for each in certificates]
+        listener.more_certificates = list(dict.fromkeys([*listener.more_certificates, *added]))
+        self._listen(listener)
+        return added
+
+    def describe_listener_certificates(self, arn: str) -> list[str]:
+        """Return the default certificate and the others."""
+        listener = self._secure_listener(arn)
+        return [listener.certificate, *listener.more_certificates]
+
+    def remove_listener_certificates(self, arn: str, certificates: list[dict[str, Any]]) -> None:
+        """Remove certificates, but never the default one."""
+        listener = self._secure_listener(arn)
+        removed = {each["CertificateArn"] for each in certificates}
+        if removed - set(listener.more_certificates) >= {listener.certificate}:
+            raise OperationNotPermittedError(f"Default certificate '{listener.certificate}' cannot be removed")
+        listener.more_certificates = [each for each in listener.more_certificates if each not in removed]
+        self._listen(listener)
+
+    def balancers_using(self, certificate: str) -> list[str]:
+        """Return the ARNs of the load balancers that serve a certificate."""
+        return [
+            balancer.arn
+            for balancer in self.load_balancers.values()
+            if any(certificate in _certificates_of(listener) for listener in balancer.listeners.values())
+        ]
+
+    def renew(self, certificate: str) -> None:
+        """Serve a certificate as it is now, to new connections."""
+        for balancer in self.load_balancers.values():
+            for listener in balancer.listeners.values():
+                if certificate in _certificates_of(listener):
+                    self._listen(listener)
+
+    def _secure_listener(self, arn: str) -> Any:
+        listener = self.describe_listeners(load_balancer_arn=None, listener_arns=[arn])[0]
+        if listener.protocol != "HTTPS":
+            raise ValidationError("Certificates belong to HTTPS listeners")
+        return listener
+
+    def _require_certificate(self, arn: str | None, ssl_policy: str | None) -> None:
+        if not arn:
+            raise ValidationError("A certificate must be specified for HTTPS listeners")
+        find_certificate(self.account_id, self.region_name, arn)
+        if ssl_policy not in SSL_POLICIES:
+            raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
 
     # Target groups and targets
 
     def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
-        """Create a target group and its pool."""
-        group = super().create_target_group(name, **kwargs)
-        self.balancer.pools[group.arn] = TargetPool()
-        self._follow_settings(group)
+        """Create a target group and its pool; one that exists with the same settings is returned."""
+        _require_tags(kwargs.get("tags") or [], {})
+        known = next((group for group in self.target_groups.values() if group.name == name), None)
+        if known:
+            del self.target_groups[known.arn]
+        try:
+            group = super().create_target_group(name, **kwargs)
+            del self.target_groups[group.arn]
+            if kwargs.get("healthcheck_enabled") is False:  # moto expects the wire's string
+                group.health_check_enabled = False
+        finally:
+            if known:
+                self.target_groups[known.arn] = known
+        check = _health_check(group)
+        if known:
+            if any(str(getattr(known, each, None)) != str(getattr(group, each, None)) for each in SETTINGS_OF_GROUPS):
+                raise DuplicateTargetGroupName(
+                    f"A target group with the same name '{name}' exists, but with different settings"
+                )
+            return known
+        if group.protocol in {"HTTP", "HTTPS"}:
+            group.attributes = defaults("TargetGroupAttribute") | group.attributes
+        self.target_groups[group.arn] = group
+        self.balancer.pools[group.arn] = TargetPool(check, scheme=(group.protocol or "HTTP").lower())
+        self._follow_attributes(group)
         return group
 
     def modify_target_group(self, arn: str, *args: Any, **kwargs: Any) -> FakeTargetGroup:
         """Change a target group's health check."""
-        group = super().modify_target_group(arn, *args, **kwargs)
-        if isinstance(group.health_check_enabled, str):  # moto stores the wire's string
-            group.health_check_enabled = group.health_check_enabled.lower() == "true"
-        self._follow_settings(group)
+        with _undone_on_failure(self._group(arn)):
+            group = super().modify_target_group(arn, *args, **kwargs)
+            self._pool(arn).check = _health_check(group)
         return group
 
     def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
         """Change a target group's deregistration delay and the like."""
+        require_valid("TargetGroupAttribute", "Target group", attributes)
         super().modify_target_group_attributes(target_group_arn, attributes)
-        self._follow_settings(self.target_groups[target_group_arn])
+        self._follow_attributes(self.target_groups[target_group_arn])
 
     def delete_target_group(self, target_group_arn: str) -> FakeTargetGroup:
         """Delete a target group and its pool."""
@@ -171,51 +419,69 @@ class LocalELBv2Backend(ELBv2Backend):
         return group
 
     def register_targets(self, target_group_arn: str, instances: list[Any]) -> None:
-        """Register targets and start to check them."""
-        super().register_targets(target_group_arn, instances)
-        group = self.target_groups[target_group_arn]
-        for target in instances:
-            self._pool(target_group_arn).register(target["Id"], int(target.get("Port") or group.port))
+        """Register targets, each an id and a port, and start to check them."""
+        group = self._group(target_group_arn)
+        keys = [_key(group, target) for target in instances]
+        self._require_targets(group, {target_id for target_id, _ in keys}, running=True)
+        if group.target_type == "ip":
+            self._require_addresses(group, instances)
+        for key in keys:
+            self._pool(target_group_arn).register(key)
 
     def deregister_targets(self, target_group_arn: str, instances: list[dict[str, Any]]) -> None:
-        """Deregister targets and drain them."""
-        super().deregister_targets(target_group_arn, instances)
+        """Deregister targets and drain them; those that are not registered are ignored, as at AWS."""
+        group = self._group(target_group_arn)
         for target in instances:
-            self.balancer.drain(self._pool(target_group_arn), target["Id"])
+            self.balancer.drain(self._pool(target_group_arn), _key(group, target))
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Drain targets whose instances are being terminated."""
-        for arn, group in self.target_groups.items():
-            gone = [{"Id": target_id} for target_id in group.targets if target_id in instance_ids]
-            if gone:
-                self.deregister_targets(arn, gone)
+        for arn in self.target_groups:
+            pool = self._pool(arn)
+            for key in [key for key in pool.targets if key[0] in instance_ids]:
+                self.balancer.drain(pool, key)
 
     def describe_target_health(
         self, target_group_arn: str, targets: Sequence[dict[str, Any]]
     ) -> list[FakeHealthStatus]:
         """Return the health that the checks found."""
-        group = self.target_groups.get(target_group_arn)
-        if group is None:
-            raise TargetGroupNotFoundError
-        pool = self._pool(target_group_arn)
-        requested = [target["Id"] for target in targets] or list(pool.targets)
+        group, pool = self._group(target_group_arn), self._pool(target_group_arn)
+        requested: list[Key] = [_key(group, target) for target in targets] or list(pool.targets)
+        self._require_targets(group, {key[0] for key in requested if key not in pool.targets})
         statuses = []
-        for target_id in requested:
-            known = pool.targets.get(target_id)
-            port = str(known.port if known else group.port)
-            health = pool.health(target_id)
+        for key in requested:
+            health, port = pool.health(key), str(key[1])
             check_port = str(pool.check.port or port)
             statuses.append(
-                FakeHealthStatus(target_id, port, check_port, health.state.value, health.reason, health.description)
+                FakeHealthStatus(key[0], port, check_port, health.state.value, health.reason, health.description)
             )
         return statuses
 
-    def target_state(self, target_group_arn: str, target_id: str) -> State:
-        """Return one target's state; that of a target in a group that is gone is `unused`."""
-        pool = self.balancer.pools.get(target_group_arn)
-        return pool.health(target_id).state if pool else State.UNUSED
+    # Tags
 
-    # Keeping the balancer in step
+    def add_tags(self, resource_arns: list[str], tags: list[dict[str, str]]) -> None:
+        """Tag resources; moto's limit is too low."""
+        for arn in resource_arns:
+            self._get_resource_by_arn(arn)
+            _require_tags(tags, self.tagging_service.get_tag_dict_for_resource(arn))
+        for arn in resource_arns:
+            self.tagging_service.tag_resource(arn, tags)
+
+    def describe_tags(self, resource_arns: list[str]) -> dict[str, dict[str, str]]:
+        """Return the tags of resources that exist."""
+        if len(resource_arns) > MOST_DESCRIBED:
+            raise ValidationError(f"Cannot have more than {MOST_DESCRIBED} resources described")
+        for arn in resource_arns:
+            self._get_resource_by_arn(arn)
+        return super().describe_tags(resource_arns)
+
+    # What requests refer to
+
+    def _group(self, arn: str) -> FakeTargetGroup:
+        group = self.target_groups.get(arn)
+        if group is None:
+            raise TargetGroupNotFoundError
+        return group
 
     def _pool(self, arn: str) -> TargetPool:
         pool = self.balancer.pools.get(arn)
@@ -223,10 +489,65 @@ class LocalELBv2Backend(ELBv2Backend):
             raise TargetGroupNotFoundError
         return pool
 
-    def _listen(self, listener: FakeListener) -> None:
+    def _require_zones(self, subnet_ids: Iterable[str], least: int) -> str:
+        """Require subnets in so many zones, one in each, and return their VPC."""
+        zones, vpc_id = [], ""
+        for subnet_id in subnet_ids:
+            try:
+                subnet = self.ec2_backend.get_subnet(subnet_id)
+            except InvalidSubnetIdError as error:
+                raise ELBClientError("SubnetNotFound", f"The subnet ID '{subnet_id}' does not exist") from error
+            zones.append(subnet.availability_zone)
+            vpc_id = subnet.vpc_id
+        if len(set(zones)) < least:
+            raise ValidationError("At least two subnets in two different Availability Zones must be specified")
+        if len(set(zones)) < len(zones):
+            raise InvalidConfigurationRequest(
+                "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
+            )
+        return vpc_id
+
+    def _require_security_groups(self, groups: Iterable[str]) -> None:
+        for group in groups:
+            if self.ec2_backend.get_security_group_from_id(group) is None:
+                raise ELBClientError("InvalidSecurityGroup", f"The security group '{group}' does not exist")
+
+    def _require_targets(self, group: FakeTargetGroup, ids: Iterable[str], *, running: bool = False) -> None:
+        for target_id in ids if group.target_type == "instance" else ():
+            if not target_id.startswith("i-"):
+                raise ValidationError(f"Instance ID '{target_id}' is not valid")
+            instance = self.ec2_backend.get_instance_by_id(target_id)
+            if instance is None:
+                raise InvalidTargetError(f"The following instances do not exist: '{target_id}'")
+            if running and instance.state != "running":
+                raise TargetNotRunning(target_id)
+            if instance.vpc_id != group.vpc_id:
+                raise InvalidTargetError(
+                    f"The following targets are not in the target group VPC '{group.vpc_id}': '{target_id}'"
+                )
+
+    def _require_addresses(self, group: FakeTargetGroup, targets: Iterable[dict[str, Any]]) -> None:
+        subnets = [each for each in self.ec2_backend.describe_subnets() if each.vpc_id == group.vpc_id]
+        for target in targets:
+            try:
+                address = ip_address(target["Id"])
+            except ValueError as error:
+                raise ValidationError(f"The IP address '{target['Id']}' is not valid") from error
+            if not target.get("AvailabilityZone") and not any(
+                address in ip_network(each.cidr_block) for each in subnets
+            ):
+                raise ValidationError(
+                    f"The Availability Zone is required for IP address '{address}' because it is not in the VPC"
+                )
+
+    # Keeping the balancer in step
+
+    def _listen(self, listener: Any) -> None:
         address = self.load_balancers[listener.load_balancer_arn].dns_name
         routes = routes_of(listener, self.balancer.pools)
-        self.balancer.listen(listener.arn, address, int(listener.port), routes)
+        found = [find_certificate(self.account_id, self.region_name, arn) for arn in _certificates_of(listener)]
+        tls = Tls(listener.ssl_policy, tuple(found)) if found else None
+        self.balancer.listen(listener.arn, address, int(listener.port), routes, tls)
 
     def _reroute(self) -> None:
         for balancer in self.load_balancers.values():
@@ -248,26 +569,118 @@ class LocalELBv2Backend(ELBv2Backend):
             self.target_groups[arn].load_balancer_arns = balancers
         self.balancer.mark_pools_in_use()
 
-    def _follow_settings(self, group: FakeTargetGroup) -> None:
-        pool = self._pool(group.arn)
-        port = group.health_check_port
-        matcher = getattr(group, "matcher", None) or {"HttpCode": "200"}
-        pool.check = HealthCheck(
-            protocol=group.health_check_protocol or "HTTP",
-            path=group.health_check_path or "/",
-            port=None if port in {None, "traffic-port"} else int(port),
-            interval=float(group.health_check_interval_seconds),
-            timeout=float(group.health_check_timeout_seconds),
-            healthy_threshold=int(group.healthy_threshold_count),
-            unhealthy_threshold=int(group.unhealthy_threshold_count),
-            statuses=parse_matcher(matcher.get("HttpCode") or "200"),
-            enabled=bool(group.health_check_enabled),
-        )
-        attributes = group.attributes
+    def _follow_attributes(self, group: FakeTargetGroup) -> None:
+        pool, attributes = self._pool(group.arn), group.attributes
         pool.deregistration_delay = float(str(attributes["deregistration_delay.timeout_seconds"]))
         pool.least_outstanding = attributes["load_balancing.algorithm.type"] == "least_outstanding_requests"
 
 
-def _require_http(protocol: str | None) -> None:
-    if protocol and protocol.upper() != "HTTP":
-        raise NotEmulatedError(f"{protocol} listeners", "Use an HTTP listener here, and HTTPS on AWS.")
+DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
+
+
+def _require_name(name: str) -> None:
+    text = f"The load balancer name '{name}'"
+    if len(name) > LONGEST_NAME:
+        raise ValidationError(f"{text} cannot be longer than '{LONGEST_NAME}' characters")
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValidationError(f"{text} can only contain characters that are alphanumeric characters or hyphens(-)")
+    if name.startswith(("-", "internal-")) or name.endswith("-"):
+        raise ValidationError(f"{text} cannot begin or end with '-', or begin with 'internal-'")
+
+
+def _require_protocol(protocol: str) -> None:
+    if protocol not in {"HTTP", "HTTPS"}:
+        raise NotEmulatedError(f"{protocol} listeners", "Use an application load balancer with HTTP or HTTPS.")
+
+
+def _require_tags(tags: Sequence[dict[str, str]], known: dict[str, str]) -> None:
+    keys = [tag["Key"] for tag in tags]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise DuplicateTagKeysError(key)
+    if len({*known, *keys}) > MOST_TAGS:
+        raise TooManyTagsError
+
+
+def _key(group: FakeTargetGroup, target: dict[str, Any]) -> Key:
+    return str(target["Id"]), int(target.get("Port") or group.port or 0)
+
+
+def _settings_of(action: dict[str, Any]) -> Any:
+    """Return an action without what moto and AWS add to it."""
+    config = {name: value for name, value in action.items() if name.endswith("Config") and name != "ForwardConfig"}
+    forward = action.get("ForwardConfig") or {}
+    groups = forward.get("TargetGroups") or [{"TargetGroupArn": action.get("TargetGroupArn")}]
+    weights = [(each["TargetGroupArn"], each.get("Weight", 1)) for each in groups]
+    sticky = forward.get("TargetGroupStickinessConfig") or {"Enabled": False}
+    return action["Type"], config, weights, sticky
+
+
+def _certify(listener: Any, ssl_policy: str | None, certificate: str | None) -> None:
+    """Give a listener its policy and default certificate, or none of both where it speaks HTTP."""
+    secure = listener.protocol == "HTTPS"
+    listener.ssl_policy = ssl_policy if secure else None
+    listener.certificate = certificate if secure else None
+    listener.certificates = [certificate] if secure else []
+    listener.more_certificates = getattr(listener, "more_certificates", []) if secure else []
+
+
+def _certificates_of(listener: Any) -> list[str]:
+    return [*listener.certificates, *listener.more_certificates]
+
+
+@contextmanager
+def _undone_on_failure(record: Any) -> Iterator[None]:
+    before = dict(vars(record))
+    try:
+        yield
+    except Exception:
+        vars(record).clear()
+        vars(record).update(before)
+        if isinstance(record, FakeListener):
+            record.rules[0].actions = record.default_actions
+        raise
+
+
+def _health_check(group: FakeTargetGroup) -> HealthCheck:
+    """Read a target group's health check.
+
+    Raises:
+        ELBClientError: AWS would not accept it.
+    """
+    port, path = str(group.health_check_port or "traffic-port"), group.health_check_path or "/"
+    if port != "traffic-port" and not (port.isdecimal() and 1 <= int(port) <= 65535):
+        raise ValidationError(f"Health check port '{port}' must be a port from 1 to 65535, or 'traffic-port'")
+    if not path.startswith("/"):
+        raise ValidationError(f"Health check path '{path}' must begin with a '/' character")
+    if not group.health_check_enabled and group.target_type != "lambda":
+        raise InvalidConfigurationRequest(
+            f'Health check enabled must be true with groups with target type "{group.target_type}"'
+        )
+    interval, timeout = int(group.health_check_interval_seconds), int(group.health_check_timeout_seconds)
+    if timeout >= interval and group.protocol in {"HTTP", "HTTPS"}:
+        raise ValidationError("Health check interval must be greater than the timeout.")
+    codes = (getattr(group, "matcher", None) or {}).get("HttpCode") or "200"
+    return HealthCheck(
+        protocol=group.health_check_protocol or "HTTP",
+        path=path,
+        port=None if port == "traffic-port" else int(port),
+        interval=interval,
+        timeout=timeout,
+        healthy_threshold=int(group.healthy_threshold_count),
+        unhealthy_threshold=int(group.unhealthy_threshold_count),
+        statuses=_parse_matcher(codes, 499 if group.protocol in {"HTTP", "HTTPS"} else 599),
+        enabled=bool(group.health_check_enabled),
+    )
+
+
+def _parse_matcher(codes: str, highest: int) -> frozenset[int]:
+    """Turn a matcher such as `200`, `200,202` or `200-299` into the set of statuses it admits."""
+    admitted: set[int] = set()
+    for part in codes.split(","):
+        found = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", part.strip())
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 200 <= first <= last <= highest:
+            raise ValidationError(f"Health check matcher HTTP code '{part}' must be within '200-{highest}' inclusive")
+        admitted.update(range(first, last + 1))
+    return frozenset(admitted)

@@ -18,9 +18,10 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .routing import Fixed, Forward, Redirect
+from .routing import Asked, Fixed, Forward, Redirect
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from .routing import Routes
@@ -50,17 +51,28 @@ class Proxy:
     Args:
         routes: Returns the listener's rules as they are now.
         session: The connections to targets, shared by all listeners.
+        scheme: http or https.
         port: The listener's port.
     """
 
-    def __init__(self, routes: Callable[[], Routes], session: aiohttp.ClientSession, port: int) -> None:
+    def __init__(self, routes: Callable[[], Routes], session: aiohttp.ClientSession, scheme: str, port: int) -> None:
         self._routes = routes
         self._session = session
+        self._scheme = scheme
         self._port = port
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        action = self._routes().action(request.method, request.headers.get("Host", ""), request.path)
+        action = self._routes().action(
+            Asked(
+                request.method,
+                request.headers.get("Host", ""),
+                request.path,
+                request.headers,
+                list(request.query.items()),
+                request.remote or "",
+            )
+        )
         if isinstance(action, Forward):
             return await self._forward(request, _choose(action))
         if isinstance(action, Fixed):
@@ -84,7 +96,7 @@ class Proxy:
             if target is None:
                 return error_page(503)
             try:
-                return await self._exchange(request, target, headers)
+                return await self._exchange(request, pool.scheme, target, headers)
             except TimeoutError:
                 return error_page(504)
             except (aiohttp.ClientError, OSError) as error:
@@ -94,17 +106,16 @@ class Proxy:
         return error_page(502)
 
     async def _exchange(
-        self, request: web.BaseRequest, target: Target, headers: CIMultiDict[str]
+        self, request: web.BaseRequest, scheme: str, target: Target, headers: CIMultiDict[str]
     ) -> web.StreamResponse:
         """Send the request to a target and its answer to the client; raises only while nothing was answered yet."""
         path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
-        url = URL(f"http://{target.address}:{target.port}{path}", encoded=True)
+        url = URL(f"{scheme}://{target.address}:{target.port}{path}", encoded=True)
         body = request.content if request.can_read_body else None
-        # No await lies between picking a target and counting the request, so draining never misses one.
         target.in_flight += 1
         try:
             async with self._session.request(
-                request.method, url, headers=headers, data=body, allow_redirects=False
+                request.method, url, headers=headers, data=body, allow_redirects=False, ssl=False
             ) as answer:
                 return await self._relay(request, answer)
         finally:
@@ -137,7 +148,7 @@ class Proxy:
         if request.remote:
             earlier = headers.get("X-Forwarded-For")
             headers["X-Forwarded-For"] = f"{earlier}, {request.remote}" if earlier else request.remote
-        headers["X-Forwarded-Proto"] = "http"
+        headers["X-Forwarded-Proto"] = self._scheme
         headers["X-Forwarded-Port"] = str(self._port)
         if "X-Amzn-Trace-Id" not in headers:
             headers["X-Amzn-Trace-Id"] = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
@@ -146,7 +157,7 @@ class Proxy:
     def _redirect(self, request: web.BaseRequest, action: Redirect) -> web.Response:
         host = request.headers.get("Host", "").partition(":")[0]
         known = {
-            "#{protocol}": "HTTP",
+            "#{protocol}": self._scheme.upper(),
             "#{host}": host,
             "#{port}": str(self._port),
             "#{path}": request.rel_url.raw_path.lstrip("/"),
@@ -184,15 +195,17 @@ def client_session() -> aiohttp.ClientSession:
     )
 
 
-async def listen(proxy: Proxy, address: str, port: int) -> tuple[asyncio.Server, web.Server]:
-    """Open a listener's socket.
+async def listen(
+    proxy: Proxy, address: str, port: int, context: ssl.SSLContext | None
+) -> tuple[asyncio.Server, web.Server]:
+    """Open a listener's socket, with TLS when there is a context.
 
     Raises:
         OSError: The address and port cannot be bound.
     """
     handler = web.Server(proxy.handle, access_log=None, keepalive_timeout=IDLE_TIMEOUT)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(handler, address, port, reuse_address=True, backlog=1024)
+    server = await loop.create_server(handler, address, port, ssl=context, reuse_address=True, backlog=1024)
     return server, handler
 
 

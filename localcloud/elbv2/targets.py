@@ -52,15 +52,6 @@ def invalid_state(state: str) -> Health:
     return Health(State.UNUSED, "Target.InvalidState", f"Target is in the {state} state")
 
 
-def parse_matcher(codes: str) -> frozenset[int]:
-    """Turn a matcher such as `200`, `200,202` or `200-299` into the set of statuses it admits."""
-    admitted: set[int] = set()
-    for part in codes.split(","):
-        first, _, last = part.partition("-")
-        admitted.update(range(int(first), int(last or first) + 1))
-    return frozenset(admitted)
-
-
 @dataclass(frozen=True)
 class HealthCheck:
     """How a target group checks its targets; times in seconds."""
@@ -113,6 +104,10 @@ class Target:
         self._passes = self._failures = 0
 
 
+Key = tuple[str, int]
+"""A target: its id and its port. One instance can be registered several times, with different ports."""
+
+
 @dataclass(eq=False)
 class TargetPool:
     """The targets of one target group.
@@ -122,40 +117,41 @@ class TargetPool:
     """
 
     check: HealthCheck = field(default_factory=HealthCheck)
+    scheme: str = "http"
     deregistration_delay: float = 300
     least_outstanding: bool = False
     in_use: bool = False
-    targets: dict[str, Target] = field(default_factory=dict)
+    targets: dict[Key, Target] = field(default_factory=dict)
     _routable: tuple[Target, ...] = ()
     _next: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def register(self, target_id: str, port: int) -> None:
-        """Add a target, or bring a draining one back; a registered one is left as it is, unless its port differs."""
+    def register(self, key: Key) -> None:
+        """Add a target, or bring a draining one back; a registered one is left as it is."""
         with self._lock:
-            known = self.targets.get(target_id)
-            if known and known.drained_by is None and known.port == port:
+            known = self.targets.get(key)
+            if known and known.drained_by is None:
                 return
-            self.targets[target_id] = Target(target_id, port)
+            self.targets[key] = Target(*key)
         self.reroute()
 
-    def deregister(self, target_id: str, now: float) -> Target | None:
-        """Start to drain a target: from here on it gets no new request."""
+    def deregister(self, key: Key, now: float) -> None:
+        """Start to drain a target, if it is registered: from here on it gets no new request."""
         with self._lock:
-            target = self.targets.get(target_id)
+            target = self.targets.get(key)
             if target is None or target.drained_by is not None:
-                return None
+                return
             target.drained_by = now + self.deregistration_delay
             target.health = DRAINING
         self.reroute()
-        return target
+        self.finish_draining(now)
 
     def finish_draining(self, now: float) -> None:
-        """Forget draining targets that have no request in flight, or whose delay is over."""
+        """Forget draining targets whose delay is over; until then they are shown, even without requests in flight."""
         with self._lock:
-            for target in list(self.targets.values()):
-                if target.drained_by is not None and (target.in_flight <= 0 or now >= target.drained_by):
-                    del self.targets[target.id]
+            for key, target in list(self.targets.items()):
+                if target.drained_by is not None and now >= target.drained_by:
+                    del self.targets[key]
 
     def use(self, in_use: bool) -> None:
         """Record whether a listener forwards to this group; its targets are checked only then."""
@@ -167,9 +163,9 @@ class TargetPool:
         self.in_use = in_use
         self.reroute()
 
-    def health(self, target_id: str) -> Health:
+    def health(self, key: Key) -> Health:
         """Return a target's health as DescribeTargetHealth reports it."""
-        target = self.targets.get(target_id)
+        target = self.targets.get(key)
         if target is None:
             return NOT_REGISTERED
         if target.drained_by is not None:

@@ -1,4 +1,4 @@
-"""Systems Manager: moto's, with Run Command that really runs and the seed image's public parameter."""
+"""Systems Manager: moto's, with Run Command that really runs, and parameters as strict as AWS's."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def install(cloud: Cloud) -> None:
 
     from localcloud.ssm import responses
     from localcloud.ssm.models import LocalSSMBackend
+    from localcloud.ssm.parameters import ParameterStore
 
-    LocalSSMBackend.cloud = cloud
+    ParameterStore.cloud = cloud
     ssm_backends.clear()
     ssm_backends.backend = LocalSSMBackend
     answers: Any = SimpleSystemManagerResponse
-    answers.list_command_invocations = responses.list_command_invocations
-    answers.describe_instance_information = responses.describe_instance_information
+    for action in responses.ACTIONS:
+        setattr(answers, action.__name__, action)

@@ -19,14 +19,21 @@ BEHAVIOURS = (
               note="All of them, with or without an agent and a profile."),
     Behaviour("Debian's public parameter names the seed image", PARAMETERS,
               "test_the_seed_image_is_published_as_debians_own"),
-    absent("CancelCommand, and output copied to S3", RUN, "Not answered; ignored."),
+    Behaviour("CancelCommand kills what still runs", STATES, "test_a_command_that_is_cancelled_ends_at_once"),
+    absent("Output copied to S3", RUN, "Ignored."),
     absent("Session Manager", RUN, "There is none."),
 )  # fmt: skip
 
 ACTIONS = {
     "SendCommand": "runs in the container",
-    "ListCommands": "true states",
+    "CancelCommand": "kills the script",
+    "ListCommands": "true states, pages",
     "GetCommandInvocation": "true output and exit code",
     "ListCommandInvocations": "new",
     "DescribeInstanceInformation": "new",
+    "PutParameter": "checks images later, names, sizes, patterns and types at once",
+    "DeleteParameter": "not of public parameters",
+    "DeleteParameters": "not of public parameters",
+    "DescribeParameters": "pages",
+    "AddTagsToResource": "50 tags",
 }

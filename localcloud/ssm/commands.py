@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ DOCUMENT = "AWS-RunShellScript"
 PLUGIN = "aws:runShellScript"
 STDOUT_LIMIT, STDERR_LIMIT, PLUGIN_OUTPUT_LIMIT = 24_000, 8_000, 2_500
 """Characters that GetCommandInvocation, and per plugin ListCommandInvocations, return of what was written."""
-FINAL_STATES = ("Success", "Failed", "TimedOut")
+FINAL_STATES = ("Success", "Failed", "TimedOut", "Cancelled")
 KILLED = 137
 """Exit code of a script that `timeout` cut off."""
 
@@ -28,13 +29,19 @@ KILLED = 137
 WRAPPER = """
 set -eu
 script=$(mktemp /run/ssm-XXXXXX)
-trap 'rm -f "$script"' EXIT
+trap 'rm -f "$script" "$4"' EXIT
 printf '%s\\n' "$1" >"$script"
 chmod 0700 "$script"
 [ -z "$3" ] || cd "$3"
 code=0
-timeout --signal=KILL "$2" sh -c "$script" || code=$?
+# A process group of its own, which a cancellation kills.
+timeout --signal=KILL "$2" sh -c "$script" &
+echo $! >"$4"
+wait $! || code=$?
 exit "$code"
+"""
+CANCEL = """
+kill -KILL -- "-$(cat "$1")"
 """
 
 
@@ -51,6 +58,7 @@ class Invocation:
     stderr: str = ""
     started: datetime | None = None
     ended: datetime | None = None
+    cancelled: bool = False
 
     def run(self, engine: Engine) -> None:
         """Run the script to its end and keep its result."""
@@ -58,7 +66,8 @@ class Invocation:
         self.status = self.status_details = "InProgress"
         begin = time.monotonic()
         seconds = self.command.execution_seconds
-        argv = ["sh", "-c", WRAPPER, "ssm", self.command.script, str(seconds), self.command.directory]
+        script, directory = self.command.script, self.command.directory
+        argv = ["sh", "-c", WRAPPER, "ssm", script, str(seconds), directory, self._group]
         try:
             completed = engine.run(self.instance_id, argv)
         except EngineError as error:
@@ -68,7 +77,9 @@ class Invocation:
             self.stdout = completed.stdout.decode(errors="replace")
             self.stderr = completed.stderr.decode(errors="replace")
             self.exit_code = completed.exit_code
-            if completed.exit_code == 0:
+            if self.cancelled:
+                outcome = ("Cancelled", "Cancelled")
+            elif completed.exit_code == 0:
                 outcome = ("Success", "Success")
             elif completed.exit_code == KILLED and time.monotonic() - begin >= seconds:
                 outcome = ("TimedOut", "ExecutionTimedOut")
@@ -77,6 +88,18 @@ class Invocation:
         self.ended = utcnow()
         # Last: pollers read the rest once the status is final.
         self.status_details, self.status = outcome[1], outcome[0]
+
+    def cancel(self, engine: Engine) -> None:
+        """Kill the script, unless it has ended."""
+        if self.status not in FINAL_STATES:
+            self.cancelled = True
+            with contextlib.suppress(EngineError):
+                engine.run(self.instance_id, ["sh", "-c", CANCEL, "ssm", self._group])
+
+    @property
+    def _group(self) -> str:
+        """The file in the instance that has the id of the script's process group."""
+        return f"/run/ssm-{self.command.command_id}.group"
 
     def details(self) -> dict[str, Any]:
         """Return the answer of GetCommandInvocation."""
@@ -140,6 +163,7 @@ class Command:
     timeout_seconds: int = 3600
     targets: Sequence[dict[str, Any]] = ()
     execution_seconds: int = 3600
+    visible_at: float = 0
     command_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     requested: datetime = field(default_factory=utcnow)
     invocations: list[Invocation] = field(default_factory=list)
@@ -161,7 +185,7 @@ class Command:
     def status(self) -> str:
         """The worst of the invocations' statuses, as the console shows it."""
         statuses = [invocation.status for invocation in self.invocations]
-        for status in ("InProgress", "Pending", "TimedOut", "Failed"):
+        for status in ("InProgress", "Pending", "Cancelled", "TimedOut", "Failed"):
             if status in statuses:
                 return status
         return "Success"

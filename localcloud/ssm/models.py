@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from moto.core.utils import utcnow
-from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
 from localcloud.ec2.models import seed_image_id
 from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
 from localcloud.ssm.exceptions import (
+    DuplicateInstanceIdError,
     InvalidCommandIdError,
     InvalidDocumentError,
+    InvalidFilterKeyError,
     InvalidInstanceIdError,
     InvalidParametersError,
+    InvalidPluginNameError,
     InvocationDoesNotExistError,
 )
-
-if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+from localcloud.ssm.parameters import ParameterStore
 
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
 """Where Debian publishes the id of its newest AMI."""
+PROPAGATION_SECONDS = 0.1
+"""For how long a command that was sent is not found yet; AWS promises no time."""
 DELIVERY_SECONDS = EXECUTION_SECONDS = 3600
 MAX_EXECUTION_SECONDS = 172_800
 
 
-class LocalSSMBackend(SimpleSystemManagerBackend):
+FILTERS = ("InstanceIds", "AgentVersion", "PingStatus", "PlatformTypes", "ActivationIds", "IamRole", "ResourceType",
+           "AssociationStatus", "tag-key")  # fmt: skip
+MANAGED = {"AgentVersion": {"3.0.0.0"}, "PingStatus": {"Online"}, "PlatformTypes": {"Linux"},
+           "ResourceType": {"EC2Instance"}}  # fmt: skip
+"""What filters find of every managed instance."""
+
+
+class LocalSSMBackend(ParameterStore):
     """Systems Manager of one account and region."""
 
-    cloud: ClassVar[Cloud]
     _commands: list[Command]  # type: ignore[assignment] # ours, with the same interface
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._publish(SEED_PARAMETER, seed_image_id(region_name))
+        self.publish(SEED_PARAMETER, seed_image_id(region_name))
 
     def send_command(  # type: ignore[override] # moto's response passes everything by keyword
         self,
@@ -55,12 +64,15 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
             InvalidDocumentError: the document is not AWS-RunShellScript.
             InvalidParametersError: there are no commands, or the execution timeout is no number of seconds.
             InvalidInstanceIdError: an instance named by id does not run.
+            DuplicateInstanceIdError: an instance is named twice.
         """
         if document_name.rpartition("/")[2] != DOCUMENT:
             raise InvalidDocumentError(document_name)
         if not parameters.get("commands"):
             raise InvalidParametersError(f"{DOCUMENT} needs the parameter commands, a list of lines.")
-        chosen = list(dict.fromkeys(instance_ids))
+        chosen = list(instance_ids)
+        if len(set(chosen)) < len(chosen):
+            raise DuplicateInstanceIdError
         down = [instance_id for instance_id in chosen if not self.cloud.is_running(instance_id)]
         if down:
             raise InvalidInstanceIdError(down, self.account_id)
@@ -75,6 +87,7 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
             timeout_seconds=timeout_seconds or DELIVERY_SECONDS,
             targets=targets,
             execution_seconds=_execution_seconds(parameters),
+            visible_at=self.cloud.clock() + PROPAGATION_SECONDS,
         )
         self._commands.append(command)
         for invocation in command.invocations:
@@ -98,11 +111,12 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
         """Return the command's result so far on that instance.
 
         Raises:
-            InvalidCommandIdError: there is no such command.
-            InvocationDoesNotExistError: it was not sent to that instance.
+            InvocationDoesNotExistError: no such command was sent to that instance, or only a moment ago.
         """
-        for invocation in self.get_command_by_id(command_id).invocations:
-            if invocation.instance_id == instance_id and plugin_name in (None, PLUGIN):
+        for invocation in self._invocations():
+            if (invocation.command.command_id, invocation.instance_id) == (command_id, instance_id):
+                if plugin_name not in (None, PLUGIN):
+                    raise InvalidPluginNameError
                 return invocation.details()
         raise InvocationDoesNotExistError
 
@@ -110,27 +124,54 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
         self, command_id: str | None, instance_id: str | None, filters: Sequence[dict[str, str]]
     ) -> list[Invocation]:
         """Return the invocations of one command or of all, newest command first."""
-        commands = [self.get_command_by_id(command_id)] if command_id else self._commands[::-1]
         statuses = {item["value"] for item in filters if item["key"] == "Status"}
         return [
             invocation
-            for command in commands
-            for invocation in command.invocations
-            if instance_id in (None, invocation.instance_id) and (not statuses or invocation.status in statuses)
+            for invocation in self._invocations()
+            if command_id in (None, invocation.command.command_id)
+            and instance_id in (None, invocation.instance_id)
+            and (not statuses or invocation.status in statuses)
         ]
+
+    def cancel_command(self, command_id: str, instance_ids: Sequence[str]) -> None:
+        """End a command where it still runs, on all its instances or on some.
+
+        Raises:
+            InvalidCommandIdError: there is no such command.
+        """
+        for invocation in self.get_command_by_id(command_id).invocations:
+            if not instance_ids or invocation.instance_id in instance_ids:
+                self.cloud.in_background(
+                    f"cancel-{invocation.instance_id}", partial(invocation.cancel, self.cloud.engine)
+                )
+
+    def _invocations(self) -> Iterator[Invocation]:
+        """Yield every invocation that AWS would know of by now, those of the newest command first."""
+        now = self.cloud.clock()
+        return (one for command in self._commands[::-1] if command.visible_at <= now for one in command.invocations)
 
     def describe_instance_information(self, filters: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
         """Return the instances that take commands: those that run.
 
         Args:
-            filters: Accepted values by key: `InstanceIds`, `PingStatus` or `tag:NAME`; others accept all.
+            filters: Accepted values by key, such as `InstanceIds`, `PingStatus` or `tag:NAME`.
+
+        Raises:
+            InvalidFilterKeyError: AWS has no such key.
         """
+        for key in filters:
+            if key not in FILTERS and not key.startswith("tag:"):
+                raise InvalidFilterKeyError(key)
         described = []
         for instance in self.cloud.backend("ec2", self.account_id, self.region_name).all_running_instances():
-            tags = {f"tag:{tag['key']}": tag["value"] for tag in instance.get_tags()}
-            actual = {**tags, "InstanceIds": instance.id, "PingStatus": "Online"}
-            unknown = {key for key in filters if key not in actual and not key.startswith("tag:")}
-            if all(actual.get(key) in values for key, values in filters.items() if key not in unknown):
+            tags = instance.get_tags()
+            actual = {
+                **{f"tag:{tag['key']}": {tag["value"]} for tag in tags},
+                "tag-key": {tag["key"] for tag in tags},
+                "InstanceIds": {instance.id},
+                **MANAGED,
+            }
+            if all(not actual.get(key, set()).isdisjoint(values) for key, values in filters.items()):
                 described.append(
                     {
                         "InstanceId": instance.id,
@@ -147,24 +188,6 @@ class LocalSSMBackend(SimpleSystemManagerBackend):
                     }
                 )
         return described
-
-    def _publish(self, name: str, image_id: str) -> None:
-        """Set a public parameter, one of those under /aws that only AWS may write, to an image's id."""
-        self._parameters[name].append(
-            Parameter(  # type: ignore[abstract] # as moto itself makes them
-                account_id=self.account_id,
-                name=name,
-                value=image_id,
-                parameter_type="String",
-                description=None,
-                allowed_pattern=None,
-                keyid=None,
-                last_modified_date=utcnow(),
-                version=1,
-                data_type="aws:ec2:image",
-                tier="Standard",
-            )
-        )
 
     def _targeted(self, targets: Sequence[dict[str, Any]]) -> list[str]:
         """Ids of the running instances that match every target."""

@@ -1,8 +1,54 @@
-"""Requests of Systems Manager that moto does not answer."""
+"""Requests of Systems Manager that moto does not answer, or answers without pages."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
+
+from localcloud.ssm.parameters import page
+
+PAGE: Final = 50
+"""Items that a list returns unless the request wants fewer."""
+DESCRIBED_PARAMETERS: Final = 10
+"""The same of DescribeParameters."""
+_PUT: Final = {
+    "name": "Name",
+    "description": "Description",
+    "value": "Value",
+    "parameter_type": "Type",
+    "allowed_pattern": "AllowedPattern",
+    "keyid": "KeyId",
+    "overwrite": "Overwrite",
+    "tags": "Tags",
+    "data_type": "DataType",
+    "tier": "Tier",
+    "policies": "Policies",
+}
+
+
+def put_parameter(self: Any) -> ActionResult:
+    """PutParameter, where moto takes the data type that a request does not name for text."""
+    requested = {argument: self._get_param(name) for argument, name in _PUT.items()}
+    parameter = self.ssm_backend.put_parameter(**requested)
+    return ActionResult({"Version": parameter.version, "Tier": parameter.tier})
+
+
+def describe_parameters(self: Any) -> ActionResult:
+    """DescribeParameters."""
+    found = self.ssm_backend.describe_parameters(self._get_param("Filters"), self._get_param("ParameterFilters"))
+    return _paged(self, "Parameters", found, lambda one: one.describe_response_object(False), DESCRIBED_PARAMETERS)
+
+
+def list_commands(self: Any) -> ActionResult:
+    """ListCommands."""
+    commands = self.ssm_backend.list_commands(self._get_param("CommandId"), self._get_param("InstanceId"))
+    return _paged(self, "Commands", commands, lambda command: command.response_object())
+
+
+def cancel_command(self: Any) -> ActionResult:
+    """CancelCommand."""
+    self.ssm_backend.cancel_command(self._get_param("CommandId"), self._get_param("InstanceIds", []))
+    return EmptyResult()
 
 
 def list_command_invocations(self: Any) -> ActionResult:
@@ -11,7 +57,7 @@ def list_command_invocations(self: Any) -> ActionResult:
         self._get_param("CommandId"), self._get_param("InstanceId"), self._get_param("Filters", [])
     )
     plugins = self._get_bool_param("Details", False)
-    return ActionResult({"CommandInvocations": [invocation.summary(plugins=plugins) for invocation in invocations]})
+    return _paged(self, "CommandInvocations", invocations, lambda invocation: invocation.summary(plugins=plugins))
 
 
 def describe_instance_information(self: Any) -> ActionResult:
@@ -19,4 +65,21 @@ def describe_instance_information(self: Any) -> ActionResult:
     filters = {entry["Key"]: entry["Values"] for entry in self._get_param("Filters", [])}
     filters |= {entry["key"]: entry["valueSet"] for entry in self._get_param("InstanceInformationFilterList", [])}
     described = self.ssm_backend.describe_instance_information(filters)
-    return ActionResult({"InstanceInformationList": described})
+    return _paged(self, "InstanceInformationList", described, dict)
+
+
+def _paged(
+    self: Any, key: str, items: Sequence[Any], describe: Callable[[Any], dict[str, Any]], size: int = PAGE
+) -> ActionResult:
+    shown, token = page(list(items), self._get_int_param("MaxResults", size), self._get_param("NextToken"))
+    return ActionResult({key: [describe(item) for item in shown], "NextToken": token})
+
+
+ACTIONS = (
+    cancel_command,
+    describe_instance_information,
+    describe_parameters,
+    list_command_invocations,
+    list_commands,
+    put_parameter,
+)

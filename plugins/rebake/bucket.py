@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 MISSING: Final = ("NoSuchKey", "404")
 """Error codes of a read of an object that is not there."""
-_CONFLICT: Final = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+_LOST: Final = ("PreconditionFailed", "412")
 """Error codes of a conditional write that lost against another writer."""
+_UNDECIDED: Final = ("ConditionalRequestConflict", "409")
+"""Error codes of one that met another request in progress: S3 wants it sent again."""
 
 
 def read(s3: S3Client, bucket: str, key: str) -> bytes | None:
@@ -77,13 +79,18 @@ def write_if(
     Raises:
         ConfigError: the bucket does not exist.
     """
-    try:
-        write(s3, bucket, key, content, content_type, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}))
-    except ClientError as error:
-        if error_code(error) in _CONFLICT:
-            return False
-        raise
-    return True
+    condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+    while True:
+        try:
+            write(s3, bucket, key, content, content_type, **condition)
+        except ClientError as error:
+            if error_code(error) in _UNDECIDED:
+                continue
+            # S3 answers If-Match with NoSuchKey where another writer has deleted the object meanwhile.
+            if error_code(error) in (*_LOST, *(MISSING if etag else ())):
+                return False
+            raise
+        return True
 
 
 def keys(s3: S3Client, bucket: str, prefix: str) -> list[str]:

@@ -18,6 +18,7 @@ from examples.webapp.build import build
 from prove import injection
 from prove.injection import POINTS, Injector
 from rebake import config
+from rebake.hooks.registry import DATA_TYPE
 from rebake.image.channels import CURRENT, base_name, parameter_name
 from stack import follow, up
 from stack.follow import Follower, RunOutcome
@@ -72,8 +73,8 @@ def base(stack: Stack) -> RunOutcome:
 def bases(stack: Stack, base: RunOutcome) -> Runs:
     """Start a run for the demanding family, which has a good image from elsewhere, and one for all families."""
     runs, image = Runs(stack), stack.api.xcom(base.dag_id, base.run_id, "bake")["ami_id"]
-    parameter = {"Name": parameter_name(base_name(DEMANDING), CURRENT), "Value": image, "Type": "String"}
-    stack.cloud.client("ssm").put_parameter(**parameter, Overwrite=True)
+    parameter = {"Name": parameter_name(base_name(DEMANDING), CURRENT), "Value": image, "DataType": DATA_TYPE}
+    stack.cloud.client("ssm").put_parameter(**parameter, Type="String", Overwrite=True)
     runs.start(DEMANDING, base.dag_id, {"base": DEMANDING})
     runs.start("all", base.dag_id, {})
     return runs

@@ -1,7 +1,8 @@
 """Where facts are known from: pages of AWS's documentation, as links, and the API's models."""
 
 DOCS = "https://docs.aws.amazon.com"
-EC2_ERRORS = f"[error codes]({DOCS}/AWSEC2/latest/APIReference/errors-overview.html)"
+EC2_ERRORS = f"[API, error codes]({DOCS}/AWSEC2/latest/APIReference/errors-overview.html)"
+EC2_IDEMPOTENCY = f"[developer guide]({DOCS}/ec2/latest/devguide/ec2-api-idempotency.html)"
 S3_ERRORS = f"[error codes]({DOCS}/AmazonS3/latest/API/ErrorResponses.html)"
 COMMON_ERRORS = f"[common errors]({DOCS}/autoscaling/ec2/APIReference/CommonErrors.html)"
 JSON_PROTOCOL = "[AWS JSON 1.1 protocol](https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html)"

@@ -82,12 +82,14 @@ class World:
             Name="web", Protocol="HTTP", Port=8080, VpcId=vpc, TargetType="instance",
             HealthCheckPath="/healthz", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
         )["TargetGroups"][0]["TargetGroupArn"]  # fmt: skip
+        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "0"}
+        self.elb.modify_target_group_attributes(TargetGroupArn=self.target_group, Attributes=[delay])
         balancer = self.elb.create_load_balancer(Name="web", Subnets=self.subnets)["LoadBalancers"][0]
         self.elb.create_listener(
             LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=8080,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": self.target_group}],
         )  # fmt: skip
-        self.images = ["ami-11111111", "ami-22222222"]
+        self.images = [self.ec2.register_image(Name=name)["ImageId"] for name in ("first", "second")]
         self.template = self.ec2.create_launch_template(
             LaunchTemplateName="web",
             LaunchTemplateData={

@@ -117,6 +117,7 @@ class Site:
         # AWS allows no interval below five seconds; waiting for it would make these tests slow.
         self.pool = self.cloud.backend("elbv2")._pool(self.group)
         self.quicken()
+        self.set_delay(1)
         self.balancer = self.elb.create_load_balancer(Name="web", Subnets=self.subnets)["LoadBalancers"][0]
         self.host = self.balancer["DNSName"]
         self.port = free_port()
@@ -130,6 +131,10 @@ class Site:
         check = self.pool.check
         self.pool.check = type(check)(**{**vars(check), "interval": 0.1, "timeout": 0.5})
 
+    def set_delay(self, seconds: int) -> None:
+        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
+        self.elb.modify_target_group_attributes(TargetGroupArn=self.group, Attributes=[delay])
+
     def add_backend(self, *, wait: bool = True) -> Backend:
         backend = Backend(f"127.0.0.{20 + len(self.backends)}", self.target_port)
         self.backends.append(backend)
@@ -139,7 +144,7 @@ class Site:
         return backend
 
     def register(self, address: str) -> None:
-        self.elb.register_targets(TargetGroupArn=self.group, Targets=[{"Id": address}])
+        self.elb.register_targets(TargetGroupArn=self.group, Targets=[{"Id": address, "AvailabilityZone": "all"}])
 
     def deregister(self, backend: Backend) -> None:
         self.elb.deregister_targets(TargetGroupArn=self.group, Targets=[{"Id": backend.address}])

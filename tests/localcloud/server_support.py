@@ -98,7 +98,10 @@ class Server:
         )["Command"]["CommandId"]
 
         def invocation() -> dict[str, Any]:
-            return dict(ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id))
+            try:
+                return dict(ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id))
+            except ssm.exceptions.InvocationDoesNotExist:  # it was sent a moment ago
+                return {"Status": "Pending"}
 
         wait_until(lambda: invocation()["Status"] not in ("Pending", "InProgress"), f"command {command_id} over", 60)
         return invocation()

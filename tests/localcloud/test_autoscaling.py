@@ -125,21 +125,46 @@ def test_scale_in_spares_protected_instances(small: World) -> None:
     assert [each["InstanceId"] for each in small.instances()] == [kept]
 
 
+@pytest.mark.parametrize(("policy", "leaves"), [("OldestInstance", 0), ("NewestInstance", 2), ("Default", 1)])
+def test_scale_in_follows_the_termination_policy(small: World, policy: str, leaves: int) -> None:
+    """By default the oldest launch template version leaves, which the second instance has here."""
+    small.create_group(
+        desired=1, version="2", TerminationPolicies=[policy], VPCZoneIdentifier=small.subnets[0], HealthCheckType="EC2"
+    )
+    launched = [each["InstanceId"] for each in small.instances()]
+    for version, desired in (("1", 2), ("2", 3)):
+        template = {"LaunchTemplateName": "web", "Version": version}
+        small.asg.update_auto_scaling_group(
+            AutoScalingGroupName="web", LaunchTemplate=template, DesiredCapacity=desired
+        )
+        small.run(10)
+        launched += [each["InstanceId"] for each in small.instances() if each["InstanceId"] not in launched]
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)
+    small.run(10)
+
+    assert set(launched) - {each["InstanceId"] for each in small.instances()} == {launched[leaves]}
+
+
+def test_scale_in_evens_out_the_zones(small: World) -> None:
+    small.create_group(desired=4)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=2)
+    small.run(5)
+
+    assert len({each["AvailabilityZone"] for each in small.instances()}) == 2
+
+
 def test_instance_drains_before_it_is_terminated(small: World) -> None:
-    """A leaving instance is deregistered first and terminated only once its requests are over."""
+    """A leaving instance is deregistered first and terminated only once it has drained."""
     small.create_group()
     pool = small.load_balancing._balancer.pools[small.target_group]
     pool.deregistration_delay = 30
     victim = small.instances()[0]["InstanceId"]
-    pool.targets[victim].in_flight = 1
     answer = small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=True)
     small.run(10)
     health = small.elb.describe_target_health(TargetGroupArn=small.target_group, Targets=[{"Id": victim}])
     state = small.cloud.instance(victim).state
     activity = small.asg.describe_scaling_activities(ActivityIds=[answer["Activity"]["ActivityId"]])["Activities"][0]
-    pool.targets[victim].in_flight = 0
-    pool.finish_draining(small.clock())
-    small.run(2)
+    small.run(25)
 
     assert health["TargetHealthDescriptions"][0]["TargetHealth"]["State"] == "draining"
     assert state == "running"
@@ -153,7 +178,7 @@ def test_draining_ends_with_the_deregistration_delay(small: World) -> None:
     pool = small.load_balancing._balancer.pools[small.target_group]
     pool.deregistration_delay = 30
     victim = small.instances()[0]["InstanceId"]
-    pool.targets[victim].in_flight = 1
+    pool.targets[victim, 8080].in_flight = 1
     small.asg.terminate_instance_in_auto_scaling_group(InstanceId=victim, ShouldDecrementDesiredCapacity=True)
     small.run(25)
     before = small.cloud.instance(victim).state
@@ -201,6 +226,57 @@ def test_group_with_instances_is_deleted_only_by_force(small: World) -> None:
     small.asg.delete_auto_scaling_group(AutoScalingGroupName="web")
 
     assert small.asg.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+
+
+def test_deletion_waits_for_what_is_under_way(small: World) -> None:
+    """While instances boot or drain, the error is another than for a group that merely has some."""
+    small.create_group(desired=0, MinSize=0)
+    small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    for _ in range(2):  # before the launch begins, and during it
+        with pytest.raises(ClientError, match="ScalingActivityInProgress"):
+            small.asg.delete_auto_scaling_group(AutoScalingGroupName="web")
+        small.tick()
+    small.run(10)
+    with pytest.raises(ClientError, match="ResourceInUse"):
+        small.asg.delete_auto_scaling_group(AutoScalingGroupName="web")
+
+
+def test_group_that_is_being_deleted_is_not_changed(small: World) -> None:
+    small.create_group()
+    small.compute.terminate = lambda instance_id: None  # type: ignore[method-assign]
+    small.asg.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
+
+    with pytest.raises(ClientError, match="pending delete"):
+        small.asg.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+
+
+def test_cooldown_ends(small: World) -> None:
+    """SetDesiredCapacity with HonorCooldown is refused while instances come, and for the cooldown after that."""
+    small.create_group(desired=1, DefaultCooldown=60)
+    honored = {"AutoScalingGroupName": "web", "DesiredCapacity": 2, "HonorCooldown": True}
+    with pytest.raises(ClientError, match="ScalingActivityInProgress"):
+        small.asg.set_desired_capacity(**honored)
+    small.run(60)
+    small.asg.set_desired_capacity(**honored)
+
+    with pytest.raises(ClientError, match="ScalingActivityInProgress"):
+        small.asg.set_desired_capacity(**honored)
+
+
+def test_group_that_fails_does_not_keep_others_waiting(small: World) -> None:
+    small.asg.create_auto_scaling_group(
+        AutoScalingGroupName="broken", MinSize=0, MaxSize=1, VPCZoneIdentifier=small.subnets[0],
+        LaunchTemplate={"LaunchTemplateName": "web"},
+    )  # fmt: skip
+    small.cloud.backend("autoscaling").autoscaling_groups["broken"].instance_states = None
+    small.asg.create_auto_scaling_group(
+        AutoScalingGroupName="web", MinSize=1, MaxSize=1, VPCZoneIdentifier=small.subnets[0],
+        LaunchTemplate={"LaunchTemplateName": "web"},
+    )  # fmt: skip
+    with pytest.raises(ExceptionGroup):
+        small.tick()
+
+    assert len(small.instances()) == 1
 
 
 def test_failed_launch_is_reported_and_retried_with_pauses(small: World) -> None:

@@ -151,7 +151,7 @@ class TestHealth:
     def test_targets_of_other_groups_stay_well(self, site: Site) -> None:
         """The whole name must match."""
         backend = site.add_backend()
-        seen = site.pool.targets[backend.address]
+        seen = site.pool.targets[backend.address, site.target_port]
         for name in ("we", "other"):
             site.cloud.faults.add({"kind": "health-flaps", "target_group": name})
         first = seen.next_check

@@ -155,6 +155,7 @@ def test_a_copy_names_the_image_it_was_made_from(records: Server) -> None:
 
     copy = ec2.copy_image(SourceImageId=source, SourceRegion="eu-west-1", Name="copy", CopyImageTags=True)["ImageId"]
 
+    wait_until(lambda: describe(records, copy)["State"] == "available", "the copy available")
     described = describe(records, copy)
     assert (described["SourceImageId"], described["SourceImageRegion"]) == (source, "eu-west-1")
     assert described["Tags"] == tags[0]["Tags"]

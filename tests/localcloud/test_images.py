@@ -125,7 +125,7 @@ def test_an_image_registered_to_require_imds_v2_reports_it(server: Server) -> No
         ec2.modify_image_attribute(ImageId=image_id, Attribute="imdsSupport", Value="v1.0")
 
 
-def test_deregistering_removes_the_engines_image_and_frees_the_snapshot(server: Server) -> None:
+def test_deregistering_frees_the_snapshot_and_deleting_that_removes_the_engines_image(server: Server) -> None:
     """The snapshot cannot go before the image, as at AWS, and nothing is left after both went."""
     ec2 = server.client("ec2")
     source = server.launch_running()["InstanceId"]
@@ -137,9 +137,29 @@ def test_deregistering_removes_the_engines_image_and_frees_the_snapshot(server: 
     with pytest.raises(ClientError, match=r"InvalidSnapshot\.InUse"):
         ec2.delete_snapshot(SnapshotId=snapshot_id)
     ec2.deregister_image(ImageId=image["ImageId"])
+    assert reference in server.images()
     ec2.delete_snapshot(SnapshotId=snapshot_id)
 
     wait_until(lambda: reference not in server.images(), f"{reference} removed")
+
+
+def test_a_snapshot_of_a_running_instance_boots_once_registered(server: Server) -> None:
+    """It outlives the instance, and the image by which the instance was launched."""
+    ec2 = server.client("ec2")
+    source = server.launch_running()
+    server.command(source["InstanceId"], "echo kept >/opt/marker; sync")
+    volume = source["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
+    ec2.terminate_instances(InstanceIds=[source["InstanceId"]])
+
+    registered = ec2.register_image(
+        Name="registered", Architecture="x86_64", RootDeviceName="/dev/xvda",
+        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot}}],
+    )["ImageId"]  # fmt: skip
+
+    copy = server.launch_running(ImageId=registered)["InstanceId"]
+    assert server.command(copy, "cat /opt/marker")["StandardOutputContent"] == "kept\n"
 
 
 def test_an_image_in_use_is_removed_with_its_last_instance(server: Server) -> None:
@@ -149,7 +169,7 @@ def test_an_image_in_use_is_removed_with_its_last_instance(server: Server) -> No
     user = server.launch_running(ImageId=image_id)["InstanceId"]
     reference = f"localhost/rebake-{server.name}:{image_id}"
 
-    ec2.deregister_image(ImageId=image_id)
+    ec2.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
     still_works = server.command(user, "true")["Status"]
     ec2.terminate_instances(InstanceIds=[user])
     server.wait_for_state(user, "terminated")
@@ -170,11 +190,11 @@ def test_a_base_image_can_go_before_the_image_made_from_it(server: Server, engin
     ec2.terminate_instances(InstanceIds=[source, builder])
     server.wait_for_state(builder, "terminated")
 
-    ec2.deregister_image(ImageId=base)
+    ec2.deregister_image(ImageId=base, DeleteAssociatedSnapshots=True)
     user = server.launch_running(ImageId=app)["InstanceId"]
     ec2.terminate_instances(InstanceIds=[user])
     server.wait_for_state(user, "terminated")
-    ec2.deregister_image(ImageId=app)
+    ec2.deregister_image(ImageId=app, DeleteAssociatedSnapshots=True)
 
     wait_until(lambda: {image["Id"] for image in list_images(engine, label)} <= before, "both images removed")
 

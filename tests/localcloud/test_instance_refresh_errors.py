@@ -100,6 +100,18 @@ def test_group_whose_template_names_a_parameter_cannot_roll_back(small: World) -
     assert "SSM parameter" in by_request
 
 
+def test_group_whose_version_was_deleted_cannot_roll_back(small: World) -> None:
+    """There is nothing to return to; a refresh that cannot return is not refused."""
+    version = small.new_version()
+    small.asg.update_auto_scaling_group(**NAME, LaunchTemplate={"LaunchTemplateId": small.template, "Version": version})
+    saved = small.cloud.backend("ec2").get_launch_template(small.template)
+    saved.versions.pop()
+    start = small.asg.start_instance_refresh
+
+    assert version in invalid(start, DesiredConfiguration=NEW, Preferences={"AutoRollback": True})
+    start(**NAME, DesiredConfiguration=NEW)
+
+
 def test_desired_version_may_be_default(small: World) -> None:
     small.asg.start_instance_refresh(
         **NAME,
@@ -154,8 +166,8 @@ def test_preferences_that_cannot_hold_are_refused(small: World, preferences: dic
         ({"LaunchTemplateId": "lt-00000000000000000", "Version": "1"}, "lt-00000000000000000"),
         ({"LaunchTemplateName": "nope", "Version": "1"}, "nope"),
         ({"LaunchTemplateName": "web", "Version": "99"}, "99"),
-        ({"LaunchTemplateName": "web", "Version": "0"}, "0"),
-        ({"LaunchTemplateName": "web", "Version": "latest"}, "latest"),
+        ({"LaunchTemplateName": "web", "Version": "0"}, "a numeric version"),
+        ({"LaunchTemplateName": "web", "Version": "latest"}, "a numeric version"),
         ({"Version": "1"}, "either launchTemplateId or LaunchTemplateName"),
     ],
 )

@@ -157,7 +157,7 @@ def test_deleting_the_group_ends_its_refresh(small: World) -> None:
         "Cancelled",
         "Cancelled because the Auto Scaling group is being deleted.",
     )
-    assert "is being deleted" in caught.value.response["Error"]["Message"]
+    assert "pending delete" in caught.value.response["Error"]["Message"]
     assert "web" not in small.cloud.backend("autoscaling").autoscaling_groups
 
 

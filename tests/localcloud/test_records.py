@@ -32,9 +32,9 @@ def test_a_group_of_records_is_healthy_by_declaration(records: Server) -> None:
     ec2, scaling, elb = records.client("ec2"), records.client("autoscaling"), records.client("elbv2")
     subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
     vpc_id = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    targets = elb.create_target_group(
-        Name="records", Protocol="HTTP", Port=8080, VpcId=vpc_id, HealthCheckIntervalSeconds=5
-    )["TargetGroups"][0]["TargetGroupArn"]
+    targets = elb.create_target_group(Name="records", Protocol="HTTP", Port=8080, VpcId=vpc_id)["TargetGroups"][0][
+        "TargetGroupArn"
+    ]
     balancer = elb.create_load_balancer(Name="records", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
     forward = [{"Type": "forward", "TargetGroupArn": targets}]
     elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=18080, DefaultActions=forward)

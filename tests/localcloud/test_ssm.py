@@ -53,7 +53,8 @@ def test_a_command_is_in_progress_while_it_runs(server: Server, instance_id: str
     )["Command"]["CommandId"]
 
     def status() -> str:
-        return str(ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)["Status"])
+        found = ssm.list_command_invocations(CommandId=command_id)["CommandInvocations"]
+        return str(found[0]["Status"]) if found else ""
 
     wait_until(lambda: status() == "InProgress", "in progress")
     server.command(instance_id, "touch /run/go-on")
@@ -80,7 +81,7 @@ def test_targets_choose_instances_by_tag(server: Server, instance_id: str) -> No
     def invocations() -> list[dict[str, Any]]:
         return list(ssm.list_command_invocations(CommandId=command_id, Details=True)["CommandInvocations"])
 
-    wait_until(lambda: all(invocation["Status"] == "Success" for invocation in invocations()), "success")
+    wait_until(lambda: [invocation["Status"] for invocation in invocations()] == ["Success"], "success")
 
     assert [invocation["InstanceId"] for invocation in invocations()] == [instance_id]
     assert other != instance_id
@@ -125,13 +126,32 @@ def test_a_command_that_cannot_run_is_refused(
     assert refused.value.response["Error"]["Code"] == code
 
 
-def test_an_unknown_command_or_invocation_has_awss_error(server: Server, instance_id: str) -> None:
+def test_an_invocation_that_is_not_there_has_awss_error(server: Server, instance_id: str) -> None:
     ssm = server.client("ssm")
     command_id = ssm.send_command(
         DocumentName="AWS-RunShellScript", InstanceIds=[instance_id], Parameters={"commands": ["true"]}
     )["Command"]["CommandId"]
 
-    with pytest.raises(ssm.exceptions.InvalidCommandId):
+    with pytest.raises(ssm.exceptions.InvocationDoesNotExist):
         ssm.get_command_invocation(CommandId="00000000-0000-0000-0000-000000000000", InstanceId=instance_id)
     with pytest.raises(ssm.exceptions.InvocationDoesNotExist):
         ssm.get_command_invocation(CommandId=command_id, InstanceId="i-0123456789abcdef0")
+
+
+def test_a_command_that_is_cancelled_ends_at_once(server: Server, instance_id: str) -> None:
+    ssm = server.client("ssm")
+    command_id = ssm.send_command(
+        DocumentName="AWS-RunShellScript",
+        InstanceIds=[instance_id],
+        Parameters={"commands": ["touch /run/begun", "sleep 600"]},
+    )["Command"]["CommandId"]
+
+    def status() -> str:
+        found = ssm.list_command_invocations(CommandId=command_id)["CommandInvocations"]
+        return str(found[0]["Status"]) if found else ""
+
+    wait_until(lambda: server.command(instance_id, "test -e /run/begun")["Status"] == "Success", "begun")
+    ssm.cancel_command(CommandId=command_id)
+
+    wait_until(lambda: status() == "Cancelled", "cancelled")
+    assert server.command(instance_id, "pgrep -x sleep")["ResponseCode"] == 1

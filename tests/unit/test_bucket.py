@@ -26,6 +26,21 @@ def test_an_object_that_changed_since_it_was_read_is_not_replaced(s3: Any) -> No
     assert bucket.read(s3, BUCKET, "a.json") == b"2"
 
 
+def test_an_object_that_was_deleted_since_it_was_read_is_not_replaced(s3: Any) -> None:
+    """S3 answers If-Match of a missing object with NoSuchKey."""
+    assert not bucket.write_if(s3, BUCKET, "a.json", "1", etag='"0123"')
+
+
+@pytest.mark.parametrize("etag", ["", '"0123"'], ids=["first", "replacement"])
+def test_a_write_that_meets_another_in_progress_is_sent_again(etag: str) -> None:
+    """S3 has decided nothing then: a key that is free may not count as taken."""
+    with stubbed("s3") as (client, stub):
+        stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+        stub.add_response("put_object", {})
+
+        assert bucket.write_if(client, BUCKET, "a.json", "1", etag=etag)
+
+
 def test_an_object_that_is_not_there_is_none(s3: Any) -> None:
     assert bucket.read_with_etag(s3, BUCKET, "a.json") == (None, "")
 

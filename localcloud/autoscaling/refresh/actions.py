@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from moto.core.exceptions import ServiceException
+
 from localcloud.autoscaling.exceptions import (
     AutoRollbackWithoutTargetError,
-    InvalidNextTokenError,
     IrreversibleRefreshError,
     NotEmulatedError,
     RefreshInProgressError,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from .engine import RefreshEngine
 
 STRATEGIES = ("Rolling", "ReplaceRootVolume")
-DEFAULT_PAGE = 50
-LARGEST_PAGE = 100
 
 
 def start(
@@ -55,8 +54,6 @@ def start(
     """
     strategy = strategy or "Rolling"
     _check_strategy(strategy)
-    if group.deleting:
-        raise ValidationError(f"AutoScalingGroup {group.name} is being deleted.")
     in_effect = effective(preferences, group.instance_warmup, group.instance_maintenance_policy or {})
     original = template_of_group(group)
     target = template_of_desired(desired, group.ec2_backend) if desired else original
@@ -79,27 +76,9 @@ def start(
     return refresh
 
 
-def describe(
-    group: ManagedGroup, ids: Sequence[str], token: str | None, page: int | None, now: float
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Return one page of a group's refreshes, newest first, and the token for the next.
-
-    Raises:
-        InvalidNextTokenError: The token is none of ours.
-        ValidationError: The page is too large.
-    """
-    page = DEFAULT_PAGE if page is None else page
-    if not 1 <= page <= LARGEST_PAGE:
-        raise constraint_errors(("maxRecords", page, f"have value between 1 and {LARGEST_PAGE}"))
-    records = group.refreshes.records(now, ids) if group.refreshes else []
-    first = 0
-    if token:
-        known = [record.id for record in records]
-        if token not in known:
-            raise InvalidNextTokenError(token)
-        first = known.index(token)
-    following = records[first + page].id if len(records) > first + page else None
-    return [record.describe() for record in records[first : first + page]], following
+def describe(group: ManagedGroup, ids: Sequence[str], now: float) -> list[dict[str, Any]]:
+    """Return a group's refreshes, newest first."""
+    return [record.describe() for record in group.refreshes.records(now, ids)] if group.refreshes else []
 
 
 def cancel(group: ManagedGroup, now: float, *, wait: bool) -> InstanceRefresh:
@@ -173,6 +152,10 @@ def _obstacle_to_rollback(group: ManagedGroup) -> str | None:
         return "the Auto Scaling group uses a launch configuration."
     if not saved.is_pinned:
         return f"the Auto Scaling group's launch template version is {saved.version}, not a version number."
-    if str(saved.resolve(group.ec2_backend).image_id).startswith("resolve:ssm:"):
+    try:
+        image = str(saved.resolve(group.ec2_backend).image_id)
+    except ServiceException as error:
+        return str(error.message)
+    if image.startswith("resolve:ssm:"):
         return "the Auto Scaling group's launch template names an SSM parameter instead of an AMI ID."
     return None

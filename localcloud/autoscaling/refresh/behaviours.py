@@ -93,7 +93,7 @@ BEHAVIOURS = (
     Behaviour("At most ten alarms", api("AlarmSpecification"), "test_preferences_that_cannot_hold_are_refused",
               note="The error's text is ours."),
     absent("Alarms go off by metrics", api("AlarmSpecification"),
-           "States change by SetAlarmState only; a new alarm is OK here, INSUFFICIENT_DATA at AWS."),
+           "States change by SetAlarmState only."),
     # Rolling back, cancelling
     Behaviour("RollbackInstanceRefresh in InProgress: what was updated returns, under the same id", ROLLBACK,
               "test_rollback_by_request_replaces_what_was_updated"),

@@ -103,7 +103,7 @@ class RegistryHook(AwsBaseHook):
             self.ssm.put_parameter(Name=target, Value=ami_id, Type="String", DataType=DATA_TYPE, Overwrite=True)
         for attempt in range(_READS):
             if attempt:
-                time.sleep(min(poll_seconds, 2))
+                time.sleep(min(poll_seconds, 2, 0.25 * 2**attempt))
             now = self.read(name, channel)
             if now and now.ami_id == ami_id:
                 return now.version

@@ -71,4 +71,4 @@ def test_a_version_that_breaks_the_pattern_is_quoted_with_the_pattern(version: s
         config.load_service("webapp").check_version(version)
 
     assert repr(version) in str(caught.value)
-    assert r"'^[0-9]+\\.[0-9]+\\.[0-9]+$'" in str(caught.value)
+    assert r"does not match ^[0-9]+\.[0-9]+\.[0-9]+$" in str(caught.value)

@@ -134,6 +134,18 @@ def test_our_own_process_is_never_counted_among_what_is_left(layout: Layout) -> 
     assert subprocess.check_output(command, env=environment, cwd=folder, text=True).strip() == "[]"
 
 
+def test_a_process_that_is_still_exiting_is_not_taken_for_gone(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel empties the environment, and with it the mark, before the process has ended."""
+    process = Process(layout, "sleeper")
+    process.start(SLEEP, os.environ)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "marked", lambda _: [])
+        process.kill()
+
+    assert process.pid is None
+
+
 def test_a_killed_process_takes_its_session_along_and_is_started_anew(layout: Layout) -> None:
     process = Process(layout, "stubborn")
     process.start([sys.executable, "-c", STUBBORN], os.environ)

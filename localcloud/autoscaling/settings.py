@@ -1,0 +1,146 @@
+"""What AWS refuses of a group's settings, before anything changes. Keys are moto's names of the API's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from moto.core.exceptions import ServiceException
+
+from .exceptions import (
+    LaunchConfigurationNotFoundError,
+    LimitExceededError,
+    NotEmulatedError,
+    ValidationError,
+    constraint_errors,
+)
+from .templates import check_launchable, find_template
+
+if TYPE_CHECKING:
+    from .models import LocalAutoScalingBackend
+
+HEALTH_CHECKS = frozenset({"EC2", "EBS", "ELB", "VPC_LATTICE"})
+PROCESSES = frozenset(
+    {"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck", "InstanceRefresh"}
+    | {"ReplaceUnhealthy", "ScheduledActions"}
+)
+POLICIES = frozenset(
+    {"Default", "AllocationStrategy", "ClosestToNextInstanceHour", "NewestInstance", "OldestInstance"}
+    | {"OldestLaunchConfiguration", "OldestLaunchTemplate"}
+)
+"""Of termination."""
+NOT_EMULATED = ("AvailabilityZoneIds", "InstanceLifecyclePolicy", "MaxInstanceLifetime", "TrafficSources")
+"""Parameters that moto drops, although a caller would count on them."""
+MOST_TAGS = 50
+MOST_INSTANCES = 20
+"""Instances that one AttachInstances or DetachInstances may name."""
+
+
+def check(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:
+    """Refuse settings of a group that name what does not exist.
+
+    Raises:
+        ValidationError: They do.
+    """
+    _check_source(backend, settings)
+    _check_places(backend, settings)
+    check_target_groups(backend, settings.get("target_group_arns") or [])
+    check_load_balancers(backend, settings.get("load_balancers") or [])
+    unknown = set((settings.get("health_check_type") or "EC2").split(",")) - HEALTH_CHECKS
+    if unknown:
+        raise ValidationError(f"Invalid Health Check Type: {', '.join(sorted(unknown))}")
+
+
+def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
+    """Refuse sizes that contradict each other.
+
+    Raises:
+        ValidationError: They do.
+    """
+    sizes = (("minSize", minimum), ("maxSize", maximum), ("desiredCapacity", desired or 0))
+    negative = [(name, size, "have value greater than or equal to 0") for name, size in sizes if size < 0]
+    if negative:
+        raise constraint_errors(*negative)
+    if minimum > maximum:
+        raise ValidationError(f"Max bound, {maximum}, must be greater than or equal to min bound, {minimum}")
+    if desired is not None and not minimum <= desired <= maximum:
+        raise ValidationError(
+            f"Desired capacity:{desired} must be between the specified min size:{minimum} and max size:{maximum}"
+        )
+
+
+def check_emulated(request: Mapping[str, Any]) -> None:
+    """Refuse parameters that would be dropped, and termination policies that there are not.
+
+    Raises:
+        ValidationError: There is one.
+    """
+    for name in NOT_EMULATED:
+        if request.get(name):
+            raise NotEmulatedError(name)
+    if request.get("DeletionProtection") not in {None, "none"}:
+        raise NotEmulatedError("DeletionProtection")
+    unknown = [policy for policy in request.get("TerminationPolicies") or () if policy not in POLICIES]
+    if any(policy.startswith("arn:") for policy in unknown):
+        raise NotEmulatedError("a termination policy of your own")
+    if unknown:
+        raise ValidationError(f"Invalid termination policy: {', '.join(unknown)}")
+
+
+def check_target_groups(backend: LocalAutoScalingBackend, arns: Sequence[str]) -> None:
+    """Refuse target groups that do not exist, or whose targets are not instances.
+
+    Raises:
+        ValidationError: There is one.
+    """
+    known = backend.elbv2_backend.target_groups
+    if any(arn not in known or known[arn].target_type != "instance" for arn in arns):
+        raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
+
+
+def check_load_balancers(backend: LocalAutoScalingBackend, names: Sequence[str]) -> None:
+    """Refuse classic load balancers that do not exist.
+
+    Raises:
+        ValidationError: There is one.
+    """
+    if not set(names) <= set(backend.elb_backend.load_balancers):
+        raise ValidationError("Provided Load Balancers may not be valid. Please ensure they exist and try again.")
+
+
+def check_tags(tags: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Refuse tags that a group cannot have, beside those that it has.
+
+    Raises:
+        ValidationError: A key or type is AWS's own, or unknown.
+        LimitExceededError: They would be too many.
+    """
+    for tag in tags:
+        if str(tag["Key"]).lower().startswith("aws:"):
+            raise ValidationError(f"Tag keys that begin with aws: are reserved: {tag['Key']}")
+        if tag.get("ResourceType") not in {None, "auto-scaling-group"}:
+            raise ValidationError(f"{tag['ResourceType']} is not a valid resource type.")
+    if len({tag["Key"] for tag in (*tags, *present)}) > MOST_TAGS:
+        raise LimitExceededError(f"A group may have at most {MOST_TAGS} tags.")
+
+
+def _check_source(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:
+    configuration = settings.get("launch_config_name")
+    if configuration and configuration not in backend.launch_configurations:
+        raise LaunchConfigurationNotFoundError(configuration)
+    policy = (settings.get("mixed_instances_policy") or {}).get("LaunchTemplate") or {}
+    spec = settings.get("launch_template") or policy.get("LaunchTemplateSpecification")
+    if spec:
+        check_launchable(find_template(spec, backend.ec2_backend), backend.ec2_backend)
+
+
+def _check_places(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:
+    known = {zone.name for zone in backend.ec2_backend.describe_availability_zones()}
+    unknown = set(settings.get("availability_zones") or ()) - known
+    if unknown:
+        raise ValidationError(f"Invalid availability zones: [{', '.join(sorted(unknown))}]")
+    if settings.get("vpc_zone_identifier"):
+        try:
+            backend.ec2_backend.describe_subnets(subnet_ids=settings["vpc_zone_identifier"].split(","))
+        except ServiceException as error:
+            raise ValidationError(str(error.message)) from error

@@ -1,0 +1,20 @@
+"""S3: moto's, with AWS's limits, checksums, conditions, and the settings that new buckets have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def install() -> None:
+    """Patch moto's S3."""
+    from moto.s3.models import s3_backends
+    from moto.s3.responses import S3Response
+
+    from localcloud.s3 import responses
+    from localcloud.s3.models import LocalS3Backend
+
+    s3_backends.clear()
+    s3_backends.backend = LocalS3Backend
+    answers: Any = S3Response
+    for action in responses.ACTIONS:
+        setattr(answers, action.__name__, action)
