@@ -257,7 +257,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
 
     def create_or_update_tags(self, tags: list[dict[str, str]]) -> None:
         """Tag groups, all or none of them."""
-        for name in {tag["ResourceId"] for tag in tags}:
+        for name in {tag.get("ResourceId") or "" for tag in tags}:
             if name not in self.autoscaling_groups:
                 raise ValidationError(f"AutoScalingGroup not found - AutoScaling Group {name} not found")
             check_tags([tag for tag in tags if tag["ResourceId"] == name], self.autoscaling_groups[name].tags)
@@ -266,7 +266,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
     def delete_tags(self, tags: list[dict[str, str]]) -> None:
         """Remove tags of groups that exist."""
         for tag in tags:
-            self.group(tag["ResourceId"])
+            self.group(tag.get("ResourceId") or "")
         super().delete_tags(tags)
 
     def describe_tags(self, filters: list[dict[str, Any]]) -> list[dict[str, str]]:
@@ -274,7 +274,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         _check_filters(filters, "auto-scaling-group", "key", "propagate-at-launch", "value")
         for each in filters:
             if each["Name"] == "propagate-at-launch":
-                each["Values"] = [value.capitalize() for value in each["Values"]]
+                each["Values"] = [value.capitalize() for value in each.get("Values", [])]
         return super().describe_tags(filters)
 
     def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
@@ -483,7 +483,7 @@ def _key(action: FakeScheduledAction) -> str:
 
 
 def _check_filters(filters: Sequence[Mapping[str, Any]], *allowed: str) -> None:
-    for name in (str(each["Name"]) for each in filters):
+    for name in (str(each.get("Name")) for each in filters):
         if name not in allowed and not ("tag:" in allowed and name.startswith("tag:")):
             raise ValidationError(
                 f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
