@@ -32,6 +32,7 @@ export ENFORCE ?=
 KIND ?=
 CASES ?=
 KEEP ?=
+CALLS ?= 10000
 
 .PHONY: help
 help: ## list the targets
@@ -59,6 +60,10 @@ demo-estate: tools ## rebuild a base that two services bake on, retire images, r
 .PHONY: fidelity
 fidelity: tools ## ask the embedded cloud what AWS does, and write the answers into docs/localcloud-coverage.md
 	@$(PY) -m pytest tests/fidelity --write-facts --deselect tests/fidelity/test_document.py
+
+.PHONY: fuzz
+fuzz: tools ## send random requests to the embedded cloud, which must answer each as AWS could (CALLS=10000)
+	@REBAKE_FUZZ_CALLS="$(CALLS)" $(PY) -m pytest tests/localcloud/test_fuzz.py --capture=no
 
 .PHONY: up
 up: tools ## start the embedded cloud and Airflow (ENFORCE=1: policies are enforced)

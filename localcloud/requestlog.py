@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -21,6 +21,7 @@ MISSING = "localcloud.missing"
 ARRIVED = "localcloud.arrived"
 """Where the environ of a request has a copy of itself and the body, as both arrived: what the client has signed."""
 CHUNKED = "HTTP_TRANSFER_ENCODING"
+_ACTION = re.compile(rb"(?:^|&)Action=([^&]+)")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
 
 
@@ -89,9 +90,9 @@ def name_action(service: str, environ: Mapping[str, Any], body: bytes) -> str:
     if "HTTP_SMITHY_PROTOCOL" in environ:
         return str(environ.get("PATH_INFO", "")).rpartition("/")[2]
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        actions = parse_qs(body.decode(errors="replace")).get("Action")
-        if actions:
-            return actions[0]
+        found = _ACTION.search(body)
+        if found:
+            return unquote_plus(found[1].decode(errors="replace"))
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     if "Action" in query:
         return query["Action"][0]

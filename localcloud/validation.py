@@ -227,8 +227,8 @@ def _cloudwatch(call: Call, found: Sequence[Violation]) -> Problem:
     missing = [each for each in found if each.value is None]
     if not missing:
         return _common(call, found)
-    names = (".".join(f"member.{part}" if isinstance(part, int) else part for part in each.path) for each in missing)
-    return Problem("MissingParameter", 400, "\n".join(f"The parameter {name} is required." for name in names))
+    paths = (".".join(f"member.{part}" if isinstance(part, int) else part for part in each.path) for each in missing)
+    return Problem("MissingParameter", 400, "\n".join(f"The parameter {path} is required." for path in paths))
 
 
 def _ec2(_: Call, found: Sequence[Violation]) -> Problem | None:
@@ -239,7 +239,7 @@ def _ec2(_: Call, found: Sequence[Violation]) -> Problem | None:
     if first.value is None:
         return Problem("MissingParameter", 400, f"The request must contain the parameter {first.path[-1]}")
     number = _range(first.shape) if first.shape.type_name == "integer" and first.must else (None, None)
-    *_, name = (part for part in first.path if isinstance(part, str))
+    name = [part for part in first.path if isinstance(part, str)][-1]
     return _out_of_range(name, first.value, *number) if None not in number else _invalid_value(name, first)
 
 
@@ -269,8 +269,8 @@ def _s3(call: Call, found: Sequence[Violation]) -> Problem:
     first = found[0]
     if first.shape and first.shape.name in S3_CODES:
         return Problem(S3_CODES[first.shape.name], 400, f"{first.value!r} is not valid")
-    member = call.operation.input_shape.members[str(first.path[0])] if call.operation else None
-    if member and "location" not in member.serialization:
+    shape: Any = call.operation and call.operation.input_shape
+    if "location" not in shape.members[first.path[0]].serialization:
         return malformed(call.protocol)
     return Problem("InvalidArgument", 400, f"{first.path[0]}: {_shown(first.value)} is not valid")
 

@@ -9,6 +9,8 @@ from moto.autoscaling.exceptions import AutoscalingClientError
 from moto.autoscaling.exceptions import ResourceContentionError as ResourceContentionError  # noqa: PLC0414 - as below
 from moto.autoscaling.exceptions import ValidationError as ValidationError  # noqa: PLC0414 - exported to our modules
 
+from localcloud.validation import Violation, sentences
+
 
 class GroupNotFoundError(ValidationError):
     """No group of that name."""
@@ -202,9 +204,4 @@ def constraint_errors(*violations: tuple[str, object, str]) -> ValidationError:
     Args:
         violations: For each, the member's path, its value and what the member must do.
     """
-    noun = "error" if len(violations) == 1 else "errors"
-    sentences = [
-        f"Value '{value}' at '{member}' failed to satisfy constraint: Member must {must}"
-        for member, value, must in violations
-    ]
-    return ValidationError(f"{len(violations)} validation {noun} detected: {'; '.join(sentences)}")
+    return ValidationError(sentences(Violation((member,), value, must) for member, value, must in violations))

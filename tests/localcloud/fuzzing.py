@@ -12,12 +12,15 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from botocore.session import get_session
 from hypothesis import strategies as st
+from moto.acm.responses import AWSCertificateManagerResponse
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.iam.responses import IamResponse
+from moto.s3.responses import S3Response
+from moto.sts.responses import TokenResponse
 
-from localcloud.coverage.actions import services
+from localcloud.coverage.actions import Service, services
 from tests.localcloud.server_support import REGION
 
-MOTOS = {"acm", "cloudwatch", "iam", "s3", "sts"}
-"""Services that this package leaves to moto, by botocore's names."""
 SECONDS = 20
 STRINGS = [
     "a",
@@ -36,6 +39,37 @@ STRINGS = [
     "\0",
 ]
 NUMBERS = [0, 1, 2, 5, 10, 100, 1000, -1, 2**31 - 1, 2**31, 2**63, -(2**63)]
+SCALARS: dict[str, st.SearchStrategy[Any]] = {
+    "boolean": st.booleans(),
+    "timestamp": st.sampled_from(["2026-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2030-06-01T12:00:00Z"]),
+    "blob": st.sampled_from([b"", b"abc", b"#!/bin/sh\n", b"\xff\x00", b"{}"]),
+}
+ODDITIES = [*STRINGS, *NUMBERS, [], {}, ["a"], {"a": "b"}, True]
+DEPTH = 4
+"""Below how many levels optional members are left out."""
+BEGINNINGS = {
+    "VpcId": "vpc-",
+    "SubnetId": "subnet-",
+    "Subnet": "subnet-",
+    "InstanceId": "i-",
+    "ImageId": "ami-",
+    "SecurityGroupId": "sg-",
+    "GroupId": "sg-",
+    "LaunchTemplateId": "lt-",
+    "VolumeId": "vol-",
+    "SnapshotId": "snap-",
+    "NetworkInterfaceId": "eni-",
+    "InstanceType": "t3.",
+    "Zone": "eu-west-1",
+    "Arn": "arn:",
+    "Key": "a/b",
+    "CidrBlock": "10.",
+    "Name": "fuzz",
+    "Bucket": "fuzz",
+    "Cidr": "10.",
+    "Id": "fuzz",
+}
+"""How the names that suit a member begin, by the end of the member's name."""
 WHOLE_IDS = re.compile(r"\b[a-z]+-[0-9a-f]{17}\b|\barn:aws:[^<\s\"]+")
 
 
@@ -44,10 +78,12 @@ class Failure:
     """A response that no client of AWS would ever get."""
 
     action: str
-    request: str
-    status: int
-    body: str
     why: str
+    request: str
+    answer: str
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.why}\n    {self.request}\n    {self.answer}"
 
 
 def flaw(operation: OperationModel, status: int, headers: Mapping[str, str], body: bytes, method: str) -> str:
@@ -60,7 +96,7 @@ def flaw(operation: OperationModel, status: int, headers: Mapping[str, str], bod
     response = {"body": body, "headers": names, "status_code": status, "context": {"operation_name": operation.name}}
     try:
         protocol = protocol_of(operation.service_model)
-        if protocol == "json" and b"<?xml" == body[:5]:
+        if protocol == "json" and body[:5] == b"<?xml":
             protocol = "query"  # the answer to a broken request of a service that speaks both
         parsed = {} if method == "HEAD" else create_parser(protocol).parse(response, operation.output_shape)
     except Exception as error:  # noqa: BLE001 -- whatever a client would stumble over
@@ -78,10 +114,18 @@ def protocol_of(model: ServiceModel) -> str:
 
 def actions() -> dict[str, list[OperationModel]]:
     """Return the actions that this package or moto answers, by service."""
-    session = get_session()
-    found = {service.name: [*service.changed, *service.motos] for service in services()}
-    found |= {name: list(session.get_service_model(name).operation_names) for name in MOTOS}
-    models = {name: session.get_service_model(name) for name in found}
+    adopted = [
+        Service(name, name, response, object, None, {})
+        for name, response in {
+            "acm": AWSCertificateManagerResponse,
+            "cloudwatch": CloudWatchResponse,
+            "iam": IamResponse,
+            "s3": S3Response,
+            "sts": TokenResponse,
+        }.items()
+    ]
+    found = {service.name: [*service.changed, *service.motos] for service in [*services(), *adopted]}
+    models = {name: get_session().get_service_model(name) for name in found}
     return {name: [models[name].operation_model(each) for each in found[name]] for name in found}
 
 
@@ -89,8 +133,23 @@ def _header(value: object) -> str:
     return re.sub(r"[^\x20-\x7e]", "?", str(value))
 
 
-class Known(int):
-    """The number of a name among those that exist when the request is sent: what is drawn may not depend on them."""
+@dataclass(frozen=True)
+class Known:
+    """Stands for a name that exists when the request is sent: what is drawn may not depend on it.
+
+    Args:
+        member: The member that it is for.
+        number: Which one, of those that suit.
+    """
+
+    member: str
+    number: int
+
+    def among(self, known: list[str]) -> str:
+        """Return the name."""
+        begins = next((start for ending, start in BEGINNINGS.items() if self.member.rstrip("s").endswith(ending)), "")
+        suiting = [name for name in known if name.startswith(begins)] or known
+        return suiting[self.number % len(suiting)]
 
 
 @dataclass(frozen=True)
@@ -105,7 +164,7 @@ class Case:
 
     operation: OperationModel
     parameters: dict[str, Any]
-    damage: Callable[[dict[str, Any]], None] | None
+    damage: Callable[[dict[str, Any]], object] | None
 
     def request(self, known: list[str]) -> dict[str, Any]:
         """Return it as botocore writes it; where it cannot, an empty one."""
@@ -122,7 +181,7 @@ class Case:
 
 def _named(value: Any, known: list[str]) -> Any:
     if isinstance(value, Known):
-        return known[value % len(known)]
+        return value.among(known)
     if isinstance(value, dict):
         return {key: _named(each, known) for key, each in value.items()}
     return [_named(each, known) for each in value] if isinstance(value, list) else value
@@ -138,7 +197,7 @@ class Fuzzer:
     """
 
     url: str
-    known: list[str] = field(default_factory=lambda: list(STRINGS))
+    known: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     _connection: http.client.HTTPConnection | None = None
@@ -170,7 +229,7 @@ class Fuzzer:
         if why:
             action = f"{operation.service_model.service_name}:{operation.name}"
             sent = f"{request['method']} {address} {headers} {body!r}"
-            self.failures.append(Failure(action, sent, status, text.decode(errors="replace")[:500], why))
+            self.failures.append(Failure(action, why, sent, f"{status} {text[:500].decode(errors='replace')}"))
         self.known += [found for found in WHOLE_IDS.findall(text.decode(errors="replace"))[:3] if len(self.known) < 500]
 
 
@@ -184,7 +243,7 @@ def cases(draw: st.DrawFn, operations: Mapping[str, list[OperationModel]]) -> Ca
     return Case(operation, parameters, draw(st.none() | st.sampled_from(DAMAGES)) if breaks else None)
 
 
-def _damages() -> Iterator[Callable[[dict[str, Any]], None]]:
+def _damages() -> Iterator[Callable[[dict[str, Any]], object]]:
     """Yield ways to break a request on its way."""
     for method in ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"):
         yield lambda request, method=method: request.update(method=method)
@@ -208,49 +267,54 @@ DAMAGES = list(_damages())
 
 
 @st.composite
-def _values(draw: st.DrawFn, shape: Any, depth: int, *, breaks: bool) -> Any:
+def _values(draw: st.DrawFn, shape: Any, depth: int, member: str = "", *, breaks: bool) -> Any:
     """Draw a value of a shape, or sometimes, when it may, of another."""
     kind = shape.type_name
     if breaks and draw(st.integers(0, 19)) == 0:
-        return draw(st.sampled_from([*STRINGS, *NUMBERS, [], {}, ["a"], {"a": "b"}, True]))
-    if kind == "structure":
-        value = {}
-        for name, member in shape.members.items():
-            required = name in shape.required_members
-            wanted = draw(st.integers(0, 9)) if required else draw(st.integers(0, 2 + 3 * depth))
-            if (wanted > 0 or not breaks) if required else (wanted == 0 and depth < 4):
-                value[name] = draw(_values(member, depth + 1, breaks=breaks))
-        return value
-    if kind == "list":
+        return draw(st.sampled_from(ODDITIES))
+    if kind in {"structure", "list", "map"}:
+        return draw(_collections(shape, depth, member, breaks=breaks))
+    if kind in SCALARS:
+        return draw(SCALARS[kind])
+    return draw(_texts(shape, member, breaks=breaks) if kind == "string" else _numbers(shape, breaks=breaks))
+
+
+@st.composite
+def _collections(draw: st.DrawFn, shape: Any, depth: int, member: str, *, breaks: bool) -> Any:
+    if shape.type_name == "structure":
+        members = {name: each for name, each in shape.members.items() if draw(_wanted(shape, name, depth, breaks))}
+        return {name: draw(_values(each, depth + 1, name, breaks=breaks)) for name, each in members.items()}
+    if shape.type_name == "list":
         size = min(shape.metadata.get("min", 0), 5) or draw(st.integers(0, 2))
-        return [draw(_values(shape.member, depth + 1, breaks=breaks)) for _ in range(size)] if depth < 6 else []
-    if kind == "map":
-        keys = _values(shape.key, depth + 1, breaks=breaks)
-        values = _values(shape.value, depth + 1, breaks=breaks)
-        return draw(st.dictionaries(keys.map(str), values, max_size=2))
-    if kind == "boolean":
-        return draw(st.booleans())
-    if kind in {"integer", "long", "float", "double"}:
-        smallest, largest = shape.metadata.get("min", 0), shape.metadata.get("max", 20)
-        if breaks and draw(st.integers(0, 2)) == 0:
-            return draw(st.sampled_from(NUMBERS))
-        return draw(st.integers(int(smallest), int(max(smallest, min(largest, smallest + 20)))))
-    if kind == "timestamp":
-        return draw(st.sampled_from(["2026-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2030-06-01T12:00:00Z"]))
-    if kind == "blob":
-        return draw(st.sampled_from([b"", b"abc", b"#!/bin/sh\n", b"\xff\x00", b"{}"]))
-    if shape.enum and not (breaks and draw(st.integers(0, 9)) == 0):
-        return draw(st.sampled_from(list(shape.enum)))
-    return draw(_texts(shape, breaks=breaks))
+        size = size if depth < DEPTH + 2 else 0
+        return [draw(_values(shape.member, depth + 1, member, breaks=breaks)) for _ in range(size)]
+    keys, values = (_values(each, depth + 1, breaks=breaks) for each in (shape.key, shape.value))
+    return draw(st.dictionaries(keys.map(str), values, max_size=2))
 
 
-def _texts(shape: Any, *, breaks: bool) -> st.SearchStrategy[Any]:
+def _wanted(shape: Any, name: str, depth: int, breaks: bool) -> st.SearchStrategy[bool]:
+    """Draw whether a structure gets that member."""
+    if name in shape.required_members:
+        return st.integers(0, 9).map(bool) if breaks else st.just(True)
+    return st.integers(0, 2 + 3 * depth).map(lambda number: number == 0) if depth < DEPTH else st.just(False)
+
+
+def _numbers(shape: Any, *, breaks: bool) -> st.SearchStrategy[int]:
+    smallest, largest = int(shape.metadata.get("min", 0)), int(shape.metadata.get("max", 20))
+    fitting = st.integers(smallest, max(smallest, min(largest, smallest + 20)))
+    return fitting | st.sampled_from(NUMBERS) if breaks else fitting
+
+
+def _texts(shape: Any, member: str, *, breaks: bool) -> st.SearchStrategy[Any]:
     smallest, largest = shape.metadata.get("min", 0), shape.metadata.get("max", 60)
+    if shape.enum and not breaks:
+        return st.sampled_from(list(shape.enum))
     fitting = st.text("abcdefghij-0123456789", min_size=smallest, max_size=max(smallest, min(largest, smallest + 12)))
+    exists = st.builds(Known, st.just(member), st.integers(0, 300))
     pattern = shape.metadata.get("pattern")
     if pattern and not breaks:
         try:
-            return st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True) | st.integers(0, 300).map(Known)
+            return st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True) | exists
         except re.error:
             return fitting
-    return fitting | st.integers(0, 300).map(Known)
+    return (st.sampled_from(list(shape.enum)) | exists) if shape.enum else (fitting | exists)
