@@ -48,7 +48,7 @@ def _blames_the_request(error: Exception) -> bool:
     frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
     whose = next((each for file in reversed(frames) for each in ("localcloud", "moto") if f"/{each}/" in file), "")
     other_type = isinstance(error, (AttributeError, TypeError)) and _PLAIN_TYPE.search(str(error))
-    return whose == "moto" and bool(other_type or isinstance(error, (LookupError, ValueError, ArithmeticError)))
+    return whose == "moto" and bool(other_type or isinstance(error, (LookupError, ValueError, ArithmeticError, StopIteration)))
 
 
 def problem_in(call: Call, status: int, body: bytes) -> Problem | None:
