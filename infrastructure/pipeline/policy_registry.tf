@@ -7,7 +7,7 @@ locals {
         Sid      = "Read"
         Effect   = "Allow"
         Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:GetParametersByPath"]
-        Resource = ["${local.ssm}:parameter/rebake/*"]
+        Resource = ["${local.ssm}:parameter/rebake", "${local.ssm}:parameter/rebake/*"]
       },
       {
         Sid      = "PromoteBases"

@@ -68,7 +68,7 @@ class MotoCompute:
         tags = {**group.get_propagated_tags(), **specified.get("instance", {}), GROUP_TAG: group.name}
         source = version or group.launch_config
         options: dict[str, Any] = {
-            "instance_type": source.instance_type,
+            "instance_type": group.instance_type_by(source),
             "is_instance_type_default": False,
             "region_name": group.region,
             "key_name": data.get("KeyName") if version else group.launch_config.key_name,

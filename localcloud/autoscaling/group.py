@@ -121,6 +121,13 @@ class ManagedGroup(FakeAutoScalingGroup):
         waits = self.launch_failures or self.is_suspended("Launch")
         return len(self.alive) < (self.desired_capacity or 0) and not waits
 
+    def instance_type_by(self, version: Any) -> str:
+        """Return the type to launch a launch template version in: of the group's first override, or its own."""
+        policy = (self.mixed_instances_policy or {}).get("LaunchTemplate") or {}
+        overrides = [each["InstanceType"] for each in policy.get("Overrides") or () if each.get("InstanceType")]
+        chosen: str = overrides[0] if overrides else version.instance_type
+        return chosen
+
     def find(self, instance_id: str) -> ManagedInstance | None:
         """Return one of the group's instances."""
         return next((each for each in self.instance_states if each.instance_id == instance_id), None)

@@ -28,6 +28,7 @@ from .hooks import Hook
 from .policies import capacity_after
 from .refresh import actions
 from .settings import (
+    MOST_DESCRIBED,
     MOST_INSTANCES,
     PROCESSES,
     check,
@@ -95,6 +96,17 @@ class LocalAutoScalingBackend(AutoScalingBackend):
         check_tags(kwargs["tags"])
         check(self, kwargs)
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
+
+    def describe_auto_scaling_groups(self, names: list[str], filters: list[dict[str, Any]] | None = None) -> list[Any]:
+        """Return groups, by filters that there are."""
+        _check_filters(filters or [], "tag-key", "tag-value", "tag:")
+        return super().describe_auto_scaling_groups(names, filters)
+
+    def describe_auto_scaling_instances(self, instance_ids: list[str]) -> list[Any]:
+        """Return instances of groups."""
+        if len(instance_ids) > MOST_DESCRIBED:
+            raise ValidationError(f"At most {MOST_DESCRIBED} instances may be specified, not {len(instance_ids)}.")
+        return super().describe_auto_scaling_instances(instance_ids)
 
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
         """Change a group's desired state.
@@ -245,7 +257,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
 
     def create_or_update_tags(self, tags: list[dict[str, str]]) -> None:
         """Tag groups, all or none of them."""
-        for name in {tag["ResourceId"] for tag in tags}:
+        for name in {tag.get("ResourceId") or "" for tag in tags}:
             if name not in self.autoscaling_groups:
                 raise ValidationError(f"AutoScalingGroup not found - AutoScaling Group {name} not found")
             check_tags([tag for tag in tags if tag["ResourceId"] == name], self.autoscaling_groups[name].tags)
@@ -254,14 +266,15 @@ class LocalAutoScalingBackend(AutoScalingBackend):
     def delete_tags(self, tags: list[dict[str, str]]) -> None:
         """Remove tags of groups that exist."""
         for tag in tags:
-            self.group(tag["ResourceId"])
+            self.group(tag.get("ResourceId") or "")
         super().delete_tags(tags)
 
     def describe_tags(self, filters: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return tags; moto compares whether they are propagated with Python's words."""
+        _check_filters(filters, "auto-scaling-group", "key", "propagate-at-launch", "value")
         for each in filters:
             if each["Name"] == "propagate-at-launch":
-                each["Values"] = [value.capitalize() for value in each["Values"]]
+                each["Values"] = [value.capitalize() for value in each.get("Values", [])]
         return super().describe_tags(filters)
 
     def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
@@ -467,6 +480,14 @@ class LocalAutoScalingBackend(AutoScalingBackend):
 
 def _key(action: FakeScheduledAction) -> str:
     return f"{action.auto_scaling_group_name}/{action.scheduled_action_name}"
+
+
+def _check_filters(filters: Sequence[Mapping[str, Any]], *allowed: str) -> None:
+    for name in (str(each.get("Name")) for each in filters):
+        if name not in allowed and not ("tag:" in allowed and name.startswith("tag:")):
+            raise ValidationError(
+                f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
+            )
 
 
 def _check_processes(names: Sequence[str]) -> None:

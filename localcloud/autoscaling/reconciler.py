@@ -281,9 +281,10 @@ class Reconciler:
         """Return whether an instance is of a launch template version, and of its instance type."""
         if template is None:
             return False
-        ec2 = instance.auto_scaling_group.ec2_backend
+        group = instance.auto_scaling_group
+        ec2 = group.ec2_backend
         try:
-            kind = template.resolve(ec2).instance_type
+            kind = group.instance_type_by(template.resolve(ec2))
         except ServiceException:  # it was deleted meanwhile
             return False
         return template.same_as(instance.launch_template, ec2) and kind == instance.instance_type

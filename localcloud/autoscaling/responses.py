@@ -1,12 +1,14 @@
 # ruff: noqa: SLF001 - moto's response class gives its parameters by private methods
 """Actions that moto lacks, and parameters that it drops, patched into moto's response class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from moto.autoscaling import models as moto_models
+from moto.autoscaling.exceptions import AutoscalingClientError
 from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
@@ -201,32 +203,36 @@ def patch_responses() -> ExitStack:
         _replace(stack, AutoScalingResponse, action.__name__, action)
     for name, page in PAGES.items():
         _replace(stack, AutoScalingResponse, name, paged(vars(AutoScalingResponse)[name], *page))
-    for name in _actions_on_a_group():
-        _replace(stack, AutoScalingResponse, name, _on_a_group(name, vars(AutoScalingResponse)[name]))
+    for name, is_on_a_group in _every_action():
+        _replace(stack, AutoScalingResponse, name, _checked(name, vars(AutoScalingResponse)[name], is_on_a_group))
     _replace(stack, moto_models, "FakeAutoScalingGroup", ManagedGroup)
     return stack
 
 
-def _actions_on_a_group() -> list[str]:
-    """Return the methods of the actions that require the name of a group, by the API's model."""
+def _every_action() -> Iterator[tuple[str, bool]]:
+    """Yield the method of each action, and whether the API's model requires the name of a group that exists."""
     model = get_service_model("autoscaling")
-    actions = [name for name in model.operation_names if name != "CreateAutoScalingGroup"]
-    names = [
-        camelcase_to_underscores(action)
-        for action in actions
-        if "AutoScalingGroupName" in getattr(model.operation_model(action).input_shape, "required_members", ())
-    ]
-    return [name for name in names if name in vars(AutoScalingResponse)]
+    for action in model.operation_names:
+        name = camelcase_to_underscores(action)
+        required = getattr(model.operation_model(action).input_shape, "required_members", ())
+        if name in vars(AutoScalingResponse):
+            yield name, "AutoScalingGroupName" in required and action != "CreateAutoScalingGroup"
 
 
-def _on_a_group(name: str, action: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    """Return an action that refuses a group that does not exist, and changes none that is being deleted."""
+def _checked(name: str, action: Callable[[Any], ActionResult], is_on_a_group: bool) -> Callable[[Any], ActionResult]:
+    """Return an action that needs its group to exist and to stay, and whose errors are Auto Scaling's, not EC2's."""
 
     def checked(self: Any) -> ActionResult:
-        group = _backend(self).group(_group_name(self))
-        if group.deleting and not name.startswith(("describe", "delete")):
-            raise GroupInDeletionError
-        return action(self)
+        if is_on_a_group:
+            group = _backend(self).group(_group_name(self))
+            if group.deleting and not name.startswith(("describe", "delete")):
+                raise GroupInDeletionError
+        try:
+            return action(self)
+        except AutoscalingClientError:
+            raise
+        except ServiceException as error:
+            raise ValidationError(str(error.message)) from error
 
     return checked
 

@@ -34,6 +34,8 @@ NOT_EMULATED = ("AvailabilityZoneIds", "InstanceLifecyclePolicy", "MaxInstanceLi
 MOST_TAGS = 50
 MOST_INSTANCES = 20
 """Instances that one AttachInstances or DetachInstances may name."""
+MOST_DESCRIBED = 50
+"""Instances that one DescribeAutoScalingInstances may name."""
 
 
 def check(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:

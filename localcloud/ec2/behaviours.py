@@ -76,7 +76,8 @@ BEHAVIOURS = (
               "test_any_user_of_an_instance_can_read_its_id"),
     absent("Instance metadata, and credentials by instance profile", METADATA, "There is no such service."),
     absent("Instance types, volumes, public addresses, subnets' address ranges", LIFECYCLE, "Records only."),
-    absent("Images that another account shares", SHARING, "An account sees its own and the seed image."),
+    Behaviour("An image that is shared with an account is seen, launched and copied there", SHARING,
+              "test_a_shared_image_is_launched_by_the_other_account"),
 )  # fmt: skip
 
 ACTIONS = {
@@ -91,6 +92,8 @@ ACTIONS = {
     "CreateImage": "commits the container; NoReboot and tags of snapshots are honoured",
     "ModifyImageAttribute": "ImdsSupport and the description too; pending and disabled images cannot be shared",
     "ResetImageAttribute": "new",
+    "EnableImageDeregistrationProtection": "new",
+    "DisableImageDeregistrationProtection": "new; there is no cooldown",
     "GetImageBlockPublicAccessState": "new",
     "EnableImageBlockPublicAccess": "new",
     "DisableImageBlockPublicAccess": "new",
@@ -104,6 +107,8 @@ ACTIONS = {
     "DescribeLaunchTemplates": "in pages of up to 200; tags as they are now",
     "DescribeLaunchTemplateVersions": "in pages of up to 200; ranges go by number",
     "DeleteLaunchTemplateVersions": "new",
+    "ModifyLaunchTemplate": "the error of an unknown id",
+    "DeleteLaunchTemplate": "the error of an unknown id",
     "DescribeNetworkInterfaces": "in pages of up to 1000",
     "DescribeSecurityGroups": "in pages of up to 1000",
     "DescribeSnapshots": "in pages of up to 1000; OwnerIds is honoured",

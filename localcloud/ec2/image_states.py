@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, OperationNotPermitted, UnvailableAMIIdError
@@ -11,6 +12,7 @@ from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, Operat
 from localcloud.ec2.exceptions import ImageUnavailableError
 
 if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
     from localcloud.ec2.images import LocalAmi
 
 LONGEST_DEPRECATION = timedelta(days=3653)
@@ -20,6 +22,8 @@ LONGEST_DEPRECATION = timedelta(days=3653)
 class ImageStates:
     """A part of the EC2 backend; `amis`, `deleted_amis` and `account_id` are moto's."""
 
+    cloud: ClassVar[Cloud]
+    region_name: str
     amis: dict[str, LocalAmi]
     deleted_amis: list[str]
     account_id: str
@@ -99,6 +103,39 @@ class ImageStates:
             if (image.state != "disabled" or (disabled and image.owner_id == self.account_id))
             and (deprecated or image.owner_id == self.account_id or not _is_deprecated(image, now))
         ]
+
+    def shared_images(self) -> list[LocalAmi]:
+        """Return the images of other accounts in this region that this one may launch."""
+        return [
+            self._as_seen_here(image)
+            for backend in self._other_accounts()
+            for image in backend.amis.values()
+            if self._may_launch(image)
+        ]
+
+    def launchable_image(self, ami_id: str) -> LocalAmi | None:
+        """Return an image of this account, or one that is shared with it, or None."""
+        if ami_id in self.amis:
+            return self.amis[ami_id]
+        found = (backend.amis[ami_id] for backend in self._other_accounts() if ami_id in backend.amis)
+        return next((self._as_seen_here(image) for image in found if self._may_launch(image)), None)
+
+    def _other_accounts(self) -> list[Any]:
+        every = self.cloud.backends("ec2")
+        return [each for each in every if each.region_name == self.region_name and each.account_id != self.account_id]
+
+    def _may_launch(self, image: LocalAmi) -> bool:
+        # The seed image is in every account, and owned by another one.
+        ours = image.owner_id == image.ec2_backend.account_id
+        return ours and (
+            {"Group": "all"} in image.launch_permissions or {"UserId": self.account_id} in image.launch_permissions
+        )
+
+    def _as_seen_here(self, image: LocalAmi) -> LocalAmi:
+        """Return the image with this account's tags: nobody sees those of another account."""
+        seen = copy.copy(image)
+        seen.ec2_backend = self
+        return seen
 
     def registered_image(self, ami_id: str) -> LocalAmi:
         """Return an image that was not deregistered.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from moto.ec2.exceptions import InvalidSnapshotInUse
+from moto.ec2.exceptions import EC2ClientError, InvalidSnapshotInUse
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import StateReason
@@ -43,13 +43,14 @@ class LocalAmi(Ami):
     source_image_id: str | None = None
     source_image_region: str | None = None
     deprecated_at: datetime | None = None
+    deregistration_protection = "disabled"
     imds_support: str | None = None
     """"v2.0" where its instances require IMDSv2 unless the launch sets otherwise."""
 
     @property
     def engine_image(self) -> str:
         """The engine's image that instances boot, or "" while there is none."""
-        disk: str = self.ec2_backend.disks.get(self.ebs_snapshot.id, "")
+        disk: str = self.ebs_snapshot.ec2_backend.disks.get(self.ebs_snapshot.id, "")
         return disk
 
     @property
@@ -204,11 +205,20 @@ class ImageRules:
         Raises:
             InvalidAMIIdError: there is no such image.
             ImageUnavailableError: it is pending, failed or disabled.
+            EC2ClientError: it is another account's, which shares the image but not its snapshot.
             DuplicateImageNameError: an image of that name exists.
         """
-        source: LocalAmi = self.cloud.backend("ec2", self.account_id, source_region).registered_image(source_image_id)
+        there = self.cloud.backend("ec2", self.account_id, source_region)
+        source: LocalAmi = there.launchable_image(source_image_id) or there.registered_image(source_image_id)
         if source.state != "available":
             raise ImageUnavailableError(source_image_id)
+        storage = source.ebs_snapshot
+        if source.owner_id == storage.owner_id != self.account_id and not (
+            source.is_public
+            or self.account_id in storage.create_volume_permission_userids
+            or "all" in storage.create_volume_permission_groups
+        ):
+            raise EC2ClientError("InvalidRequest", "You do not have permission to access the storage of this ami")
         copied = self._new_image(
             random_ami_id(),
             source_ami=source,
@@ -224,8 +234,8 @@ class ImageRules:
         copied.imds_support = source.imds_support
         snapshot = copied.ebs_snapshot
         snapshot.status = "pending"
-        snapshot.volume.size = source.ebs_snapshot.volume.size
-        if encrypted or kms_key_id or source.ebs_snapshot.encrypted or self.ebs_encryption_by_default:  # type: ignore[attr-defined] # moto's
+        snapshot.volume.size = storage.volume.size
+        if encrypted or kms_key_id or storage.encrypted or self.ebs_encryption_by_default:  # type: ignore[attr-defined] # moto's
             snapshot.encrypted = True
             snapshot.kms_key_id = kms_key_id or self.default_kms_key_id or self._create_default_encryption_key()  # type: ignore[attr-defined] # as above
         if source.engine_image:

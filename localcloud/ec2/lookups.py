@@ -152,12 +152,21 @@ class Lookups:
         """
         wanted = filters.get("image-id") if filters and len(filters) == 1 else None
         if isinstance(wanted, str) and not (ami_ids or exec_users or owners):
-            return [self.amis[wanted]] if wanted in self.amis else []
-        if not ami_ids:
-            every: list[Any] = super().describe_images(None, filters, exec_users, owners)  # type: ignore[misc] # as above
+            ami_ids, filters = [wanted], None
+        if ami_ids:
+            found = {each: self.launchable_image(each) for each in ami_ids}  # type: ignore[attr-defined] # ours
+            unknown = [each for each, image in found.items() if image is None and each not in self.deleted_amis]
+            if unknown:
+                raise InvalidAMIIdError(unknown)
+            images = [image for image in found.values() if image is not None]
+            return generic_filter(filters, images) if filters else images
+        every: list[Any] = super().describe_images(None, filters, None, owners)  # type: ignore[misc] # as above
+        shared = [image for image in self.shared_images() if not owners or image.owner_id in owners]  # type: ignore[attr-defined] # ours
+        every += generic_filter(filters, shared) if filters else shared
+        if not exec_users:
             return every
-        unknown = [each for each in ami_ids if each not in self.amis and each not in self.deleted_amis]
-        if unknown:
-            raise InvalidAMIIdError(unknown)
-        images = [self.amis[each] for each in dict.fromkeys(ami_ids) if each in self.amis]
-        return generic_filter(filters, images) if filters else images
+        permissions = [
+            {"Group": "all"} if user == "all" else {"UserId": self.account_id if user == "self" else user}  # type: ignore[attr-defined] # moto's
+            for user in exec_users
+        ]
+        return [image for image in every if any(each in image.launch_permissions for each in permissions)]

@@ -12,14 +12,12 @@ from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidAMIIdError,
     InvalidKeyPairNameError,
-    InvalidParameterValue,
     InvalidSecurityGroupNotFoundError,
     MissingParameterError,
     OperationNotPermitted4,
 )
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.utils import convert_tag_spec
 
@@ -80,7 +78,6 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
             InvalidAMIIdError: there is no such image.
             ImageUnavailableError: the image is still pending, failed, or is disabled.
             InvalidKeyPairNameError: there is no key pair of that name.
-            InvalidParameterValue: there is no such instance type.
             InsufficientAddressesError: the instances' network is full.
         """
         template: dict[str, Any] = {}
@@ -121,11 +118,6 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         key_name = kwargs.get("key_name") or template.get("KeyName")
         if key_name and key_name not in self.key_pairs:
             raise InvalidKeyPairNameError(key_name)
-        named_type = (kwargs.get("is_instance_type_default") and template.get("InstanceType")) or kwargs[
-            "instance_type"
-        ]
-        if named_type and named_type not in INSTANCE_TYPES:
-            raise InvalidParameterValue(f"Invalid value '{named_type}' for InstanceType.")
         for name in group_names:
             if self.get_security_group_by_name_or_id(name) is None:
                 raise InvalidSecurityGroupNotFoundError(name)
@@ -161,7 +153,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         return str(found.value)
 
     def _launchable(self, image_id: str) -> LocalAmi:
-        image = self.amis.get(image_id)
+        image = self.launchable_image(image_id)
         if image is None:
             raise InvalidAMIIdError(image_id)
         if image.state != "available" or not image.engine_image:
@@ -175,6 +167,8 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
     def _mappings(self, image: LocalAmi, requested: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the block devices to create: the image's, changed and added to by those of the request."""
         merged = {mapping["DeviceName"]: dict(mapping["Ebs"]) for mapping in image.block_device_mappings}
+        if image.ebs_snapshot.id not in self.snapshots:  # another account's
+            del merged[image.root_device_name]["SnapshotId"]
         for mapping in requested:
             name = mapping["DeviceName"]
             if mapping.get("NoDevice") is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue
+from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue, OperationNotPermitted
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 
@@ -220,14 +220,34 @@ def _tagged(self: Any, image: Any) -> ActionResult:
 
 
 def deregister_image(self: Any) -> ActionResult:
-    """DeregisterImage, with DeleteAssociatedSnapshots."""
+    """DeregisterImage, with DeleteAssociatedSnapshots.
+
+    Raises:
+        OperationNotPermitted: the image is protected.
+    """
     image = self.ec2_backend.registered_image(self._get_param("ImageId"))
+    if image.deregistration_protection != "disabled":
+        raise OperationNotPermitted(f"Deregistration protection is enabled for image {image.id}.")
     self.ec2_backend.deregister_image(image.id)
     results = []
     if self._get_bool_param("DeleteAssociatedSnapshots", False):
         self.ec2_backend.delete_snapshot(image.ebs_snapshot.id)
         results.append({"SnapshotId": image.ebs_snapshot.id, "ReturnCode": "success"})
     return ActionResult({"Return": True, "DeleteSnapshotResults": results})
+
+
+def enable_image_deregistration_protection(self: Any) -> ActionResult:
+    """EnableImageDeregistrationProtection."""
+    cooldown = "with" if self._get_bool_param("WithCooldown", False) else "without"
+    image = self.ec2_backend.registered_image(self._get_param("ImageId"))
+    image.deregistration_protection = f"enabled-{cooldown}-cooldown"
+    return ActionResult({"Return": "true"})
+
+
+def disable_image_deregistration_protection(self: Any) -> ActionResult:
+    """DisableImageDeregistrationProtection; there is no cooldown."""
+    self.ec2_backend.registered_image(self._get_param("ImageId")).deregistration_protection = "disabled"
+    return ActionResult({"Return": "true"})
 
 
 def enable_image_deprecation(self: Any) -> ActionResult:
@@ -391,8 +411,10 @@ ACTIONS = (
     describe_volumes,
     disable_image_block_public_access,
     disable_image_deprecation,
+    disable_image_deregistration_protection,
     enable_image_block_public_access,
     enable_image_deprecation,
+    enable_image_deregistration_protection,
     get_console_output,
     get_image_block_public_access_state,
     modify_image_attribute,

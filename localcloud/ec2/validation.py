@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from moto.core.utils import get_service_model
 from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue, InvalidTaggableResourceType, TagLimitExceeded
 
 SSM_IMAGE = "resolve:ssm:"
@@ -56,7 +55,7 @@ TAGGABLE = {
     "CreateKeyPair": frozenset({"key-pair"}),
     "ImportKeyPair": frozenset({"key-pair"}),
 }
-"""The types of resources that an action tags; any type where it is not listed."""
+"""The types of resources that an action tags; any type of the API's model where it is not listed."""
 
 
 def check(action: str, params: Mapping[str, Any]) -> None:
@@ -89,7 +88,7 @@ def check_specifications(specifications: Iterable[Mapping[str, Any]], allowed: f
     """Refuse TagSpecifications of a type that the action does not tag, without tags, or with malformed ones."""
     for specification in specifications:
         kind = str(specification.get("ResourceType"))
-        if kind not in (allowed or _resource_types()):
+        if allowed and kind not in allowed:
             raise InvalidTaggableResourceType(kind)
         tags = specification.get("Tags") or ()
         if not tags:
@@ -148,8 +147,3 @@ def _check_counts(params: Mapping[str, Any]) -> None:
 
 def _listed(value: Any) -> tuple[Any, ...]:
     return () if value is None else (value,)
-
-
-def _resource_types() -> frozenset[str]:
-    shape: Any = get_service_model("ec2").shape_for("ResourceType")
-    return frozenset(shape.enum)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
+from copy import copy
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,6 @@ from moto.elbv2.exceptions import (
     DuplicateListenerError,
     DuplicateLoadBalancerName,
     DuplicatePriorityError,
-    DuplicateTagKeysError,
     DuplicateTargetGroupName,
     ELBClientError,
     InvalidConfigurationRequest,
@@ -23,7 +22,6 @@ from moto.elbv2.exceptions import (
     PriorityInUseError,
     TargetGroupNotFoundError,
     TargetNotRunning,
-    TooManyTagsError,
     ValidationError,
 )
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup
@@ -31,9 +29,10 @@ from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from .attributes import defaults, require_valid
 from .certificates import find_certificate
-from .exceptions import NotEmulatedError, OperationNotPermittedError
+from .checks import health_check, require_name, require_protocol, require_tags, settings_of
+from .exceptions import OperationNotPermittedError
 from .routing import Redirect, Rule, routes_of, rule_of
-from .targets import HealthCheck, Key, TargetPool
+from .targets import Key, TargetPool
 from .tls import Tls
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ if TYPE_CHECKING:
     from .addresses import AddressBook
     from .balancer import Balancer
 
-LONGEST_NAME = 32
-MOST_TAGS = 50
+DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
 MOST_DESCRIBED = 20  # resources whose tags one request may ask for
 SETTINGS_OF_GROUPS = (
     "vpc_id", "protocol", "protocol_version", "port", "target_type", "ip_address_type", "health_check_protocol",
@@ -82,26 +80,24 @@ class LocalELBv2Backend(ELBv2Backend):
 
         One that exists with the same settings is returned: the action is idempotent.
         """
-        _require_name(name)
-        _require_tags(tags or [], {})
-        subnets = [*subnet_ids, *(mapping["SubnetId"] for mapping in subnet_mappings or [])]
+        require_name(name)
+        require_tags(tags or [], {})
+        subnets = [*subnet_ids, *(mapping.get("SubnetId", "") for mapping in subnet_mappings or [])]
         vpc_id = self._require_zones(subnets, 2 if loadbalancer_type in {None, "application"} else 1)
         scheme, loadbalancer_type = scheme or "internet-facing", loadbalancer_type or "application"
         self._require_security_groups(security_groups)
         if not security_groups and loadbalancer_type == "application":
             default = self.ec2_backend.get_security_group_from_name("default", vpc_id)
             security_groups = [default.id] if default else []
-        for known in self.load_balancers.values():
-            if known.name == name:
-                settings = (known.scheme, known.type, known.ip_address_type, set(known.security_groups))
-                if (*settings, {subnet.id for subnet in known.subnets}) != (
-                    *(scheme, loadbalancer_type, ip_address_type, set(security_groups)),
-                    set(subnets),
-                ):
-                    raise DuplicateLoadBalancerName(
-                        f"A load balancer with the same name '{name}' exists, but with different settings"
-                    )
-                return known
+        known = next((each for each in self.load_balancers.values() if each.name == name), None)
+        if known:
+            before = (known.scheme, known.type, known.ip_address_type, set(known.security_groups))
+            wanted = (scheme, loadbalancer_type, ip_address_type, set(security_groups))
+            if before != wanted or {subnet.id for subnet in known.subnets} != set(subnets):
+                raise DuplicateLoadBalancerName(
+                    f"A load balancer with the same name '{name}' exists, but with different settings"
+                )
+            return known
         address = self.addresses.allocate()
         try:
             balancer = super().create_load_balancer(
@@ -117,11 +113,9 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def describe_load_balancers(self, arns: list[str] | None, names: list[str] | None) -> list[FakeLoadBalancer]:
         """Return load balancers; moto leaves out those of several that are unknown."""
-        wanted = set(arns or []) | set(names or [])
-        found = [each for each in super().describe_load_balancers(None, None) if {each.arn, each.name} & wanted]
-        if not wanted:
-            return super().describe_load_balancers(None, None)
-        unknown = wanted - {each.arn for each in found} - {each.name for each in found}
+        every, wanted = super().describe_load_balancers(None, None), {*(arns or []), *(names or [])}
+        found = [each for each in every if not wanted or {each.arn, each.name} & wanted]
+        unknown = wanted - {name for each in found for name in (each.arn, each.name)}
         if unknown:
             raise LoadBalancerNotFoundError(f"Load balancers '[{', '.join(sorted(unknown))}]' not found")
         return found
@@ -163,9 +157,9 @@ class LocalELBv2Backend(ELBv2Backend):
         balancer = self.load_balancers.get(load_balancer_arn)
         if balancer is None:
             raise LoadBalancerNotFoundError
-        _require_tags(tags or [], {})
+        require_tags(tags or [], {})
         self._validate_port_and_protocol(balancer.type, port, protocol)
-        _require_protocol(protocol)
+        require_protocol(protocol)
         self._compile(balancer.arn, protocol, [], actions)
         ssl_policy = ssl_policy if protocol == "HTTPS" else None
         if protocol == "HTTPS":
@@ -175,8 +169,8 @@ class LocalELBv2Backend(ELBv2Backend):
         for known in balancer.listeners.values():
             if str(known.port) == str(port):
                 before = (known.protocol, known.ssl_policy, known.certificate)
-                before_actions = [_settings_of(action.data) for action in known.default_actions]
-                if (*before, before_actions) != (protocol, ssl_policy, certificate, [_settings_of(a) for a in actions]):
+                before_actions = [settings_of(action.data) for action in known.default_actions]
+                if (*before, before_actions) != (protocol, ssl_policy, certificate, [settings_of(a) for a in actions]):
                     raise DuplicateListenerError(
                         f"A listener already exists on this port for this load balancer '{load_balancer_arn}'"
                     )
@@ -212,13 +206,13 @@ class LocalELBv2Backend(ELBv2Backend):
         """Change a listener; what cannot be done leaves it as it was."""
         listener = self.describe_listeners(load_balancer_arn=None, listener_arns=[arn])[0]
         protocol = protocol or listener.protocol
-        _require_protocol(protocol)
+        require_protocol(protocol)
         others = self.load_balancers[listener.load_balancer_arn].listeners.values()
         if port and any(str(each.port) == str(port) for each in others if each is not listener):
             raise DuplicateListenerError
         if actions:
             self._compile(listener.load_balancer_arn, protocol, [], actions)
-        certificate = certificates[0]["CertificateArn"] if certificates else listener.certificate
+        certificate = _arns(certificates)[0] if certificates else listener.certificate
         ssl_policy = ssl_policy or listener.ssl_policy or DEFAULT_POLICY
         if protocol == "HTTPS":
             self._require_certificate(certificate, ssl_policy)
@@ -249,7 +243,7 @@ class LocalELBv2Backend(ELBv2Backend):
     ) -> Any:
         """Create a rule and follow it."""
         listener = self.describe_listeners(None, [listener_arn])[0]
-        _require_tags(tags or [], {})
+        require_tags(tags or [], {})
         if not conditions:
             raise ValidationError("A condition must be specified")
         self._compile(listener.load_balancer_arn, listener.protocol, conditions, actions)
@@ -275,7 +269,9 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def set_rule_priorities(self, rule_priorities: list[dict[str, Any]]) -> Any:
         """Reorder rules; moto refuses to swap two."""
-        wanted = {pair["RuleArn"]: pair["Priority"] for pair in rule_priorities}
+        wanted = {pair.get("RuleArn", ""): pair.get("Priority") for pair in rule_priorities}
+        if None in wanted.values():
+            raise ValidationError("A priority must be specified")
         rules = [self._changeable_rule(arn, "reordered") for arn in wanted]
         for rule in rules:
             others = self.describe_listeners(None, [rule.listener_arn])[0].rules.values()
@@ -302,6 +298,7 @@ class LocalELBv2Backend(ELBv2Backend):
         actions: Sequence[dict[str, Any]],
     ) -> Rule:
         """Read a rule before it is stored: one that could not be read later would break every other rule."""
+        self._validate_conditions(list(conditions))
         rule = rule_of(conditions, actions, self.balancer.pools)
         if isinstance(rule.action, Redirect) and (protocol, rule.action.protocol) == ("HTTPS", "HTTP"):
             raise InvalidLoadBalancerActionException("You can't redirect HTTPS to HTTP")
@@ -320,9 +317,9 @@ class LocalELBv2Backend(ELBv2Backend):
     def add_listener_certificates(self, arn: str, certificates: list[dict[str, Any]]) -> list[str]:
         """Add certificates to those that clients choose from by the host's name."""
         listener = self._secure_listener(arn)
-        for each in certificates:
-            self._require_certificate(each["CertificateArn"], listener.ssl_policy)
-        added = [each["CertificateArn"] for each in certificates]
+        added = _arns(certificates)
+        for each in added:
+            self._require_certificate(each, listener.ssl_policy)
         listener.more_certificates = list(dict.fromkeys([*listener.more_certificates, *added]))
         self._listen(listener)
         return added
@@ -335,7 +332,7 @@ class LocalELBv2Backend(ELBv2Backend):
     def remove_listener_certificates(self, arn: str, certificates: list[dict[str, Any]]) -> None:
         """Remove certificates, but never the default one."""
         listener = self._secure_listener(arn)
-        removed = {each["CertificateArn"] for each in certificates}
+        removed = set(_arns(certificates))
         if removed - set(listener.more_certificates) >= {listener.certificate}:
             raise OperationNotPermittedError(f"Default certificate '{listener.certificate}' cannot be removed")
         listener.more_certificates = [each for each in listener.more_certificates if each not in removed]
@@ -373,7 +370,7 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
         """Create a target group and its pool; one that exists with the same settings is returned."""
-        _require_tags(kwargs.get("tags") or [], {})
+        require_tags(kwargs.get("tags") or [], {})
         known = next((group for group in self.target_groups.values() if group.name == name), None)
         if known:
             del self.target_groups[known.arn]
@@ -385,7 +382,7 @@ class LocalELBv2Backend(ELBv2Backend):
         finally:
             if known:
                 self.target_groups[known.arn] = known
-        check = _health_check(group)
+        check = health_check(group)
         if known:
             if any(str(getattr(known, each, None)) != str(getattr(group, each, None)) for each in SETTINGS_OF_GROUPS):
                 raise DuplicateTargetGroupName(
@@ -403,7 +400,7 @@ class LocalELBv2Backend(ELBv2Backend):
         """Change a target group's health check."""
         with _undone_on_failure(self._group(arn)):
             group = super().modify_target_group(arn, *args, **kwargs)
-            self._pool(arn).check = _health_check(group)
+            self._pool(arn).check = health_check(group)
         return group
 
     def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
@@ -463,7 +460,7 @@ class LocalELBv2Backend(ELBv2Backend):
         """Tag resources; moto's limit is too low."""
         for arn in resource_arns:
             self._get_resource_by_arn(arn)
-            _require_tags(tags, self.tagging_service.get_tag_dict_for_resource(arn))
+            require_tags(tags, self.tagging_service.get_tag_dict_for_resource(arn))
         for arn in resource_arns:
             self.tagging_service.tag_resource(arn, tags)
 
@@ -575,45 +572,8 @@ class LocalELBv2Backend(ELBv2Backend):
         pool.least_outstanding = attributes["load_balancing.algorithm.type"] == "least_outstanding_requests"
 
 
-DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
-
-
-def _require_name(name: str) -> None:
-    text = f"The load balancer name '{name}'"
-    if len(name) > LONGEST_NAME:
-        raise ValidationError(f"{text} cannot be longer than '{LONGEST_NAME}' characters")
-    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
-        raise ValidationError(f"{text} can only contain characters that are alphanumeric characters or hyphens(-)")
-    if name.startswith(("-", "internal-")) or name.endswith("-"):
-        raise ValidationError(f"{text} cannot begin or end with '-', or begin with 'internal-'")
-
-
-def _require_protocol(protocol: str) -> None:
-    if protocol not in {"HTTP", "HTTPS"}:
-        raise NotEmulatedError(f"{protocol} listeners", "Use an application load balancer with HTTP or HTTPS.")
-
-
-def _require_tags(tags: Sequence[dict[str, str]], known: dict[str, str]) -> None:
-    keys = [tag["Key"] for tag in tags]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise DuplicateTagKeysError(key)
-    if len({*known, *keys}) > MOST_TAGS:
-        raise TooManyTagsError
-
-
 def _key(group: FakeTargetGroup, target: dict[str, Any]) -> Key:
     return str(target["Id"]), int(target.get("Port") or group.port or 0)
-
-
-def _settings_of(action: dict[str, Any]) -> Any:
-    """Return an action without what moto and AWS add to it."""
-    config = {name: value for name, value in action.items() if name.endswith("Config") and name != "ForwardConfig"}
-    forward = action.get("ForwardConfig") or {}
-    groups = forward.get("TargetGroups") or [{"TargetGroupArn": action.get("TargetGroupArn")}]
-    weights = [(each["TargetGroupArn"], each.get("Weight", 1)) for each in groups]
-    sticky = forward.get("TargetGroupStickinessConfig") or {"Enabled": False}
-    return action["Type"], config, weights, sticky
 
 
 def _certify(listener: Any, ssl_policy: str | None, certificate: str | None) -> None:
@@ -625,13 +585,18 @@ def _certify(listener: Any, ssl_policy: str | None, certificate: str | None) -> 
     listener.more_certificates = getattr(listener, "more_certificates", []) if secure else []
 
 
+def _arns(certificates: Iterable[dict[str, Any]]) -> list[str]:
+    return [str(each.get("CertificateArn") or "") for each in certificates]
+
+
 def _certificates_of(listener: Any) -> list[str]:
     return [*listener.certificates, *listener.more_certificates]
 
 
 @contextmanager
 def _undone_on_failure(record: Any) -> Iterator[None]:
-    before = dict(vars(record))
+    """Restore a record of moto's, which changes one attribute after another, when a change is refused."""
+    before = {name: copy(value) for name, value in vars(record).items()}
     try:
         yield
     except Exception:
@@ -640,47 +605,3 @@ def _undone_on_failure(record: Any) -> Iterator[None]:
         if isinstance(record, FakeListener):
             record.rules[0].actions = record.default_actions
         raise
-
-
-def _health_check(group: FakeTargetGroup) -> HealthCheck:
-    """Read a target group's health check.
-
-    Raises:
-        ELBClientError: AWS would not accept it.
-    """
-    port, path = str(group.health_check_port or "traffic-port"), group.health_check_path or "/"
-    if port != "traffic-port" and not (port.isdecimal() and 1 <= int(port) <= 65535):
-        raise ValidationError(f"Health check port '{port}' must be a port from 1 to 65535, or 'traffic-port'")
-    if not path.startswith("/"):
-        raise ValidationError(f"Health check path '{path}' must begin with a '/' character")
-    if not group.health_check_enabled and group.target_type != "lambda":
-        raise InvalidConfigurationRequest(
-            f'Health check enabled must be true with groups with target type "{group.target_type}"'
-        )
-    interval, timeout = int(group.health_check_interval_seconds), int(group.health_check_timeout_seconds)
-    if timeout >= interval and group.protocol in {"HTTP", "HTTPS"}:
-        raise ValidationError("Health check interval must be greater than the timeout.")
-    codes = (getattr(group, "matcher", None) or {}).get("HttpCode") or "200"
-    return HealthCheck(
-        protocol=group.health_check_protocol or "HTTP",
-        path=path,
-        port=None if port == "traffic-port" else int(port),
-        interval=interval,
-        timeout=timeout,
-        healthy_threshold=int(group.healthy_threshold_count),
-        unhealthy_threshold=int(group.unhealthy_threshold_count),
-        statuses=_parse_matcher(codes, 499 if group.protocol in {"HTTP", "HTTPS"} else 599),
-        enabled=bool(group.health_check_enabled),
-    )
-
-
-def _parse_matcher(codes: str, highest: int) -> frozenset[int]:
-    """Turn a matcher such as `200`, `200,202` or `200-299` into the set of statuses it admits."""
-    admitted: set[int] = set()
-    for part in codes.split(","):
-        found = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", part.strip())
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-        if not 200 <= first <= last <= highest:
-            raise ValidationError(f"Health check matcher HTTP code '{part}' must be within '200-{highest}' inclusive")
-        admitted.update(range(first, last + 1))
-    return frozenset(admitted)

@@ -1,5 +1,6 @@
 """Actions whose requests moto reads wrongly, or whose answers it leaves incomplete, patched into its response class."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -7,6 +8,8 @@ from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import ELBClientError, ValidationError
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES, build_policy
+
+from .exceptions import NotEmulatedError
 
 LARGEST_PAGE = 400
 
@@ -33,7 +36,7 @@ def describe_rules(self: Any) -> ActionResult:
 def modify_target_group_attributes(self: Any) -> ActionResult:
     """ModifyTargetGroupAttributes, which answers with every attribute."""
     arn = self._get_param("TargetGroupArn")
-    changes = {each["Key"]: each.get("Value", "") for each in self._get_param("Attributes", [])}
+    changes = {each.get("Key", ""): each.get("Value", "") for each in self._get_param("Attributes", [])}
     self.elbv2_backend.modify_target_group_attributes(arn, changes)
     return ActionResult({"Attributes": self.elbv2_backend.target_groups[arn].attributes})
 
@@ -54,6 +57,19 @@ def describe_ssl_policies(self: Any) -> ActionResult:
     return ActionResult({"SslPolicies": [build_policy(name, SSL_POLICIES[name]) for name in names]})
 
 
+def _refusing(action: str, parameter: str) -> Callable[[Any], ActionResult]:
+    """Return moto's action, without a parameter that moto drops silently."""
+    whole: Callable[[Any], ActionResult] = getattr(ELBV2Response, action)
+
+    def refuse(self: Any) -> ActionResult:
+        if self._get_param(parameter) not in (None, [], {}, {"Mode": "off"}):
+            raise NotEmulatedError(parameter, "Leave it out.")
+        return whole(self)
+
+    refuse.__name__ = action
+    return refuse
+
+
 def _page(self: Any, key: str, found: Any) -> ActionResult:
     """Return one page; its marker is the ARN that the next one begins with."""
     items = list(found)
@@ -72,6 +88,10 @@ ACTIONS = (
     modify_target_group_attributes,
     set_security_groups,
     describe_ssl_policies,
+    _refusing("create_listener", "MutualAuthentication"),
+    _refusing("modify_listener", "MutualAuthentication"),
+    _refusing("create_rule", "Transforms"),
+    _refusing("modify_rule", "Transforms"),
 )
 
 

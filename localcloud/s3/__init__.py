@@ -7,12 +7,14 @@ from typing import Any
 
 def install() -> None:
     """Patch moto's S3."""
+    import moto.s3.models
     from moto.s3.models import s3_backends
     from moto.s3.responses import S3Response
 
     from localcloud.s3 import responses
-    from localcloud.s3.models import LocalS3Backend
+    from localcloud.s3.models import LocalBucket, LocalS3Backend
 
+    moto.s3.models.FakeBucket = LocalBucket  # type: ignore[misc] # moto creates them by this name
     s3_backends.clear()
     s3_backends.backend = LocalS3Backend
     answers: Any = S3Response

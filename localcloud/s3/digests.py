@@ -11,6 +11,8 @@ from typing import Final
 
 from localcloud.s3.exceptions import BadDigestError, ContentHashMismatchError, InvalidDigestError, InvalidRequestError
 
+DEFAULT: Final = "CRC64NVME"
+"""The algorithm of an object whose client chose none."""
 _TRAILER: Final = re.compile(rb"^x-amz-checksum-(\w+):([\w+/=]+)\r?$", re.MULTILINE)
 _TRAILER_BYTES: Final = 1024
 
@@ -54,6 +56,11 @@ def checksums(headers: Mapping[str, str], raw_body: bytes) -> dict[str, str]:
         for name, value in _TRAILER.findall(raw_body[-_TRAILER_BYTES:]):
             found[name.decode().upper()] = value.decode()
     return {name: value for name, value in found.items() if value and name in ALGORITHMS}
+
+
+def checksum(algorithm: str, body: bytes) -> str:
+    """Return a body's checksum as headers have it."""
+    return base64.b64encode(ALGORITHMS[algorithm](body)).decode()
 
 
 def _decoded(text: str) -> bytes:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.exceptions import InvalidBucketName, NoSuchPublicAccessBlockConfiguration, NoSuchUpload
 from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, S3Backend
 from moto.s3.utils import bucket_policy_is_public
@@ -14,6 +15,18 @@ from localcloud.s3.exceptions import AccessDeniedError, MalformedPolicyError
 OWNER_ENFORCED: Final = "BucketOwnerEnforced"
 _NAME: Final = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-|.*\.\.|\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+class LocalBucket(FakeBucket):
+    """A bucket."""
+
+    def get_permission(self, action: str, resource: str) -> PermissionResult:
+        """Return what the policy's unconditional statements say: moto would take all for such."""
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        policy = json.loads(self.policy)
+        policy["Statement"] = [each for each in _statements(policy) if "Condition" not in each]
+        return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
 
 
 class LocalS3Backend(S3Backend):
@@ -89,9 +102,8 @@ def _require_policy(text: bytes) -> None:
         policy: Any = json.loads(text)
     except ValueError:
         raise MalformedPolicyError("This policy contains invalid Json") from None
-    statements = policy.get("Statement") if isinstance(policy, dict) else None
-    statements = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(statements, list) or not statements:
+    statements = _statements(policy) if isinstance(policy, dict) else []
+    if not statements or not all(isinstance(statement, dict) for statement in statements):
         raise MalformedPolicyError("Missing required field Statement")
     for statement in statements:
         if statement.get("Effect") not in ("Allow", "Deny"):
@@ -99,3 +111,8 @@ def _require_policy(text: bytes) -> None:
         for name in ("Principal", "Action", "Resource"):
             if not statement.keys() & {name, f"Not{name}"}:
                 raise MalformedPolicyError(f"Missing required field {name}")
+
+
+def _statements(policy: dict[str, Any]) -> list[Any]:
+    found = policy.get("Statement") or []
+    return found if isinstance(found, list) else [found]

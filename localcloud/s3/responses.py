@@ -26,7 +26,7 @@ from moto.s3.models import FakeDeleteMarker
 from moto.s3.responses import S3Response
 from werkzeug.datastructures import Headers
 
-from localcloud.s3.digests import checksums, verify
+from localcloud.s3.digests import DEFAULT, checksum, checksums, verify
 from localcloud.s3.exceptions import (
     AccessDeniedError,
     AclsNotSupportedError,
@@ -51,7 +51,6 @@ _moto_acl_from_headers = _moto._acl_from_headers  # noqa: SLF001 # moto has no s
 _moto_bucket_response = _moto._bucket_response  # noqa: SLF001
 _moto_copy_object = _moto.copy_object
 _moto_delete_object = _moto.delete_object
-_moto_get_checksum = _moto._get_checksum  # noqa: SLF001
 _moto_get_key = _moto._get_key  # noqa: SLF001
 _moto_key_response = _moto._key_response  # noqa: SLF001
 _moto_key_response_post = _moto._key_response_post  # noqa: SLF001
@@ -113,12 +112,13 @@ def _complete_multipart_body(_: Any, body: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _get_checksum(self: Any, response_headers: dict[str, Any]) -> tuple[str, str | None]:
-    """Return a put's checksum, also that of a client which computed it before."""
-    for algorithm, value in checksums(self.headers, self.raw_body).items():
-        response_headers[f"x-amz-checksum-{algorithm.lower()}"] = value
-        return algorithm, value
-    found: tuple[str, str | None] = _moto_get_checksum(self, response_headers)
-    return found
+    """Return the checksum that an object or part is stored with; S3 computes one for an object that comes without."""
+    found = checksums(self.headers, self.raw_body)
+    if not found and "uploadId" in self.querystring:
+        return "", None
+    algorithm, value = next(iter(found.items()), None) or (DEFAULT, checksum(DEFAULT, self.body or b""))
+    response_headers[f"x-amz-checksum-{algorithm.lower()}"] = value
+    return algorithm, value
 
 
 def copy_object(self: Any) -> Any:
@@ -205,7 +205,7 @@ def _require_validity(self: Any) -> None:
         QueryParametersError: it is presigned for too long.
         S3ClientError: a checksum is wrong, see `localcloud.s3.digests`.
     """
-    query = {name: values[0] for name, values in self.querystring.items()}
+    query = dict(urllib.parse.parse_qsl(self.parsed_url.query))
     until = None
     if "X-Amz-Expires" in query:
         if int(query["X-Amz-Expires"]) > WEEK:

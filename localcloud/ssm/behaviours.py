@@ -35,5 +35,6 @@ ACTIONS = {
     "DeleteParameter": "not of public parameters",
     "DeleteParameters": "not of public parameters",
     "DescribeParameters": "pages",
+    "GetParametersByPath": "paths begin with a slash; not public parameters below /",
     "AddTagsToResource": "50 tags",
 }

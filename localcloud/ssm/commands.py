@@ -40,9 +40,7 @@ echo $! >"$4"
 wait $! || code=$?
 exit "$code"
 """
-CANCEL = """
-kill -KILL -- "-$(cat "$1")"
-"""
+CANCEL = 'kill -KILL "-$(cat "$1")"'
 
 
 @dataclass

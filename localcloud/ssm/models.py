@@ -25,7 +25,7 @@ from localcloud.ssm.parameters import ParameterStore
 
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
 """Where Debian publishes the id of its newest AMI."""
-PROPAGATION_SECONDS = 0.1
+PROPAGATION_SECONDS = 0.2
 """For how long a command that was sent is not found yet; AWS promises no time."""
 DELIVERY_SECONDS = EXECUTION_SECONDS = 3600
 MAX_EXECUTION_SECONDS = 172_800

@@ -175,6 +175,19 @@ class ParameterStore(SimpleSystemManagerBackend):
             raise TooManyTagsError
         super().add_tags_to_resource(resource_type, resource_id, tags)
 
+    def get_parameters_by_path(self, path: str, *args: Any, **kwargs: Any) -> tuple[list[Parameter], str | None]:
+        """Return a page of the parameters below a path.
+
+        Raises:
+            ValidationException: it does not begin with a slash.
+        """
+        if not path.startswith("/"):
+            raise ValidationException(
+                "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a "
+                'forward slash "/".'
+            )
+        return super().get_parameters_by_path(path, *args, **kwargs)
+
     def _get_values_nexttoken(self, values_list: list[Any], max_results: int, token: str | None = None) -> Any:
         return page(values_list, max_results, token)
 

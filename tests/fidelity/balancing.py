@@ -1,6 +1,6 @@
 """Load balancers, target groups and listeners for the facts of load balancing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ class Balancing:
     """What the tests of one file share; names are their own."""
 
     server: Server
+    ports: set[int] = field(default_factory=set)
+    """Those that listeners have: they listen at other addresses than the one that is asked for a free port."""
 
     def __post_init__(self) -> None:
         self.elb = self.server.client("elbv2")
@@ -21,6 +23,13 @@ class Balancing:
         self.vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
         found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [self.vpc]}])["Subnets"]
         self.subnets = [each["SubnetId"] for each in found][:2]
+
+    def port(self) -> int:
+        """Return a port that no listener has."""
+        while (port := free_port()) in self.ports:
+            pass
+        self.ports.add(port)
+        return port
 
     def balancer(self, name: str, **settings: Any) -> str:
         """Create a load balancer and return its ARN."""
@@ -36,7 +45,7 @@ class Balancing:
     def listener(self, balancer: str, group: str | None = None, **settings: Any) -> str:
         """Create a listener that forwards, or answers 404, and return its ARN."""
         actions = [forward(group)] if group else [fixed("404")]
-        defaults = {"Protocol": "HTTP", "Port": free_port(), "DefaultActions": actions}
+        defaults = {"Protocol": "HTTP", "Port": self.port(), "DefaultActions": actions}
         made = self.elb.create_listener(LoadBalancerArn=balancer, **{**defaults, **settings})
         return str(made["Listeners"][0]["ListenerArn"])
 

@@ -131,13 +131,13 @@ def test_template_replaces_the_launch_configuration(fleet: Fleet) -> None:
     assert "LaunchConfigurationName" not in fleet.group("migrated")
 
 
-@pytest.mark.fact("Instances of a mixed instances policy are of its overrides' types",
-                  autoscaling("MixedInstancesPolicy"), wrong="the template's type is launched")  # fmt: skip
+@pytest.mark.fact("Instances of a mixed instances policy are of the first override's type, by default",
+                  autoscaling("InstancesDistribution"))  # fmt: skip
 def test_overrides_choose_the_instance_type(fleet: Fleet) -> None:
     mixed = {
         "LaunchTemplate": {
             "LaunchTemplateSpecification": {**fleet.template, "Version": "$Latest"},
-            "Overrides": [{"InstanceType": "m5.large"}],
+            "Overrides": [{"InstanceType": "m5.large"}, {"InstanceType": "m5.xlarge"}],
         }
     }
     fleet.create("mixed", desired=1, LaunchTemplate=None, MixedInstancesPolicy=mixed)
@@ -338,6 +338,19 @@ def test_pages_follow_each_other(fleet: Fleet) -> None:
     assert "NextToken" not in second
     with refused("InvalidNextToken"):
         tags(NextToken="none")
+
+
+@pytest.mark.fact("Filters that do not exist are refused", autoscaling("Filter"))
+@pytest.mark.fact("Groups are found by tag", autoscaling("Filter"))
+def test_filters(fleet: Fleet) -> None:
+    for name in ("here", "there"):
+        fleet.create(name, Tags=[{"Key": "place", "Value": name, "PropagateAtLaunch": False}])
+    by_tag = fleet.asg.describe_auto_scaling_groups(Filters=[{"Name": "tag:place", "Values": ["here"]}])
+
+    assert [each["AutoScalingGroupName"] for each in by_tag["AutoScalingGroups"]] == ["here"]
+    for describe in (fleet.asg.describe_auto_scaling_groups, fleet.asg.describe_tags):
+        with refused("ValidationError"):
+            describe(Filters=[{"Name": "colour", "Values": ["red"]}])
 
 
 # Tags and processes

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.fidelity.balancing import Balancing
 from tests.fidelity.fleet_support import ZONES, Fleet
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import autoscaling, autoscaling_guide
@@ -72,6 +73,16 @@ def test_activities_are_newest_first(fleet: Fleet) -> None:
 @pytest.mark.fact("Unknown activity ids are left out", autoscaling("DescribeScalingActivities"))
 def test_unknown_activities_are_left_out(fleet: Fleet) -> None:
     assert fleet.asg.describe_scaling_activities(ActivityIds=["none"])["Activities"] == []
+
+
+@pytest.mark.fact("At most 50 instances are described by id, and unknown ones are left out",
+                  autoscaling("DescribeAutoScalingInstances"))  # fmt: skip
+def test_instances_described_by_id(fleet: Fleet) -> None:
+    ids = [f"i-{number:017x}" for number in range(51)]
+
+    assert fleet.asg.describe_auto_scaling_instances(InstanceIds=ids[:50])["AutoScalingInstances"] == []
+    with refused("ValidationError"):
+        fleet.asg.describe_auto_scaling_instances(InstanceIds=ids)
 
 
 # Instances that come and go
@@ -209,3 +220,38 @@ def test_tags_of_instances(fleet: Fleet) -> None:
     found = {tag["Key"]: tag["Value"] for tag in fleet.cloud.instance(fleet.instances("labelled")[0])["Tags"]}
 
     assert (found["aws:autoscaling:groupName"], found["mine"], "kept" in found) == ("labelled", "1", False)
+
+
+@pytest.mark.fact(
+    "Instances are registered with a group's target groups", autoscaling_guide("attach-load-balancer-asg")
+)
+@pytest.mark.fact("An instance is terminated only when its target has drained",
+                  autoscaling_guide("attach-load-balancer-asg"))  # fmt: skip
+def test_instances_drain_before_they_go(fleet: Fleet) -> None:
+    site = Balancing(fleet.cloud)
+    targets = site.group("fleet")
+    site.listener(site.balancer("fleet"), targets)
+    site.set_attribute(targets, "deregistration_delay.timeout_seconds", "3")
+    fleet.create("draining", desired=1, TargetGroupARNs=[targets])
+    (leaving,) = fleet.instances("draining")
+    wait_until(lambda: [state for _, _, state, _ in site.health(targets)] == ["healthy"], "healthy")
+    fleet.asg.terminate_instance_in_auto_scaling_group(InstanceId=leaving, ShouldDecrementDesiredCapacity=True)
+    (activity, *_) = fleet.asg.describe_scaling_activities(AutoScalingGroupName="draining")["Activities"]
+
+    assert [state for _, _, state, _ in site.health(targets)] == ["draining"]
+    assert fleet.cloud.instance(leaving)["State"]["Name"] == "running"
+    assert (activity["StatusCode"], "EndTime" in activity) == ("WaitingForELBConnectionDraining", False)
+    fleet.cloud.wait_for_state(leaving, "terminated")
+
+
+@pytest.mark.fact("An image that is a Systems Manager parameter is looked up at each launch",
+                  autoscaling_guide("using-systems-manager-parameters"))  # fmt: skip
+def test_images_are_looked_up_at_launch(fleet: Fleet) -> None:
+    image, ssm = fleet.cloud.seed_image(), fleet.cloud.client("ssm")
+    ssm.put_parameter(Name="/fleet/image", Value=image, Type="String", DataType="aws:ec2:image")
+    wait_until(lambda: bool(ssm.get_parameters(Names=["/fleet/image"])["Parameters"]), "the parameter")
+    data = {"ImageId": "resolve:ssm:/fleet/image", "InstanceType": "t3.micro"}
+    fleet.ec2.create_launch_template(LaunchTemplateName="looked-up", LaunchTemplateData=data)
+    fleet.create("looked-up", desired=1, LaunchTemplate={"LaunchTemplateName": "looked-up"})
+
+    assert fleet.cloud.instance(fleet.instances("looked-up")[0])["ImageId"] == image

@@ -45,7 +45,7 @@ def wait_for_status(fleet: Fleet, name: str, *statuses: str) -> dict[str, Any]:
     return newest(fleet, name)
 
 
-@pytest.mark.fact("A refresh begins as Pending", autoscaling("InstanceRefresh"))
+@pytest.mark.fact("A refresh is Pending, then InProgress", autoscaling("InstanceRefresh"))
 @pytest.mark.fact("Another refresh of the group is refused while one is active", autoscaling("StartInstanceRefresh"))
 @pytest.mark.fact("The group's template cannot be changed while a refresh to another is active",
                   autoscaling_guide("instance-refresh-overview"))  # fmt: skip

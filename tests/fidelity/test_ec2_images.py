@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import EC2_ERRORS, EC2_IDEMPOTENCY, ec2, ec2_guide
@@ -274,3 +275,45 @@ def test_a_terminated_instance_has_no_image(cloud: Server) -> None:
 @pytest.mark.fact("The root volume of an image is deleted with its instances", ec2("EbsBlockDevice"))
 def test_the_root_of_an_image_goes_with_its_instances(cloud: Server) -> None:
     assert describe(cloud, new_image(cloud, "facts-root"))["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"]
+
+
+@pytest.mark.fact("An account launches an image that is shared with it", ec2_guide("sharingamis-explicit"))
+@pytest.mark.fact(
+    "ExecutableUsers=self lists what is shared with the account, and nothing public", ec2("DescribeImages")
+)
+@pytest.mark.fact("A shared image comes without its owner's tags", ec2_guide("sharingamis-explicit"))
+@pytest.mark.fact("Copying a shared image takes a permission for its snapshot, too", ec2_guide("CopyingAMIs"))
+def test_another_account_uses_a_shared_image(cloud: Server) -> None:
+    client, other = cloud.client("ec2"), cloud.client_of(OTHER, "ec2")
+    tags = [{"ResourceType": "image", "Tags": [{"Key": "kind", "Value": "app-image"}]}]
+    image = new_image(cloud, "facts-shared-with-one", TagSpecifications=tags)
+    request = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    copy = {"SourceImageId": image, "SourceRegion": REGION, "Name": "facts-of-theirs"}
+    with refused("InvalidAMIID.NotFound"):
+        other.run_instances(**request)
+
+    client.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"UserId": OTHER}]})
+
+    assert other.run_instances(**request)["Instances"][0]["ImageId"] == image
+    (seen,) = other.describe_images(ExecutableUsers=["self"])["Images"]
+    assert (seen["ImageId"], seen["OwnerId"], seen.get("Tags", [])) == (image, "123456789012", [])
+    assert image not in [each["ImageId"] for each in other.describe_images(Owners=["self"])["Images"]]
+    with refused("InvalidRequest", text="permission to access the storage of this ami"):
+        other.copy_image(**copy)
+    snapshot = root_snapshot(describe(cloud, image))
+    client.modify_snapshot_attribute(SnapshotId=snapshot, OperationType="add", UserIds=[OTHER])
+    other.copy_image(**copy)
+
+
+@pytest.mark.fact("A protected image cannot be deregistered", ec2("EnableImageDeregistrationProtection"))
+def test_a_protected_image_stays(cloud: Server) -> None:
+    """AWS does not document the error's code."""
+    client = cloud.client("ec2")
+    image = new_image(cloud, "facts-protected")
+    client.enable_image_deregistration_protection(ImageId=image)
+
+    assert describe(cloud, image)["DeregistrationProtection"] == "enabled-without-cooldown"
+    with pytest.raises(ClientError):
+        client.deregister_image(ImageId=image)
+    client.disable_image_deregistration_protection(ImageId=image)
+    client.deregister_image(ImageId=image)

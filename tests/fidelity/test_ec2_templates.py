@@ -34,6 +34,17 @@ def launch(cloud: Server, template: str, version: str = "$Latest", **arguments: 
     return cloud.instance(made["Instances"][0]["InstanceId"])
 
 
+def put_image(cloud: Server, name: str, image: str) -> None:
+    """Set a parameter for images, and wait until Systems Manager has checked the value."""
+    ssm = cloud.client("ssm")
+    ssm.put_parameter(Name=name, Value=image, Type="String", DataType="aws:ec2:image", Overwrite=True)
+
+    def is_set() -> bool:
+        return [each["Value"] for each in ssm.get_parameters(Names=[name])["Parameters"]] == [image]
+
+    wait_until(is_set, f"{name} is {image}")
+
+
 @pytest.mark.fact("A template's name has 3 to 128 letters, digits and ()./_-", EC2_ERRORS)
 @pytest.mark.parametrize("name", ["x" * 129, "with space", "with:colon"])
 def test_malformed_names_are_refused(cloud: Server, name: str) -> None:
@@ -108,19 +119,9 @@ def test_unknown_versions_are_refused(cloud: Server, version: str) -> None:
 @pytest.mark.fact("An image may be a parameter, looked up at each launch", BY_PARAMETER)
 @pytest.mark.fact("ResolveAlias shows the image that the parameter names now", ec2("DescribeLaunchTemplateVersions"))
 def test_an_image_by_parameter(cloud: Server) -> None:
-    client, ssm = cloud.client("ec2"), cloud.client("ssm")
+    client = cloud.client("ec2")
     image = client.create_image(InstanceId=cloud.launch(), Name="facts-by-parameter")["ImageId"]
-    parameter = {"Name": "/facts/image", "Type": "String", "DataType": "aws:ec2:image"}
-
-    def put(value: str, **arguments: Any) -> None:
-        """Put the parameter and wait until Systems Manager has looked the image up."""
-        ssm.put_parameter(**parameter, Value=value, **arguments)
-        names = [parameter["Name"]]
-        wait_until(
-            lambda: [one["Value"] for one in ssm.get_parameters(Names=names)["Parameters"]] == [value], "the parameter"
-        )
-
-    put(cloud.seed_image())
+    put_image(cloud, "/facts/image", cloud.seed_image())
     template = new_template(
         cloud, "facts-parameter", {"ImageId": "resolve:ssm:/facts/image", "InstanceType": "t3.micro"}
     )
@@ -130,7 +131,7 @@ def test_an_image_by_parameter(cloud: Server) -> None:
         return str(found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["ImageId"])
 
     assert launch(cloud, template)["ImageId"] == cloud.seed_image()
-    put(image, Overwrite=True)
+    put_image(cloud, "/facts/image", image)
     assert launch(cloud, template)["ImageId"] == image
     assert (shown(), shown(ResolveAlias=True)) == ("resolve:ssm:/facts/image", image)
     fixed = launch(cloud, template, ImageId="resolve:ssm:/facts/image:1")

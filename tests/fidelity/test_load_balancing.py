@@ -258,7 +258,8 @@ def test_a_refused_change_of_a_target_group_changes_nothing(site: Balancing) -> 
     with refused("ValidationError"):
         site.elb.modify_target_group(TargetGroupArn=arn, HealthCheckPath="/new", Matcher={"HttpCode": "600"})
 
-    assert site.elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["HealthCheckPath"] == "/"
+    (found,) = site.elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
+    assert (found["HealthCheckPath"], found["Matcher"]) == ("/", {"HttpCode": "200"})
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def ask(
 @pytest.mark.fact("CreateListener with the same settings returns the existing one", elb("CreateListener"))
 @pytest.mark.fact("CreateListener on a port in use, with other settings, is refused", elb("CreateListener"))
 def test_a_listener_is_created_once(site: Balancing, balancer: str) -> None:
-    port = free_port()
+    port = site.port()
 
     assert site.listener(balancer, Port=port) == site.listener(balancer, Port=port)
     with refused("DuplicateListener"):
@@ -179,14 +179,21 @@ def test_rules_come_in_pages(site: Balancing, balancer: str) -> None:
         ),
     ],
 )
-@pytest.mark.fact("A refused rule changes nothing", elb("CreateRule"))
 def test_bad_actions_are_refused(site: Balancing, listener: str, code: str, action: dict[str, Any]) -> None:
-    before = site.elb.describe_rules(ListenerArn=listener)["Rules"]
     with refused(code):
         site.rule(listener, 30, action)
 
-    assert site.elb.describe_rules(ListenerArn=listener)["Rules"] == before
-    site.elb.delete_rule(RuleArn=site.rule(listener, 30, fixed("200")))
+
+@pytest.mark.fact("A refused rule changes nothing, and later rules are followed", elb("CreateRule"))
+def test_a_refused_rule_changes_nothing(site: Balancing, listener: str) -> None:
+    before = site.elb.describe_rules(ListenerArn=listener)["Rules"]
+    with refused("InvalidLoadBalancerAction"):
+        site.rule(listener, 34, redirect(Path="new"))
+    after = site.elb.describe_rules(ListenerArn=listener)["Rules"]
+    site.rule(listener, 34, fixed("410"))
+
+    assert after == before
+    assert ask(site, listener, "/34")[0] == 410
 
 
 @pytest.mark.fact("The weight of a target group is 0 to 999", elb("TargetGroupTuple"))

@@ -161,6 +161,27 @@ def test_a_public_policy(cloud: Server) -> None:
         )
 
 
+@pytest.mark.fact(
+    "A bucket policy denies nothing where its condition does not match", s3_guide("example-bucket-policies")
+)
+def test_a_policy_under_a_condition(cloud: Server) -> None:
+    client = create(cloud, "with-a-condition")
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::with-a-condition/*",
+        "Condition": {"StringEquals": {"s3:x-amz-storage-class": "GLACIER"}},
+    }
+    client.put_bucket_policy(
+        Bucket="with-a-condition", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+
+    client.put_object(Bucket="with-a-condition", Key="a", Body=b"one")
+
+    assert client.get_object(Bucket="with-a-condition", Key="a")["Body"].read() == b"one"
+
+
 @pytest.mark.fact("ListBuckets lists the account's own buckets alone", s3("ListBuckets"))
 def test_the_buckets_of_an_account(cloud: Server) -> None:
     create(cloud, "listed-bucket")

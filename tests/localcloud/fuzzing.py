@@ -48,16 +48,26 @@ ODDITIES = [*STRINGS, *NUMBERS, [], {}, ["a"], {"a": "b"}, True]
 DEPTH = 4
 """Below how many levels optional members are left out."""
 BEGINNINGS = {
-    "VpcId": "vpc-", "SubnetId": "subnet-", "Subnet": "subnet-", "InstanceId": "i-", "ImageId": "ami-",
-
-        "SecurityGroupId": "sg-",
-        "GroupId": "sg-",
-        "LaunchTemplateId": "lt-",
-        "VolumeId": "vol-",
-        "SnapshotId": "snap-"
-    ,
-    "NetworkInterfaceId": "eni-", "InstanceType": "t3.", "Zone": "eu-west-1", "Arn": "arn:", "Key": "a/b",
-    "CidrBlock": "10.", "Name": "fuzz", "Bucket": "fuzz", "Cidr": "10.", "Id": "fuzz",
+    "VpcId": "vpc-",
+    "SubnetId": "subnet-",
+    "Subnet": "subnet-",
+    "InstanceId": "i-",
+    "ImageId": "ami-",
+    "SecurityGroupId": "sg-",
+    "GroupId": "sg-",
+    "LaunchTemplateId": "lt-",
+    "VolumeId": "vol-",
+    "SnapshotId": "snap-",
+    "NetworkInterfaceId": "eni-",
+    "InstanceType": "t3.",
+    "Zone": "eu-west-1",
+    "Arn": "arn:",
+    "Key": "a/b",
+    "CidrBlock": "10.",
+    "Name": "fuzz",
+    "Bucket": "fuzz",
+    "Cidr": "10.",
+    "Id": "fuzz",
 }
 """How the names that suit a member begin, by the end of the member's name."""
 WHOLE_IDS = re.compile(r"\b[a-z]+-[0-9a-f]{17}\b|\barn:aws:[^<\s\"]+")

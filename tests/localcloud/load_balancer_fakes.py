@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from unittest.mock import patch
 
 import boto3
@@ -106,13 +107,13 @@ class Site:
         self.part.start()
         self.elb = boto3.client("elbv2", REGION)
         ec2 = boto3.client("ec2", REGION)
-        vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        self.vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
         self.subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
         self.target_port = free_port()
         self.group = self.elb.create_target_group(
-            Name="web", Protocol="HTTP", Port=self.target_port, VpcId=vpc, TargetType="ip", HealthCheckPath="/healthz",
-            HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2, HealthyThresholdCount=2,
-            UnhealthyThresholdCount=2,
+            Name="web", Protocol="HTTP", Port=self.target_port, VpcId=self.vpc, TargetType="ip",
+            HealthCheckPath="/healthz", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2,
+            HealthyThresholdCount=2, UnhealthyThresholdCount=2,
         )["TargetGroups"][0]["TargetGroupArn"]  # fmt: skip
         # AWS allows no interval below five seconds; waiting for it would make these tests slow.
         self.pool = self.cloud.backend("elbv2")._pool(self.group)
@@ -134,6 +135,14 @@ class Site:
     def set_delay(self, seconds: int) -> None:
         delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
         self.elb.modify_target_group_attributes(TargetGroupArn=self.group, Attributes=[delay])
+
+    def add_listener(self, action: Any, **settings: Any) -> int:
+        port = free_port()
+        self.elb.create_listener(
+            LoadBalancerArn=self.balancer["LoadBalancerArn"],
+            **{"Protocol": "HTTP", "Port": port, "DefaultActions": [action], **settings},
+        )
+        return port
 
     def add_backend(self, *, wait: bool = True) -> Backend:
         backend = Backend(f"127.0.0.{20 + len(self.backends)}", self.target_port)

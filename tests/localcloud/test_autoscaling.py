@@ -1,8 +1,12 @@
+from typing import Any
+
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.handlers import base64_encode_user_data
 from moto.core.exceptions import ServiceException
 
-from tests.localcloud.fleet_fakes import World
+from tests.localcloud.fleet_fakes import REGION, World
 
 
 def test_group_comes_up_from_pending_to_in_service(small: World) -> None:
@@ -378,6 +382,18 @@ def test_impossible_requests_are_refused(
 
     assert caught.value.response["Error"]["Code"] == code
     assert part in caught.value.response["Error"]["Message"]
+
+
+def test_errors_of_ec2_become_auto_scalings_own(small: World) -> None:
+    """The codes of one service are unknown to the clients of another."""
+    scaling: Any = boto3.client("autoscaling", REGION)
+    encode = "before-parameter-build.autoscaling.CreateLaunchConfiguration"
+    scaling.meta.events.unregister(encode, base64_encode_user_data)
+
+    with pytest.raises(ClientError, match="ValidationError"):
+        scaling.create_launch_configuration(
+            LaunchConfigurationName="web", ImageId=small.images[0], InstanceType="t3.micro", UserData="%"
+        )
 
 
 def test_unknown_instance_is_named(small: World) -> None:

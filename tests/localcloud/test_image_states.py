@@ -163,6 +163,22 @@ def test_a_copy_names_the_image_it_was_made_from(records: Server) -> None:
     assert records.instance(records.launch(ImageId=copy))["State"]["Name"] == "running"
 
 
+def test_a_shared_image_is_launched_by_the_other_account(records: Server) -> None:
+    """Until its owner ends that; and it is gone for the other account once it is disabled."""
+    ec2, other = records.client("ec2"), records.client_of(OTHER, "ec2")
+    image_id = make_image(records, "shared-for-launches")
+    request = {"ImageId": image_id, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"UserId": OTHER}]})
+    launched = other.run_instances(**request)["Instances"][0]
+
+    ec2.disable_image(ImageId=image_id)
+
+    assert launched["ImageId"] == image_id
+    with pytest.raises(ClientError, match=r"InvalidAMIID\.NotFound"):
+        other.run_instances(**request)
+    assert other.describe_instances(InstanceIds=[launched["InstanceId"]])["Reservations"]
+
+
 def test_instances_of_an_image_that_demands_imds_v2_demand_it(records: Server) -> None:
     ec2 = records.client("ec2")
     image_id = make_image(records, "imds-v2")

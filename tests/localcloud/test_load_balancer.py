@@ -3,11 +3,13 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.acm.models import CertBundle
 
 from localcloud.elbv2.addresses import AddressBook
-from tests.localcloud.load_balancer_fakes import LIMIT, Site, free_port, wait_until
+from tests.localcloud.load_balancer_fakes import LIMIT, REGION, Site, free_port, wait_until
 
 
 def test_requests_are_spread_over_healthy_targets(site: Site) -> None:
@@ -207,6 +209,8 @@ def test_what_is_not_emulated_is_refused(site: Site) -> None:
         )
     with pytest.raises(ClientError, match="does not emulate the action 'authenticate-oidc'"):
         site.elb.modify_listener(ListenerArn=site.listener, DefaultActions=[{"Type": "authenticate-oidc"}, forward])
+    with pytest.raises(ClientError, match="does not emulate MutualAuthentication"):
+        site.elb.modify_listener(ListenerArn=site.listener, MutualAuthentication={"Mode": "passthrough"})
 
 
 def test_least_outstanding_requests_avoids_a_busy_target(site: Site) -> None:
@@ -242,3 +246,23 @@ def test_outside_loopback_the_cloud_own_address_is_used() -> None:
     """In a container of a compose stack, load balancers listen where the container is reached."""
     assert AddressBook("any", "192.0.2.5").allocate() == "192.0.2.5"
     assert not AddressBook("any", "0.0.0.0").allocate().startswith("0.")
+
+
+def test_https_listener_forwards_to_https_targets(site: Site) -> None:
+    """A listener with a certificate is the target of a group that is reached, and checked, over HTTPS."""
+    made = CertBundle.generate_cert("inner.example", site.cloud.account_id, REGION)
+    certificate = boto3.client("acm", REGION).import_certificate(Certificate=made.cert, PrivateKey=made.key)
+    secure: Any = {"Protocol": "HTTPS", "Certificates": [{"CertificateArn": certificate["CertificateArn"]}]}
+    inner = site.add_listener({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}, **secure)
+    group = site.elb.create_target_group(
+        Name="inner", Protocol="HTTPS", Port=inner, VpcId=site.vpc, TargetType="ip", HealthCheckProtocol="HTTPS"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    target: Any = {"Id": site.host, "AvailabilityZone": "all"}
+    site.elb.register_targets(TargetGroupArn=group, Targets=[target])
+    site.port = site.add_listener({"Type": "forward", "TargetGroupArn": group})
+    described = site.elb.describe_target_health
+    wait_until(
+        lambda: described(TargetGroupArn=group)["TargetHealthDescriptions"][0]["TargetHealth"]["State"] == "healthy"
+    )
+
+    assert site.request()[0] == 200

@@ -159,6 +159,19 @@ run "key_pairs_are_made_and_deleted_only_under_packers_names" {
   }
 }
 
+run "every_channel_can_be_read_by_the_path_of_all" {
+  assert {
+    condition = anytrue(flatten([
+      for policy in aws_iam_policy.pipeline : [
+        for statement in jsondecode(policy.policy).Statement :
+        contains(statement.Resource, "arn:aws:ssm:eu-west-1:123456789012:parameter/rebake")
+        if contains(statement.Action, "ssm:GetParametersByPath")
+      ]
+    ]))
+    error_message = "GetParametersByPath is authorized for its path, which has no slash at its end."
+  }
+}
+
 run "reports_on_the_estate_can_be_written_and_not_deleted" {
   assert {
     condition = toset(flatten([
