@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import boto3
 from botocore.config import Config
+from moto.moto_api._internal.models import moto_api_backend
 
 from localcloud.cloud import Cloud
 from localcloud.requestlog import RequestLog
@@ -50,7 +51,7 @@ def running_api() -> Iterator[Api]:
     # Loading moto's list of public images takes longer than most tests.
     with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"):
         cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
-        application = Application(cloud, _moto_application(), RequestLog(), lambda: None)
+        application = Application(cloud, _moto_application(), RequestLog(), moto_api_backend.reset)
         server = _http_server(_listen("127.0.0.1", 0), application)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
