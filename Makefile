@@ -28,6 +28,7 @@ OF ?=
 AMI ?=
 REASON ?=
 UNDO ?=
+export ENFORCE ?=
 KIND ?=
 CASES ?=
 KEEP ?=
@@ -65,7 +66,7 @@ fuzz: tools ## send random requests to the embedded cloud, which must answer eac
 	@REBAKE_FUZZ_CALLS="$(CALLS)" $(PY) -m pytest tests/localcloud/test_fuzz.py --capture=no
 
 .PHONY: up
-up: tools ## start the embedded cloud and Airflow
+up: tools ## start the embedded cloud and Airflow (ENFORCE=1: policies are enforced)
 	@$(STACK) up
 
 .PHONY: down
@@ -127,7 +128,7 @@ logs: ## print the end of the services' logs (COMPONENT=scheduler for one)
 	@$(STACK) logs $(COMPONENT)
 
 .PHONY: test
-test: tools ## run the tests (TESTS="tests/unit -k name" for some)
+test: tools ## run the tests (TESTS="tests/unit -k name" for some, ENFORCE=1: policies are enforced)
 	@.ci/test $(TESTS)
 
 .PHONY: lint

@@ -9,6 +9,7 @@ import sys
 from localcloud.exceptions import LocalCloudError
 from localcloud.server import Settings, serve
 
+ACCOUNT = re.compile(r"\d{12}")
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
@@ -28,6 +29,14 @@ def _cidr(text: str) -> str:
     return text
 
 
+def _root_key(text: str) -> tuple[str, str, str]:
+    identity, _, rest = text.partition(":")
+    secret, _, account = rest.partition(":")
+    if not (identity and secret) or (account and not ACCOUNT.fullmatch(account)):
+        raise argparse.ArgumentTypeError("a root key is ID:SECRET, or ID:SECRET:ACCOUNT for another account's")
+    return identity, secret, account
+
+
 def parse(arguments: list[str]) -> Settings:
     """Parse the command line; exits with a usage message if it is wrong."""
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
@@ -41,12 +50,26 @@ def parse(arguments: list[str]) -> Settings:
     parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--region", default="eu-west-1", help="the one region with instances (default: %(default)s)")
     parser.add_argument("--memory", default="512m", help="memory cap of an instance (default: %(default)s)")
+    parser.add_argument(
+        "--enforce-iam", action="store_true", help="check signatures, and evaluate policies as AWS does"
+    )
+    parser.add_argument(
+        "--root-key",
+        type=_root_key,
+        action="append",
+        default=[],
+        dest="root_keys",
+        metavar="ID:SECRET[:ACCOUNT]",
+        help="with --enforce-iam: an access key of the account's root, to begin with; may be given several times",
+    )
     network = parser.add_mutually_exclusive_group()
     network.add_argument("--network-cidr", type=_cidr, help="subnet of the instances (default: derived from the name)")
     network.add_argument("--network", help="put the instances into this existing network of the engine")
     settings = Settings(**vars(parser.parse_args(arguments)))
     if settings.metadata_only == bool(settings.engine and settings.os_image):
         parser.error("give --engine and --os-image, or --metadata-only")
+    if settings.enforce_iam != bool(settings.root_keys):
+        parser.error("give --enforce-iam and at least one --root-key, or neither")
     return settings
 
 

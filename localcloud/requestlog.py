@@ -16,6 +16,10 @@ from botocore.model import ServiceModel
 CAPACITY = 20_000
 FIRED = "localcloud.faults"
 """Where the environ of a request lists the faults it met."""
+MISSING = "localcloud.missing"
+"""Where the environ of a request that was not authorized has the statement that would have allowed it."""
+ARRIVED = "localcloud.arrived"
+"""Where the environ of a request has a copy of itself and the body, as both arrived: what the client has signed."""
 CHUNKED = "HTTP_TRANSFER_ENCODING"
 _ACTION = re.compile(rb"(?:^|&)Action=([^&]+)")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/([^/,\s]+)/")
@@ -26,6 +30,7 @@ class Entry:
     """One request: seconds since the epoch, AWS's names of service and action, the access key id, HTTP status.
 
     `fault` names the faults that it met, with commas between; a status of 0 is a connection that was reset.
+    `missing` is the statement without which it was refused, with `--enforce-iam`.
     """
 
     time: float
@@ -34,6 +39,7 @@ class Entry:
     principal: str
     status: int
     fault: str = ""
+    missing: str = ""
 
 
 class RequestLog:
@@ -48,7 +54,8 @@ class RequestLog:
         service, _, principal = scope_of(environ)
         action = name_action(service, environ, body)
         fault = environ.get(FIRED, "")
-        self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status, fault))
+        missing = environ.get(MISSING, "")
+        self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status, fault, missing))
 
     def since(self, moment: float) -> list[dict[str, Any]]:
         """Return the requests later than that moment (seconds since the epoch), oldest first."""

@@ -29,7 +29,7 @@ from localcloud.faults.middleware import FaultyApi
 from localcloud.faults.responses import administer
 from localcloud.problems import Problem, render
 from localcloud.records import Records
-from localcloud.requestlog import CHUNKED, RequestLog, read_body, scope_of
+from localcloud.requestlog import ARRIVED, CHUNKED, RequestLog, read_body, scope_of
 from localcloud.validation import check
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ class Settings:
     memory: str = "512m"
     network_cidr: str | None = None
     network: str | None = None
+    enforce_iam: bool = False
+    root_keys: Sequence[tuple[str, str, str]] = ()
 
 
 class Part(Protocol):
@@ -87,12 +89,15 @@ class Application:
         requests: RequestLog,
         reset: Callable[[], None],
         gates: Sequence[Callable[[Call], Problem | None]] = (),
+        *,
+        enforces_iam: bool = False,
     ) -> None:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
         self.reset = reset
         self.gates = gates
+        self.enforces_iam = enforces_iam
         self._api = FaultyApi(self._to_moto, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -103,6 +108,8 @@ class Application:
         if path.startswith(MOTO_PREFIX):
             return self._motos_admin(environ, start_response)
         body = b"".join(read_body(environ))
+        if self.enforces_iam:
+            environ[ARRIVED] = (dict(environ), body)
         environ["wsgi.input"] = io.BytesIO(body)
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
@@ -186,6 +193,7 @@ class Application:
             "region": self.cloud.region,
             "account_id": self.cloud.account_id,
             "instances": "containers" if self.cloud.engine.runs_machines else "records",
+            "iam": "enforced" if self.enforces_iam else "off",
             "network": self.cloud.engine.network_name,
             "network_cidr": self.cloud.engine.cidr,
         }
@@ -228,6 +236,12 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             engine.create_network(settings.network_cidr)
         cloud = Cloud(name=settings.name, region=settings.region, bind=settings.bind, engine=engine)
         parts = install(cloud, os_image)
+        gates: list[Callable[[Call], Problem | None]] = []
+        if settings.enforce_iam:
+            from localcloud import iam  # it needs a package, and half a second, that others do without
+
+            gates.append(iam.enforce(cloud, settings.root_keys))
+        gates.append(check)
         for part in parts:
             part.start()
             stack.callback(part.stop)
@@ -237,7 +251,10 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             reset(cloud, parts)
             fill(cloud)
 
-        server = _http_server(listener, Application(cloud, _moto_application(), RequestLog(), start_anew, [check]))
+        application = Application(
+            cloud, _moto_application(), RequestLog(), start_anew, gates, enforces_iam=settings.enforce_iam
+        )
+        server = _http_server(listener, application)
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
         stack.callback(server.shutdown)

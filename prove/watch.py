@@ -12,9 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from prove.result import Moment, Span
 from rebake import tags
 from stack.cloud import Cloud
+from stack.settings import WATCHER_KEY
 
-WATCHER_KEY = "AKIAWATCHESONLYXXXXX"
-"""The watcher's access key id, which separates its requests from the pipeline's."""
 PAUSE = 1.0
 TURNING = frozenset({"RollbackInProgress", "Cancelling"})
 FORWARD = frozenset({"Pending", "InProgress", "Baking"})

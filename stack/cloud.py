@@ -17,7 +17,7 @@ from rebake.exceptions import ConfigError
 from stack.errors import InputError, StackError
 from stack.layout import Layout
 from stack.processes import Process, stop
-from stack.settings import PERSONS_KEY, REGION, Settings
+from stack.settings import PERSONS_KEY, REGION, ROOT_KEYS, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,6 +44,11 @@ class Cloud:
             return False
         return health.ok and bool(health.json()["name"] == self.layout.clone_id)
 
+    def enforces(self) -> bool:
+        """Return whether it evaluates policies."""
+        health = requests.get(f"{self.settings.cloud_url}/_localcloud/health", timeout=5)
+        return bool(health.json()["iam"] == "enforced")
+
     def start(self, engine_url: str, os_image: str) -> None:
         """Start it and wait until it answers; one that runs and does not answer is stopped first.
 
@@ -56,6 +61,8 @@ class Cloud:
             *("--port", str(self.settings.cloud_port), "--engine", engine_url, "--os-image", os_image),
             *("--name", self.layout.clone_id, "--network-cidr", self.settings.network_cidr, "--region", REGION),
         ]
+        if os.environ.get("ENFORCE"):
+            command += ["--enforce-iam", *(part for key in ROOT_KEYS for part in ("--root-key", f"{key}:{key}"))]
         self.process.start(command, python_environment(self.layout))
         deadline = time.monotonic() + 60
         while not self.answers():

@@ -19,6 +19,10 @@ ACCESS_KEY: Final = "AKIAEMBEDDEDCLOUD"
 """The pipeline's. Any text works, but no name of ours may contain it: Airflow masks it in all logs."""
 PERSONS_KEY: Final = "AKIAAPERSON"
 """Used by the commands, so that the cloud's request log distinguishes them from the pipeline."""
+WATCHER_KEY: Final = "AKIAWATCHESONLYXXXXX"
+"""Of who observes a proof, which separates its requests from the pipeline's."""
+ROOT_KEYS: Final = (ACCESS_KEY, PERSONS_KEY, WATCHER_KEY)
+"""Where policies are enforced, these are keys of the account's root; each is its own secret."""
 
 
 @dataclass

@@ -17,7 +17,7 @@ from stack.console import detail, step
 from stack.engine import Engine, as_root
 from stack.errors import StackError
 from stack.layout import Layout
-from stack.settings import ENVIRONMENT, Settings
+from stack.settings import ENVIRONMENT, ROOT_KEYS, Settings
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,16 @@ def up(layout: Layout) -> Stack:
             image = osimage.ensure(layout, engine)
             step("starting the embedded cloud")
             stack.cloud.start(engine.url, image)
+        elif os.environ.get("ENFORCE") and not stack.cloud.enforces():
+            raise StackError("the embedded cloud runs without enforcing policies: `make down` first")
         stack.cloud.make_bucket(load_environment(ENVIRONMENT).bucket)
         starting.result()
     step("waiting for Airflow")
     stack.airflow.wait()
     step(f"up: Airflow at {stack.settings.airflow_url} (user {USER}, password {stack.settings.admin_password})")
     detail(f"the embedded cloud at {stack.settings.cloud_url}; it forgets everything when it ends")
+    if stack.cloud.enforces():
+        detail(f"it enforces policies: the root's access keys are {', '.join(ROOT_KEYS)}, each its own secret")
     return stack
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from localcloud.coverage.document import DOCUMENT, facts_of, render
 from localcloud.coverage.facts import Fact, table
-from tests.localcloud.server_support import Server, ready_url, started
+from tests.localcloud.server_support import ENFORCED, ENFORCING, Server, ready_url, started
 
 STATES = pytest.StashKey[dict[str, bool]]()
 """Whether each test passed as AWS would have it, by the test's id."""
@@ -89,3 +89,18 @@ def cloud(session_cloud: Server) -> Iterator[Server]:
     """An embedded cloud whose instances are records, emptied after each test file: name your resources uniquely."""
     yield session_cloud
     session_cloud.empty()
+
+
+@pytest.fixture(scope="session")
+def session_enforcing() -> Iterator[Server]:
+    """The one server that enforces policies; ask for `enforcing` instead."""
+    name = f"enforcing-{os.getpid()}"
+    with started(name, *(() if ENFORCED else ENFORCING), containers=False) as process:
+        yield Server(name=name, url=ready_url(process), process=process)
+
+
+@pytest.fixture(scope="module")
+def enforcing(session_enforcing: Server) -> Iterator[Server]:
+    """An embedded cloud that checks signatures and evaluates policies, emptied after each test file."""
+    yield session_enforcing
+    session_enforcing.empty()

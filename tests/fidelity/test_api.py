@@ -29,7 +29,7 @@ from tests.fidelity.sources import (
     ssm,
     sts,
 )
-from tests.localcloud.server_support import REGION, Server
+from tests.localcloud.server_support import REGION, Server, signed_headers
 
 SERVICE = "every service"
 
@@ -46,10 +46,10 @@ def unchecked(url: str, service: str) -> Any:
 
 def ask(cloud: Server, service: str, body: bytes = b"", method: str = "POST", path: str = "/", **headers: str) -> Any:
     """Send a request of one's own making, signed for the service, and return status, headers and body."""
-    scope = f"AKIATEST/20260101/{REGION}/{service}/aws4_request"
-    signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0" if service else ""
-    sent = {"Content-Type": "application/x-www-form-urlencoded"} | ({"Authorization": signature} if service else {})
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    if service:
+        sent = signed_headers(cloud.url + path, service, method, body, sent)
     request = urllib.request.Request(cloud.url + path, data=body or None, method=method, headers=sent)
     answer: HTTPResponse | HTTPError
     try:

@@ -2,7 +2,7 @@
 
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +12,7 @@ from botocore.config import Config
 from moto.moto_api._internal.models import moto_api_backend
 
 from localcloud.cloud import Cloud
+from localcloud.iam import Enforcement
 from localcloud.requestlog import RequestLog
 from localcloud.server import Application, _http_server, _listen, _moto_application
 from tests.localcloud.server_support import REGION, admin
@@ -46,12 +47,15 @@ class Api:
 
 
 @contextmanager
-def running_api() -> Iterator[Api]:
-    """Serve the API on a free port of loopback."""
+def running_api(enforce: Callable[[Cloud], Enforcement] | None = None) -> Iterator[Api]:
+    """Serve the API on a free port of loopback, with the gate that a function makes."""
     # Loading moto's list of public images takes longer than most tests.
     with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"):
         cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
-        application = Application(cloud, _moto_application(), RequestLog(), moto_api_backend.reset)
+        gates = [enforce(cloud)] if enforce else []
+        application = Application(
+            cloud, _moto_application(), RequestLog(), moto_api_backend.reset, gates, enforces_iam=bool(enforce)
+        )
         server = _http_server(_listen("127.0.0.1", 0), application)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

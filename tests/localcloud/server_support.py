@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from typing import Any
 import boto3
 import docker
 import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from localcloud.engine import list_images
 
@@ -24,18 +28,29 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = os.environ.get("REBAKE_ENGINE", "")
 OS_IMAGE = os.environ.get("REBAKE_OS_IMAGE", "")
 REGION = "eu-west-1"
+ENFORCED = bool(os.environ.get("ENFORCE"))
+"""Whether the clouds of the tests check signatures and evaluate policies: `make test ENFORCE=1`."""
+SECRET = "any"
+OTHER_ACCOUNT = "210987654321"
+OTHER_ROOT = "AKIAOTHER"
+ROOT_KEYS = ("AKIATEST", "AKIAREADER", "AKIAWRITER", "testing:testing", f"{OTHER_ROOT}:{SECRET}:{OTHER_ACCOUNT}")
+"""The keys that tests sign with: all of roots."""
+ENFORCING = (
+    "--enforce-iam",
+    *(part for key in ROOT_KEYS for part in ("--root-key", key if ":" in key else f"{key}:{SECRET}")),
+)
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
 
 
 @cache  # making one takes longer than most of the requests that it sends
-def _client(service: str, url: str, principal: str, region: str, token: str | None) -> Any:
+def _client(service: str, url: str, principal: str, region: str, token: str | None, secret: str) -> Any:
     client: Any = boto3.client  # the stubs know each service by its literal name
     return client(
         service,
         region_name=region,
         endpoint_url=url,
         aws_access_key_id=principal,
-        aws_secret_access_key="any",
+        aws_secret_access_key=secret,
         aws_session_token=token,
         config=Config(retries={"total_max_attempts": 1}),
     )
@@ -51,12 +66,21 @@ class Server:
     engine: docker.APIClient | None = None
     """None where instances are records only."""
 
-    def client(self, service: str, principal: str = "AKIATEST", region: str = REGION, token: str | None = None) -> Any:
+    def client(
+        self,
+        service: str,
+        principal: str = "AKIATEST",
+        region: str = REGION,
+        token: str | None = None,
+        secret: str = SECRET,
+    ) -> Any:
         """Return a boto3 client of the service, signing with that access key id."""
-        return _client(service, self.url, principal, region, token)
+        return _client(service, self.url, principal, region, token, secret)
 
     def client_of(self, account_id: str, service: str, region: str = REGION) -> Any:
-        """Return a boto3 client of the service in another account, by a role there that is assumed."""
+        """Return a boto3 client of the service in another account: by a role there that is assumed, or as its root."""
+        if ENFORCED:
+            return self.client(service, OTHER_ROOT, region)
         role = f"arn:aws:iam::{account_id}:role/tests"
         keys = self.client("sts").assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
         return self.client(service, keys["AccessKeyId"], region, keys["SessionToken"])
@@ -124,6 +148,20 @@ class Server:
             assert json.load(answer) == {"status": "ok"}
 
 
+def signed_headers(
+    url: str, service: str, method: str, body: bytes, headers: dict[str, str], ago: float = 0
+) -> dict[str, str]:
+    """Return the headers of a request that a root signed some seconds ago."""
+    signer: Any = (S3SigV4Auth if service == "s3" else SigV4Auth)(Credentials("AKIATEST", SECRET), service, REGION)
+    request: Any = AWSRequest(method, url, data=body, headers=headers)
+    request.context["timestamp"] = (datetime.now(UTC) - timedelta(seconds=ago)).strftime("%Y%m%dT%H%M%SZ")
+    signer._modify_request_before_signing(request)  # the only way to sign at another time
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    signer._inject_signature_to_request(request, signature)  # as above
+    return dict(request.headers.items())
+
+
 def admin(url: str, path: str, method: str = "GET", body: Any = None) -> Any:
     """Query an admin endpoint of the cloud at that address and return its answer."""
     data = None if body is None else json.dumps(body).encode()
@@ -145,7 +183,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
 def started(name: str, *options: str, containers: bool = True) -> Iterator[subprocess.Popen[str]]:
     """Run `python -m localcloud` under that name, on a free port; it is terminated afterwards, and waited for."""
     machines = ["--engine", ENGINE, "--os-image", OS_IMAGE] if containers else ["--metadata-only"]
-    command = [sys.executable, "-m", "localcloud", *machines, "--port", "0"]
+    command = [sys.executable, "-m", "localcloud", *machines, "--port", "0", *(ENFORCING if ENFORCED else ())]
     with subprocess.Popen([*command, "--name", name, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

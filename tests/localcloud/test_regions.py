@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.localcloud.server_support import REGION, Server, wait_until
+from tests.localcloud.server_support import OTHER_ACCOUNT, REGION, Server, wait_until
 
 OTHER_REGION = "us-west-2"
-OTHER_ACCOUNT = "210987654321"
 
 
 def fleet(clients: dict[str, Any]) -> dict[str, Any]:
