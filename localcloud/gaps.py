@@ -1,5 +1,6 @@
 """Turns what moto does where it has a gap, an exception or a page of HTML, into AWS's errors."""
 
+import functools
 import json
 import logging
 import re
@@ -10,34 +11,46 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from moto.core.exceptions import ServiceException
+from moto.core.model import OperationModel
 
 from localcloud.call import Call
 from localcloud.problems import Problem, failed
-from localcloud.validation import absent, invalid, malformed
+from localcloud.validation import STYLES, Violation, absent, invalid, malformed, refuse
 
 log = logging.getLogger(__name__)
 
 UNPROCESSED = "The embedded cloud cannot process the parameters"
-_PLAIN_TYPE = re.compile(r"'?(NoneType|str|int|float|bool|list|dict|bytes)'? ")
+_PLAIN_TYPE = re.compile(r"'?(NoneType|str|int|float|bool|list|dict|bytes|string|indices)'? ")
 
 
 def problem_of(call: Call, error: Exception) -> Problem:
-    """Return what an exception that moto let through is to the client; what is no client's fault is logged."""
-    where = f"{call.service}:{call.action}"
+    """Return what an exception that moto let through is to the client."""
     if isinstance(error, ServiceException):  # raised outside of moto's own handling of it
         return Problem(error.code, 400, error.message)
+    refusal = _refusal(call, error)
+    if refusal:
+        log.warning("%s:%s is refused: %r", call.service, call.action, error)
+        return refusal
+    log.error("%s:%s failed", call.service, call.action, exc_info=error)
+    return failed(call.service, call.protocol, 500)
+
+
+def _refusal(call: Call, error: Exception) -> Problem | None:
+    """Return the client's error for an exception that the request causes."""
+    where = f"{call.service}:{call.action}"
     if isinstance(error, NotImplementedError):
-        if re.search(r"filter", str(error), re.IGNORECASE):
+        if "filter" in str(error).lower():
             return invalid(call.service, call.protocol, f"The embedded cloud does not emulate this: {error}")
         return absent(call, f"The embedded cloud does not have the action {where}.")
     if isinstance(error, ExpatError):
         return malformed(call.protocol)
+    if isinstance(error, KeyError) and error.args and error.args[0] in _members(call.operation):
+        # The model has the member as optional, and its user, here or in moto, cannot do without it.
+        return STYLES.get(call.service, refuse)(call, [Violation((error.args[0],), None, "not be null")])
     if _blames_the_request(error):
-        log.warning("%s is refused: %r", where, error)
         reason = f"{type(error).__name__}: {error}"
         return invalid(call.service, call.protocol, f"{UNPROCESSED} of {where} ({reason}).")
-    log.error("%s failed", where, exc_info=error)
-    return failed(call.service, call.protocol, 500)
+    return None
 
 
 def _blames_the_request(error: Exception) -> bool:
@@ -48,7 +61,28 @@ def _blames_the_request(error: Exception) -> bool:
     frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
     whose = next((each for file in reversed(frames) for each in ("localcloud", "moto") if f"/{each}/" in file), "")
     other_type = isinstance(error, (AttributeError, TypeError)) and _PLAIN_TYPE.search(str(error))
-    return whose == "moto" and bool(other_type or isinstance(error, (LookupError, ValueError, ArithmeticError)))
+    return whose == "moto" and bool(
+        other_type or isinstance(error, (LookupError, ValueError, ArithmeticError, StopIteration))
+    )
+
+
+@functools.cache
+def _members(operation: OperationModel | None) -> frozenset[str]:
+    """Return the names of all members of an action's input, at any depth."""
+    names: set[str] = set()
+    shapes: list[Any] = [operation.input_shape] if operation and operation.input_shape else []
+    seen = set()
+    while shapes:
+        shape = shapes.pop()
+        if shape.name not in seen:
+            seen.add(shape.name)
+            members = getattr(shape, "members", {})
+            names.update(members)
+            shapes += [
+                *members.values(),
+                *(getattr(shape, part) for part in ("member", "value") if hasattr(shape, part)),
+            ]
+    return frozenset(names)
 
 
 def problem_in(call: Call, status: int, body: bytes) -> Problem | None:

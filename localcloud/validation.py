@@ -213,7 +213,7 @@ def _shown(value: Any) -> str:
     return f"'[{', '.join(str(each) for each in value)}]'" if isinstance(value, list) else f"'{value}'"
 
 
-def _common(call: Call, found: Sequence[Violation]) -> Problem:
+def refuse(call: Call, found: Sequence[Violation]) -> Problem:
     """Refuse as most services do."""
     mistyped = next((each for each in found if not each.must), None)
     if mistyped and call.protocol == "query":
@@ -226,7 +226,7 @@ def _common(call: Call, found: Sequence[Violation]) -> Problem:
 def _cloudwatch(call: Call, found: Sequence[Violation]) -> Problem:
     missing = [each for each in found if each.value is None]
     if not missing:
-        return _common(call, found)
+        return refuse(call, found)
     paths = (".".join(f"member.{part}" if isinstance(part, int) else part for part in each.path) for each in missing)
     return Problem("MissingParameter", 400, "\n".join(f"The parameter {path} is required." for path in paths))
 
@@ -270,13 +270,14 @@ def _s3(call: Call, found: Sequence[Violation]) -> Problem:
     if first.shape and first.shape.name in S3_CODES:
         return Problem(S3_CODES[first.shape.name], 400, f"{first.value!r} is not valid")
     shape: Any = call.operation and call.operation.input_shape
-    if "location" not in shape.members[first.path[0]].serialization:
+    member = shape.members.get(first.path[0])
+    if member is None or "location" not in member.serialization:
         return malformed(call.protocol)
     return Problem("InvalidArgument", 400, f"{first.path[0]}: {_shown(first.value)} is not valid")
 
 
 STYLES: Mapping[str, Callable[[Call, Sequence[Violation]], Problem | None]] = {
-    **dict.fromkeys(("acm", "autoscaling", "elasticloadbalancing", "iam", "ssm", "sts"), _common),
+    **dict.fromkeys(("acm", "autoscaling", "elasticloadbalancing", "iam", "ssm", "sts"), refuse),
     "ec2": _ec2,
     "monitoring": _cloudwatch,
     "s3": _s3,

@@ -93,5 +93,11 @@ def check_launchable(template: TemplateRef, ec2: Any) -> None:
     image = template.resolve(ec2).image_id
     if not image:
         raise InvalidTemplateError("The request must contain the parameter ImageId")
-    if image not in ec2.amis and not str(image).startswith("resolve:ssm:"):
+    if str(image).startswith("resolve:ssm:"):
+        return
+    try:
+        found = ec2.describe_images(ami_ids=[image])
+    except ServiceException:
+        found = []
+    if not found:
         raise InvalidTemplateError(f"The image id '[{image}]' does not exist")

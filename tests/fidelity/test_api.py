@@ -479,7 +479,7 @@ def test_s3_knows_its_methods(cloud: Server, bucket: str) -> None:
 
 @fact("An object's length has to be announced", S3_ERRORS)
 def test_s3_requires_a_length(cloud: Server, bucket: str) -> None:
-    status, _, body = ask(cloud, "s3", b"", "PUT", f"/{bucket}/key", Transfer_Encoding="chunked")
+    status, _, body = ask(cloud, "s3", b"1\r\nx\r\n0\r\n\r\n", "PUT", f"/{bucket}/key", Transfer_Encoding="chunked")
 
     assert (status, "<Code>MissingContentLength</Code>" in body) == (411, True)
 

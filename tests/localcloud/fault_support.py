@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import boto3
 from botocore.config import Config
+from moto.moto_api._internal.models import moto_api_backend
 
 from localcloud.cloud import Cloud
 from localcloud.iam import Enforcement
@@ -53,7 +54,7 @@ def running_api(enforce: Callable[[Cloud], Enforcement] | None = None) -> Iterat
         cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
         gates = [enforce(cloud)] if enforce else []
         application = Application(
-            cloud, _moto_application(), RequestLog(), lambda: None, gates, enforces_iam=bool(enforce)
+            cloud, _moto_application(), RequestLog(), moto_api_backend.reset, gates, enforces_iam=bool(enforce)
         )
         server = _http_server(_listen("127.0.0.1", 0), application)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -92,6 +92,16 @@ def test_a_mistake_of_this_package_is_an_internal_error_and_is_logged(caplog: py
     assert ("localcloud.gaps", logging.ERROR, "ec2:DescribeInstances failed") in caplog.record_tuples
 
 
+def test_a_member_that_the_model_has_as_optional_may_turn_out_to_be_missing() -> None:
+    def moto(*_: Any) -> Iterable[bytes]:
+        raise KeyError("MaxResults")
+
+    line, _, body = ask(moto)
+
+    assert line == "400 Bad Request"
+    assert "<Code>MissingParameter</Code><Message>The request must contain the parameter MaxResults</Message>" in body
+
+
 def test_a_gate_that_fails_is_an_internal_error_too() -> None:
     with patch("tests.localcloud.test_gaps.check", side_effect=RuntimeError):
         assert ask(answering("200 OK", b""))[0] == "500 Internal Server Error"

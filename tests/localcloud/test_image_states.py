@@ -125,17 +125,18 @@ def test_deregistering_deletes_the_snapshots_if_requested(records: Server) -> No
 
 @pytest.mark.parametrize(("gone", "error"), [("disable", "not available"), ("deregister", "does not exist")])
 def test_a_group_reports_that_its_image_is_gone(records: Server, gone: str, error: str) -> None:
-    """Auto Scaling may refer to such an image; its launches fail, with the reason in the activities."""
+    """A group's launches fail when its image goes later, with the reason in the activities."""
     ec2, scaling = records.client("ec2"), records.client("autoscaling")
     image_id = make_image(records, f"gone-{gone}")
     template = ec2.create_launch_template(
         LaunchTemplateName=f"gone-{gone}", LaunchTemplateData={"ImageId": image_id, "InstanceType": "t3.micro"}
     )["LaunchTemplate"]["LaunchTemplateId"]
-    getattr(ec2, f"{gone}_image")(ImageId=image_id)
     scaling.create_auto_scaling_group(
-        AutoScalingGroupName=f"gone-{gone}", MinSize=1, MaxSize=1, AvailabilityZones=["eu-west-1a"],
+        AutoScalingGroupName=f"gone-{gone}", MinSize=0, MaxSize=1, AvailabilityZones=["eu-west-1a"],
         LaunchTemplate={"LaunchTemplateId": template, "Version": "1"},
     )  # fmt: skip
+    getattr(ec2, f"{gone}_image")(ImageId=image_id)
+    scaling.set_desired_capacity(AutoScalingGroupName=f"gone-{gone}", DesiredCapacity=1)
 
     def messages() -> list[str]:
         activities = scaling.describe_scaling_activities(AutoScalingGroupName=f"gone-{gone}")["Activities"]
