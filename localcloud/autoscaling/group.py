@@ -10,7 +10,6 @@ from moto.autoscaling.models import FakeAutoScalingGroup
 from .activities import KEPT, ScalingActivity, timestamp
 
 if TYPE_CHECKING:
-    from .models import LocalAutoScalingBackend
     from .refresh.models import Mark, RefreshLog
 
 PENDING = "Pending"
@@ -78,7 +77,7 @@ class ManagedGroup(FakeAutoScalingGroup):
     """A group whose instances the reconciler launches and terminates; calls only change the desired state."""
 
     instance_states: list[ManagedInstance]  # type: ignore[assignment]
-    autoscaling_backend: LocalAutoScalingBackend
+    autoscaling_backend: Any  # ours, whose module imports this one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Set before moto's constructor, which ends by setting the capacity.

@@ -17,7 +17,7 @@ from .exceptions import (
 from .templates import check_launchable, find_template
 
 if TYPE_CHECKING:
-    from .models import LocalAutoScalingBackend
+    from moto.autoscaling.models import AutoScalingBackend
 
 HEALTH_CHECKS = frozenset({"EC2", "EBS", "ELB", "VPC_LATTICE"})
 PROCESSES = frozenset(
@@ -38,7 +38,7 @@ MOST_DESCRIBED = 50
 """Instances that one DescribeAutoScalingInstances may name."""
 
 
-def check(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:
+def check(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
     """Refuse settings of a group that name what does not exist.
 
     Raises:
@@ -89,7 +89,7 @@ def check_emulated(request: Mapping[str, Any]) -> None:
         raise ValidationError(f"Invalid termination policy: {', '.join(unknown)}")
 
 
-def check_target_groups(backend: LocalAutoScalingBackend, arns: Sequence[str]) -> None:
+def check_target_groups(backend: AutoScalingBackend, arns: Sequence[str]) -> None:
     """Refuse target groups that do not exist, or whose targets are not instances.
 
     Raises:
@@ -100,7 +100,7 @@ def check_target_groups(backend: LocalAutoScalingBackend, arns: Sequence[str]) -
         raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
 
 
-def check_load_balancers(backend: LocalAutoScalingBackend, names: Sequence[str]) -> None:
+def check_load_balancers(backend: AutoScalingBackend, names: Sequence[str]) -> None:
     """Refuse classic load balancers that do not exist.
 
     Raises:
@@ -126,7 +126,7 @@ def check_tags(tags: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str,
         raise LimitExceededError(f"A group may have at most {MOST_TAGS} tags.")
 
 
-def _check_source(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:
+def _check_source(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
     configuration = settings.get("launch_config_name")
     if configuration and configuration not in backend.launch_configurations:
         raise LaunchConfigurationNotFoundError(configuration)
@@ -136,7 +136,7 @@ def _check_source(backend: LocalAutoScalingBackend, settings: Mapping[str, Any])
         check_launchable(find_template(spec, backend.ec2_backend), backend.ec2_backend)
 
 
-def _check_places(backend: LocalAutoScalingBackend, settings: Mapping[str, Any]) -> None:
+def _check_places(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
     known = {zone.name for zone in backend.ec2_backend.describe_availability_zones()}
     unknown = set(settings.get("availability_zones") or ()) - known
     if unknown:

@@ -17,6 +17,7 @@ from localcloud.iam.refusals import unauthenticated, unauthorized
 from localcloud.iam.s3_resources import bucket_of
 from localcloud.problems import Problem
 from localcloud.requestlog import MISSING
+from localcloud.validation import check
 
 if TYPE_CHECKING:
     from localcloud.call import Call
@@ -53,7 +54,7 @@ class Enforcement:
         # Whatever the client says, and also for root keys, which moto does not know.
         environ[ACCOUNT_HEADER] = principal.account
         if principal.kind == "Account" and call.service != "s3":  # only buckets' policies bind it
-            return NO_ROOT if (call.service, call.action) == ("sts", "AssumeRole") else None
+            return check(call) or NO_ROOT if (call.service, call.action) == ("sts", "AssumeRole") else None
         common = common_keys(call, principal)
         try:
             needs = needs_of(call, self._cloud, principal)
@@ -91,6 +92,8 @@ class Enforcement:
 
     @staticmethod
     def _bucket_policy(need: Need) -> Guard | None:
+        if need.action == "s3:CreateBucket":
+            return None
         owner, bucket = bucket_of(need.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
         if bucket is None:
             return None

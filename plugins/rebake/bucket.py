@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+import tenacity
 from botocore.exceptions import ClientError
 
 from rebake.aws_errors import error_code
@@ -23,6 +24,12 @@ _LOST: Final = ("PreconditionFailed", "412")
 """Error codes of a conditional write that lost against another writer."""
 _UNDECIDED: Final = ("ConditionalRequestConflict", "409")
 """Error codes of one that met another request in progress: S3 wants it sent again."""
+_until_decided: Final = tenacity.retry(
+    retry=tenacity.retry_if_exception(lambda error: isinstance(error, ClientError) and error_code(error) in _UNDECIDED),
+    wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+    stop=tenacity.stop_after_attempt(8),
+    reraise=True,
+)
 
 
 def read(s3: S3Client, bucket: str, key: str) -> bytes | None:
@@ -78,19 +85,17 @@ def write_if(
 
     Raises:
         ConfigError: the bucket does not exist.
+        ClientError: S3 meets other writers of the object in each of eight attempts.
     """
     condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-    while True:
-        try:
-            write(s3, bucket, key, content, content_type, **condition)
-        except ClientError as error:
-            if error_code(error) in _UNDECIDED:
-                continue
-            # S3 answers If-Match with NoSuchKey where another writer has deleted the object meanwhile.
-            if error_code(error) in (*_LOST, *(MISSING if etag else ())):
-                return False
-            raise
-        return True
+    try:
+        _until_decided(write)(s3, bucket, key, content, content_type, **condition)
+    except ClientError as error:
+        # S3 answers If-Match with NoSuchKey where another writer has deleted the object meanwhile.
+        if error_code(error) in (*_LOST, *(MISSING if etag else ())):
+            return False
+        raise
+    return True
 
 
 def keys(s3: S3Client, bucket: str, prefix: str) -> list[str]:

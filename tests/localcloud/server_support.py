@@ -53,7 +53,8 @@ def _client(service: str, url: str, principal: str, region: str, token: str | No
         aws_access_key_id=principal,
         aws_secret_access_key=secret,
         aws_session_token=token,
-        config=Config(retries={"total_max_attempts": 1}),
+        # boto3 presigns addresses of S3 by version 2 otherwise, which no bucket made since 2020 accepts.
+        config=Config(retries={"total_max_attempts": 1}, signature_version="s3v4" if service == "s3" else None),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from rebake import bucket
 from rebake.exceptions import ConfigError
@@ -39,6 +40,19 @@ def test_a_write_that_meets_another_in_progress_is_sent_again(etag: str) -> None
         stub.add_response("put_object", {})
 
         assert bucket.write_if(client, BUCKET, "a.json", "1", etag=etag)
+
+
+def test_a_write_that_always_meets_another_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+    with stubbed("s3") as (client, stub):
+        for _ in range(8):
+            stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+
+        with pytest.raises(ClientError, match="ConditionalRequestConflict"):
+            bucket.write_if(client, BUCKET, "a.json", "1")
+
+    assert len(pauses) == 7
 
 
 def test_an_object_that_is_not_there_is_none(s3: Any) -> None:
