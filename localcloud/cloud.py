@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
 
     from localcloud.engine import Engine
+    from localcloud.vpc.firewall import Firewall
 
 ACCOUNT_ID = "123456789012"
 
@@ -41,6 +42,8 @@ class Cloud:
     clock: Callable[[], float] = time.monotonic
     lock: threading.RLock = field(default_factory=threading.RLock)
     faults: Faults = field(init=False)
+    firewall: Firewall | None = None
+    """Enforces security groups; set when networks are installed."""
 
     def __post_init__(self) -> None:
         self.faults = Faults(self.clock)

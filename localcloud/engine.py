@@ -8,7 +8,7 @@ import contextlib
 import ipaddress
 import itertools
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +62,10 @@ class Engine:
         self.network_name = f"rebake-{name}"
         self.cidr = ""
         self.addresses: network.Addresses
+        self.source = ""
+        """The address that the cloud itself connects from; "" is the engine's choice."""
+        self.on_start: Callable[[str], None] = lambda _: None
+        """Called with the id of each instance whose container has been started, and waited for."""
         self._boot_options: dict[str, Any] = {}
         self._environment: dict[str, str] = {}
         self._api: docker.APIClient
@@ -129,11 +133,11 @@ class Engine:
         if not subnets:
             raise EngineError(f"the network {name!r} has no IPv4 subnet: give it one or leave --network out")
         self.network_name = name
-        self._use(subnets[0])
+        self._use(subnets[0], network.reserved_in(details))
 
-    def _use(self, subnet: ipaddress.IPv4Network) -> None:
+    def _use(self, subnet: ipaddress.IPv4Network, reserved: ipaddress.IPv4Network | None = None) -> None:
         self.cidr = str(subnet)
-        self.addresses = network.Addresses(subnet)
+        self.addresses = network.Addresses(subnet, reserved)
 
     def _engine_subnets(self) -> list[ipaddress.IPv4Network]:
         with _translated("cannot list the engine's networks"):
@@ -185,6 +189,7 @@ class Engine:
         name = self.container_name(instance_id)
         with _translated(f"cannot start the container {name}"):
             self._api.start(name)
+        self.on_start(instance_id)
 
     def stop(self, instance_id: str) -> None:
         """Shut the instance's container down as a power button would, and wait for it."""
@@ -211,12 +216,20 @@ class Engine:
         """Return the ids of all instances whose containers run."""
         with _translated("cannot list the containers"):
             containers = self._api.containers(filters=self._mine())
-        return {container["Labels"][INSTANCE_LABEL] for container in containers}
+        return {
+            container["Labels"][INSTANCE_LABEL] for container in containers if INSTANCE_LABEL in container["Labels"]
+        }
+
+    def pid(self, instance_id: str) -> int:
+        """Return the first process of the instance's container, as the engine's host numbers it; 0 when it is down."""
+        name = self.container_name(instance_id)
+        with _translated(f"cannot inspect the container {name}"):
+            return int(self._api.inspect_container(name)["State"]["Pid"])
 
     def answers(self, address: str) -> bool:
         """Return whether an SSH server greets at an instance's address."""
         try:
-            with socket.create_connection((address, 22), timeout=1) as connection:
+            with socket.create_connection((address, 22), timeout=1, source_address=(self.source, 0)) as connection:
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False
@@ -229,8 +242,9 @@ class Engine:
             with contextlib.closing(api):
                 # Podman knows the event by another name when it filters, so the filter is here.
                 for event in api.events(decode=True, filters=self._mine()):
-                    if event.get("Action") == "die":
-                        yield event["Actor"]["Attributes"][INSTANCE_LABEL]
+                    instance_id = event["Actor"]["Attributes"].get(INSTANCE_LABEL)
+                    if event.get("Action") == "die" and instance_id:
+                        yield instance_id
 
     def run(self, instance_id: str, argv: Sequence[str]) -> Completed:
         """Run a program as root in the instance and wait for it.
@@ -238,13 +252,15 @@ class Engine:
         Raises:
             EngineError: the instance is not up, or went down meanwhile.
         """
-        name = self.container_name(instance_id)
+        return self._run(self.container_name(instance_id), argv)
+
+    def _run(self, name: str, argv: Sequence[str]) -> Completed:
         with _translated(f"cannot run {argv[0]} in the container {name}"):
             identifier = self._api.exec_create(name, list(argv))["Id"]
             stdout, stderr = self._api.exec_start(identifier, demux=True)
             result = self._api.exec_inspect(identifier)
         if result["Running"] or result["ExitCode"] is None:
-            raise EngineError(f"the instance {instance_id} went down while {argv[0]} ran in it")
+            raise EngineError(f"{name} went down while {argv[0]} ran in it")
         return Completed(result["ExitCode"], stdout or b"", stderr or b"")
 
     def has_file(self, instance_id: str, path: str) -> bool:
@@ -258,6 +274,40 @@ class Engine:
             for _chunk in chunks:  # read to the end, so that the connection can be used again
                 pass
             return True
+
+    # The helper, which configures networks
+
+    @property
+    def _helper(self) -> str:
+        return f"rebake-{self.name}-network"
+
+    def start_helper(self, image: str, address: str) -> None:
+        """Start the privileged container that sees every process of the engine's host, at that address.
+
+        Raises:
+            EngineError: the engine refuses.
+        """
+        endpoint = self._api.create_endpoint_config(ipv4_address=address)
+        with _translated(f"cannot start the container {self._helper}"):
+            self._api.create_container(
+                image,
+                command=["sleep", "infinity"],
+                name=self._helper,
+                labels={LABEL: self.name},
+                host_config=self._api.create_host_config(
+                    network_mode=self.network_name, privileged=True, pid_mode="host"
+                ),
+                networking_config=self._api.create_networking_config({self.network_name: endpoint}),  # type: ignore[arg-type] # the stubs err
+            )
+            self._api.start(self._helper)
+
+    def run_helper(self, argv: Sequence[str]) -> Completed:
+        """Run a program as root in the helper and wait for it.
+
+        Raises:
+            EngineError: the helper is not up.
+        """
+        return self._run(self._helper, argv)
 
     # Images
 

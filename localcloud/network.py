@@ -62,16 +62,28 @@ def subnets_of(details: Mapping[str, Any]) -> list[ipaddress.IPv4Network]:
     return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network)]
 
 
+def reserved_in(details: Mapping[str, Any]) -> ipaddress.IPv4Network | None:
+    """Return the part of a network from which the engine takes addresses itself, if it has one."""
+    pools = (details.get("IPAM") or {}).get("Config") or []
+    ranges = [ipaddress.ip_network(pool["IPRange"], strict=False) for pool in pools if pool.get("IPRange")]
+    return next((each for each in ranges if isinstance(each, ipaddress.IPv4Network)), None)
+
+
 class Addresses:
     """Hands out the addresses of a network, from the top down.
 
     The engine's own address management counts from the bottom up, so the two do not meet in a shared network. An
     address that was just given back is used again last: nobody mistakes a new instance for the old one.
+
+    Args:
+        network: Whose addresses.
+        reserved: A part of it that is left out.
     """
 
-    def __init__(self, network: ipaddress.IPv4Network) -> None:
+    def __init__(self, network: ipaddress.IPv4Network, reserved: ipaddress.IPv4Network | None = None) -> None:
         self.network = network
-        self._hosts = [str(host) for host in network.hosts()][:0:-1]  # without the first: the gateway
+        hosts = list(network.hosts())[:0:-1]  # without the first: the gateway
+        self._hosts = [str(host) for host in hosts if reserved is None or host not in reserved]
         self._lock = threading.Lock()
         self._next = 0
         self._used: set[str] = set()

@@ -4,6 +4,7 @@ For tests of scale and of policies, where thousands of instances are listed and 
 """
 
 import ipaddress
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,8 +12,20 @@ from localcloud import network
 from localcloud.engine import Completed, Engine
 from localcloud.exceptions import EngineError
 
-CIDR = "10.64.0.0/16"
-"""Addresses for some 65,000 instances; nothing is ever sent to one."""
+CIDR = "172.31.0.0/16"
+"""The default VPC's; an instance has the address that it has in its subnet, and nothing is ever sent there."""
+
+
+class _NoAddresses(network.Addresses):
+    """Stands in for the containers' network, which has no addresses because there are no containers."""
+
+    def take(self) -> str:
+        """Return no address: the subnet's will do."""
+        return ""
+
+    def count_free(self) -> int:
+        """Return that there is room for any number."""
+        return sys.maxsize
 
 
 class Records(Engine):
@@ -32,9 +45,9 @@ class Records(Engine):
         """Do nothing: there is no engine to connect to."""
 
     def create_network(self, cidr: str | None = None) -> None:
-        """Prepare the address pool."""
+        """Make no network."""
         self.cidr = cidr or CIDR
-        self.addresses = network.Addresses(ipaddress.IPv4Network(self.cidr))
+        self.addresses = _NoAddresses(ipaddress.IPv4Network("0.0.0.0/32"))
 
     def create(self, instance_id: str, image: str, address: str, hostname: str, files: Mapping[str, bytes]) -> None:
         """Do nothing: a record needs no container."""

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 ADMIN_PREFIX = "/_localcloud/"
 MOTO_PREFIX = "/moto-api/"
+METADATA_PREFIXES = ("/latest/meta-data", "/latest/dynamic", "/latest/user-data", "/latest/api/token")
 ENDPOINTS = "GET health, GET and DELETE requests, GET, POST and DELETE faults"
 KEEP_ENCODING = {"", "s3"}
 """Services whose bodies stay as they are encoded: S3 stores them."""
@@ -104,6 +105,9 @@ class Application:
             return self._admin(environ, start_response)
         if path.startswith(MOTO_PREFIX):
             return self._motos_admin(environ, start_response)
+        if path.startswith(METADATA_PREFIXES):
+            error = "instance metadata is at http://169.254.169.254, from inside an instance"
+            return _json(start_response, HTTPStatus.NOT_FOUND, {"error": error})
         body = b"".join(read_body(environ))
         if self.authorize:
             environ[ARRIVED] = (dict(environ), body)
@@ -136,6 +140,8 @@ class Application:
                 problem = gaps.problem_in(call, status, b"".join(answer))
             if problem:
                 return _refuse(call, problem, start_response)
+            if self.cloud.firewall:
+                self.cloud.firewall.note(call)
             start_response(*begun)
             return answer
 
@@ -194,6 +200,7 @@ class Application:
             "iam": "enforced" if self.authorize else "off",
             "network": self.cloud.engine.network_name,
             "network_cidr": self.cloud.engine.cidr,
+            "security_groups": self.cloud.firewall.state if self.cloud.firewall else "recorded",
         }
 
 
@@ -239,6 +246,8 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             from localcloud import iam  # it needs a package, and half a second, that others do without
 
             authorize = iam.enforce(cloud, settings.root_keys)
+            if cloud.firewall:
+                cloud.firewall.metadata.credentials = iam.credentials_of
         for part in parts:
             part.start()
             stack.callback(part.stop)
@@ -262,14 +271,15 @@ def install(cloud: Cloud, os_image: str) -> list[Part]:
     # moto reads these at import, so nothing may import it earlier.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # instance roles carry Systems Manager's
-    from localcloud import autoscaling, cloudwatch, ec2, elbv2, faults, s3, serializer, ssm
+    from localcloud import autoscaling, cloudwatch, ec2, elbv2, faults, s3, serializer, ssm, vpc
 
     serializer.install()
     watch = ec2.install(cloud, os_image)
     ssm.install(cloud)
     s3.install()
     cloudwatch.install()
-    return [watch, elbv2.install(cloud), autoscaling.install(cloud), faults.install(cloud)]
+    balancers = elbv2.install(cloud)
+    return [vpc.install(cloud, os_image), watch, balancers, autoscaling.install(cloud), faults.install(cloud)]
 
 
 def reset(cloud: Cloud, parts: Iterable[Part]) -> None:

@@ -85,7 +85,7 @@ class Airflow:
             "REBAKE_HOME": str(project),
             "REBAKE_CONFIG": os.environ.get("REBAKE_CONFIG") or str(project / "config"),
             "REBAKE_ENVIRONMENT": ENVIRONMENT,
-            "REBAKE_INSTANCE_CIDR": self.settings.network_cidr,
+            "REBAKE_WORKER_CIDR": self.settings.worker_cidr,
             "REBAKE_WORK": str(self.layout.state / "work"),
             "TF_CLI_CONFIG_FILE": str(self.layout.shared / "terraform" / "terraform.rc"),
             "CHECKPOINT_DISABLE": "1",

@@ -1,5 +1,6 @@
 """Settings that are chosen once for a clone: ports, the instances' network, passwords."""
 
+import ipaddress
 import json
 import os
 import secrets
@@ -40,6 +41,11 @@ class Settings:
     def cloud_url(self) -> str:
         """The address of the embedded cloud."""
         return f"http://127.0.0.1:{self.cloud_port}"
+
+    @property
+    def worker_cidr(self) -> str:
+        """Whence this machine reaches instances: the gateway of their network."""
+        return f"{ipaddress.ip_network(self.network_cidr)[1]}/32"
 
     @property
     def airflow_url(self) -> str:

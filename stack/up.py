@@ -83,7 +83,7 @@ def connect(layout: Layout, *, choose: bool = False) -> Stack:
         raise StackError("nothing runs here: `make up` starts it")
     # Code in this process that reads the configuration needs the variables that tasks have.
     os.environ["REBAKE_HOME"] = str(layout.project)
-    os.environ["REBAKE_INSTANCE_CIDR"] = chosen.network_cidr
+    os.environ["REBAKE_WORKER_CIDR"] = chosen.worker_cidr
     return Stack(layout, chosen, Cloud(layout, chosen), Airflow(layout, chosen), Api(chosen))
 
 

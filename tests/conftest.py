@@ -36,7 +36,7 @@ os.environ.update(
         "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
         "REBAKE_ENVIRONMENT": "local",
         "REBAKE_HOME": str(_PROJECT),
-        "REBAKE_INSTANCE_CIDR": "10.64.0.0/24",
+        "REBAKE_WORKER_CIDR": "10.64.0.0/24",
         "REBAKE_WORK": f"{_SCRATCH.name}/work",
     }
 )

@@ -89,9 +89,10 @@ def services() -> list[Service]:
     import localcloud.ssm.behaviours
     import localcloud.ssm.models
     import localcloud.ssm.responses
+    import localcloud.vpc.behaviours
 
     autoscaling, ec2, elbv2, ssm = localcloud.autoscaling, localcloud.ec2, localcloud.elbv2, localcloud.ssm
-    cloudwatch = localcloud.cloudwatch
+    cloudwatch, vpc = localcloud.cloudwatch, localcloud.vpc
     return [
         Service(
             "autoscaling", "Auto Scaling", AutoScalingResponse, autoscaling.models.LocalAutoScalingBackend,
@@ -102,7 +103,8 @@ def services() -> list[Service]:
             elbv2.responses, elbv2.behaviours.ACTIONS,
         ),
         Service(
-            "ec2", "EC2", EC2Response, ec2.models.LocalEC2Backend, ec2.responses, ec2.behaviours.ACTIONS,
+            "ec2", "EC2", EC2Response, ec2.models.LocalEC2Backend, ec2.responses,
+            {**ec2.behaviours.ACTIONS, **vpc.behaviours.ACTIONS},
         ),
         Service(
             "ssm", "Systems Manager", SimpleSystemManagerResponse, ssm.models.LocalSSMBackend,

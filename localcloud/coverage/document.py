@@ -10,6 +10,7 @@ from localcloud.cloudwatch import behaviours as of_alarms
 from localcloud.ec2 import behaviours as of_instances
 from localcloud.elbv2 import behaviours as of_balancers
 from localcloud.ssm import behaviours as of_commands
+from localcloud.vpc import behaviours as of_networks
 
 from . import Behaviour
 from .actions import Service, services
@@ -39,6 +40,7 @@ SECTIONS: tuple[tuple[str, Sequence[Behaviour]], ...] = (
     ("Auto Scaling groups", of_groups.BEHAVIOURS),
     ("Load balancers", of_balancers.BEHAVIOURS),
     ("Instances and images", of_instances.BEHAVIOURS),
+    ("Networks and instance metadata", of_networks.BEHAVIOURS),
     ("Run Command", of_commands.BEHAVIOURS),
     ("CloudWatch", of_alarms.BEHAVIOURS),
 )

@@ -19,8 +19,10 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     Returns:
         The watch over the machines, to be started.
     """
+    import moto.ec2.models.elastic_network_interfaces
     import moto.ec2.models.instances
     import moto.ec2.models.launch_templates
+    import moto.ec2.models.subnets
     from moto.ec2.models import ec2_backends
     from moto.ec2.responses import EC2Response
 
@@ -29,13 +31,17 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     from localcloud.ec2.instances import LocalInstance
     from localcloud.ec2.models import LocalEC2Backend, Watch
     from localcloud.ec2.templates import LocalTemplate
+    from localcloud.vpc.interfaces import LocalInterface
+    from localcloud.vpc.subnets import LocalSubnet
 
     LocalInstance.cloud = cloud
     ImageRules.cloud = cloud
     LocalEC2Backend.os_image = os_image
-    # moto creates both by these names, and its backends from the class in this dictionary.
+    # moto creates these by their names, and its backends from the class in this dictionary.
     moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
     moto.ec2.models.launch_templates.LaunchTemplate = LocalTemplate  # type: ignore[misc]
+    moto.ec2.models.elastic_network_interfaces.NetworkInterface = LocalInterface  # type: ignore[misc]
+    moto.ec2.models.subnets.Subnet = LocalSubnet  # type: ignore[misc]
     ec2_backends.clear()
     ec2_backends.backend = LocalEC2Backend
     answers: Any = EC2Response

@@ -70,12 +70,11 @@ BEHAVIOURS = (
             "test_instances_volumes_and_interfaces_come_in_pages_of_the_requested_size",
             "A request without MaxResults gets the largest page, where AWS may give more; DescribeInstances counts "
             "reservations."),
-    partial("Security groups may not be deleted while in use", SECURITY,
-            "test_a_security_group_can_go_once_its_instance_is_terminated", "They filter nothing."),
+    Behaviour("Security groups may not be deleted while in use", SECURITY,
+              "test_a_security_group_can_go_once_its_instance_is_terminated"),
     Behaviour("An instance finds its id where cloud-init writes it", METADATA,
               "test_any_user_of_an_instance_can_read_its_id"),
-    absent("Instance metadata, and credentials by instance profile", METADATA, "There is no such service."),
-    absent("Instance types, volumes, public addresses, subnets' address ranges", LIFECYCLE, "Records only."),
+    absent("Instance types, volumes", LIFECYCLE, "Records only."),
     Behaviour("An image that is shared with an account is seen, launched and copied there", SHARING,
               "test_a_shared_image_is_launched_by_the_other_account"),
 )  # fmt: skip

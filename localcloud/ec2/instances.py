@@ -37,6 +37,27 @@ class LocalInstance(Instance):
     """Set by `launch`, which follows at once wherever an instance is made."""
     _expected_down = False
     """Whether the machine's exit is our own doing, so that it is no news."""
+    nics: dict[int, Any] = {}  # noqa: RUF012 # moto replaces it
+    _groups: list[Any]
+
+    @property
+    def security_groups(self) -> list[Any]:
+        """Those of the primary network interface, as at AWS; moto keeps two lists that differ after a change."""
+        return self.nics[0].group_set if 0 in self.nics else self._groups
+
+    @security_groups.setter
+    def security_groups(self, groups: list[Any]) -> None:
+        self._groups = groups
+        if 0 in self.nics:
+            self.nics[0]._group_set = groups  # noqa: SLF001 # moto has no seam here
+
+    def prep_nics(self, *args: Any, **kwargs: Any) -> None:
+        """Make the network interfaces; theirs are the addresses, which moto frees when it forgets the instance."""
+        super().prep_nics(*args, **kwargs)
+        primary = self.nics[0]
+        for address in self._private_ips.difference(primary.subnet_addresses):  # drawn beside an existing interface
+            primary.subnet.del_subnet_ip(address)
+        self._private_ips.clear()
 
     @property
     def instance_id(self) -> str:
@@ -49,16 +70,21 @@ class LocalInstance(Instance):
         return [] if self.state == "terminated" else super().network_interfaces
 
     def launch(self, image: str, address: str) -> None:
-        """Boot for the first time, from that image of the engine and at that private address.
+        """Boot for the first time, from that image of the engine.
 
         The state is pending until the machine answers.
+
+        Args:
+            image: The engine's image.
+            address: The container's; "" for a record, which has that of its subnet.
         """
-        self._take_address(address)
+        if address:
+            self._take_address(address)
         self.machine = Machine(
             engine=self.cloud.engine,
             instance_id=self.id,
             image=image,
-            address=address,
+            address=address or str(self.private_ip),
             authorized_key=self._public_key(),
             user_data=decode_user_data(self.user_data),
             files=faults.files(self.cloud.faults, self),
@@ -203,7 +229,7 @@ class LocalInstance(Instance):
         self.state_reason = reason or StateReason()
 
     def _take_address(self, address: str) -> None:
-        """Make the primary interface's address the machine's, instead of the one moto drew from the subnet."""
+        """Report the primary interface with the container's address: that in the subnet is reached from nowhere."""
         interface = self.nics[0]
         drawn, interface.private_ip_address = interface.private_ip_address, address
         for entry in interface.private_ip_addresses:

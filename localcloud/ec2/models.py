@@ -37,6 +37,7 @@ from localcloud.ec2.security_groups import GroupRules
 from localcloud.ec2.templates import TemplateRules
 from localcloud.ec2.validation import SSM_IMAGE
 from localcloud.exceptions import EngineError
+from localcloud.vpc.interfaces import VpcRules
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -53,7 +54,7 @@ RECONNECT_SECONDS = 1.0
 RESET_THREADS = 4
 
 
-class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookups, EC2Backend):
+class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookups, VpcRules, EC2Backend):
     """EC2 of one account and region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -78,7 +79,8 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
             InvalidAMIIdError: there is no such image.
             ImageUnavailableError: the image is still pending, failed, or is disabled.
             InvalidKeyPairNameError: there is no key pair of that name.
-            InsufficientAddressesError: the instances' network is full.
+            InsufficientAddressesError: the containers' network is full.
+            EC2ClientError: of `VpcRules.place`.
         """
         template: dict[str, Any] = {}
         if kwargs.get("launch_template"):
@@ -100,6 +102,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         kwargs["block_device_mappings"] = self._mappings(image, requested or [])
         tags = dict(kwargs.get("tags") or {})  # moto takes it out of its own copy
 
+        self.place(count, security_group_names, template, kwargs)
         addresses = self._take_addresses(count)
         try:
             reservation = super().run_instances(image.id, count, user_data, security_group_names, **kwargs)
@@ -125,7 +128,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
             if interface.get("NetworkInterfaceId"):
                 self._refuse_attached(interface["NetworkInterfaceId"])
 
-    def capacity(self, smallest: int, largest: int) -> int:
+    def capacity(self, smallest: int, largest: int, subnet_id: str | None) -> int:
         """Return how many instances RunInstances launches: as many as there is room for, up to the largest number.
 
         Raises:
@@ -134,7 +137,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         room = min(largest, self.cloud.engine.addresses.count_free())
         if room < smallest:
             raise InsufficientAddressesError(self.cloud.engine.cidr)
-        return room
+        return max(smallest, min(room, self.get_subnet(subnet_id).available_ip_address_count)) if subnet_id else room
 
     def resolved_image(self, image_id: str) -> str:
         """Return the id of an image that may be named by a parameter of Systems Manager.
@@ -187,7 +190,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         return [{"DeviceName": name, "Ebs": ebs} for name, ebs in merged.items()]
 
     def _take_addresses(self, count: int) -> list[str]:
-        """Take one address per instance, or none at all."""
+        """Take one address of the containers' network per instance, or none at all."""
         taken: list[str] = []
         for _ in range(count):
             address = self.cloud.engine.addresses.take()

@@ -43,7 +43,10 @@ def run_instances(self: Any) -> ActionResult:
     request["NetworkInterfaces"] = [
         {"DeviceIndex": index, **each} for index, each in enumerate(request.get("NetworkInterfaces", []))
     ]
-    request["MinCount"] = self.ec2_backend.capacity(int(request.get("MinCount", 1)), int(request.get("MaxCount", 1)))
+    subnets = [request.get("SubnetId"), *(each.get("SubnetId") for each in request["NetworkInterfaces"])]
+    request["MinCount"] = self.ec2_backend.capacity(
+        int(request.get("MinCount", 1)), int(request.get("MaxCount", 1)), next(filter(None, subnets), None)
+    )
     self.params = request
     answer: ActionResult = _moto_run_instances(self)
     reservation: Any = answer.result

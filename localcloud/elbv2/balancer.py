@@ -12,14 +12,15 @@ from .exceptions import ListenFailedError
 from .health import Endpoint, HealthChecker
 from .proxy import Proxy, client_session, listen
 from .routing import Routes
+from .sources import Sessions, restrict
 from .tls import Tls, apply_policy, listener_context
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine
+    from ipaddress import IPv4Network
     from typing import Any
 
-    import aiohttp
     from aiohttp import web
 
     from .targets import Key, TargetPool
@@ -36,9 +37,17 @@ class Listener:
     port: int
     routes: Routes
     tls: Tls | None = None
+    source: str | None = None
+    admits: list[IPv4Network] | None = None
+    """From where it is reached; None is from everywhere."""
     context: ssl.SSLContext | None = None
     server: asyncio.Server | None = None
     handler: web.Server | None = None
+
+    def restrict(self) -> None:
+        """Let in what the security groups admit."""
+        for listening in self.server.sockets if self.server and self.admits is not None else ():
+            restrict(listening, self.admits or ())
 
 
 class Balancer:
@@ -62,7 +71,7 @@ class Balancer:
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions = Sessions(client_session)
 
     def start(self) -> None:
         """Start the thread and open the listeners that exist already."""
@@ -86,7 +95,9 @@ class Balancer:
         self._thread.join()
         self._thread = self._loop = None
 
-    def listen(self, arn: str, address: str, port: int, routes: Routes, tls: Tls | None = None) -> None:
+    def listen(
+        self, arn: str, address: str, port: int, routes: Routes, tls: Tls | None = None, source: str | None = None
+    ) -> None:
         """Open a listener, or change an open one: its rules, its port, and how it speaks TLS, for new connections.
 
         Raises:
@@ -98,7 +109,7 @@ class Balancer:
             if before.context and tls:
                 apply_policy(before.context, tls.policy)
             return
-        listener = Listener(address, port, routes, tls)
+        listener = Listener(address, port, routes, tls, source, before.admits if before else None)
         if before and before.port == port and self._loop:
             self._call(self._close(before))
         if self._loop:
@@ -117,6 +128,13 @@ class Balancer:
         """Replace a listener's rules."""
         if arn in self._listeners:
             self._listeners[arn].routes = routes
+
+    def restrict(self, arn: str, networks: list[IPv4Network]) -> None:
+        """Have a listener be reached from these networks only; one that is not open is ignored."""
+        listener = self._listeners.get(arn)
+        if listener and listener.admits != networks:
+            listener.admits = networks
+            listener.restrict()
 
     def mark_pools_in_use(self) -> None:
         """Record in each pool whether a listener forwards to it."""
@@ -142,7 +160,6 @@ class Balancer:
     def _serve(self, ready: threading.Event) -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        self._session = loop.run_until_complete(_new_session())
         checks = loop.create_task(self._checker.run())
         self._loop = loop
         loop.call_soon(ready.set)
@@ -154,22 +171,21 @@ class Balancer:
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            loop.run_until_complete(self._session.close())
+            loop.run_until_complete(self._sessions.close())
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
     async def _open(self, listener: Listener) -> None:
-        if self._session is None:
-            raise RuntimeError("the load balancer has no session")
         scheme = "https" if listener.tls else "http"
-        proxy = Proxy(lambda: listener.routes, self._session, scheme, listener.port)
+        proxy = Proxy(lambda: listener.routes, self._sessions.of(listener.source), scheme, listener.port)
         if listener.tls:
             listener.context = listener_context(lambda: listener.tls or Tls("", ()))
         try:
             listener.server, listener.handler = await listen(proxy, listener.address, listener.port, listener.context)
         except OSError as error:
             raise ListenFailedError(listener.address, listener.port, error) from error
+        listener.restrict()
 
     async def _close(self, listener: Listener) -> None:
         if listener.server is None or listener.handler is None:
@@ -178,7 +194,3 @@ class Balancer:
         with contextlib.suppress(TimeoutError):
             await listener.handler.shutdown(CLOSE_TIMEOUT)
         listener.server = listener.handler = None
-
-
-async def _new_session() -> aiohttp.ClientSession:
-    return client_session()

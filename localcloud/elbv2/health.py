@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from .sources import Sessions
 from .targets import CHECK_FAILED, CHECKING, TIMED_OUT, Health, State, invalid_state, wrong_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .targets import HealthCheck, Target, TargetPool
+    from .targets import Target, TargetPool
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +60,18 @@ class HealthChecker:
 
     async def run(self, period: float = 0.1) -> None:
         """Check every pool once per period (seconds), until cancelled."""
-        # A health check has a connection of its own, which is closed after it, as AWS does.
-        connector = aiohttp.TCPConnector(force_close=True, limit=0)
-        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        sessions = Sessions(_session)
+        try:
             while True:
                 try:
-                    self.tick(session)
+                    self.tick(sessions)
                 except Exception:
                     log.exception("a round of health checks failed; continuing")
                 await asyncio.sleep(period)
+        finally:
+            await sessions.close()
 
-    def tick(self, session: aiohttp.ClientSession) -> None:
+    def tick(self, sessions: Sessions) -> None:
         """Start every check that is due and end every draining that is over."""
         now = self._clock()
         for pool in self._pools():
@@ -80,7 +82,7 @@ class HealthChecker:
                 if target.drained_by is None and not target.checking and now >= target.next_check:
                     target.next_check = now + pool.check.interval
                     target.checking = True
-                    task = asyncio.ensure_future(self._check(session, pool, target))
+                    task = asyncio.ensure_future(self._check(sessions.of(pool.source), pool, target))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
 
@@ -88,7 +90,7 @@ class HealthChecker:
         check = pool.check
         try:
             endpoint = await asyncio.to_thread(self._locate, target.id)
-            verdict = await self._probe(session, check, target, endpoint)
+            verdict = await self._probe(session, pool, target, endpoint)
         finally:
             target.checking = False
         if (verdict is None or verdict.state is State.UNHEALTHY) and self._fails(pool, target.id):
@@ -108,7 +110,7 @@ class HealthChecker:
             log.info("target %s:%s is %s (%s)", target.id, target.port, target.health.state, target.health.reason)
 
     async def _probe(
-        self, session: aiohttp.ClientSession, check: HealthCheck, target: Target, endpoint: Endpoint
+        self, session: aiohttp.ClientSession, pool: TargetPool, target: Target, endpoint: Endpoint
     ) -> Health | None:
         """Return None when the check passed, else the failure."""
         if endpoint.address is None or endpoint.state != "running":
@@ -116,11 +118,14 @@ class HealthChecker:
             return CHECKING if endpoint.state == "pending" else invalid_state(endpoint.state)
         if endpoint.is_record:
             return None
+        check = pool.check
         port = check.port or target.port
         try:
             async with asyncio.timeout(check.timeout):
                 if check.protocol == "TCP":
-                    _, writer = await asyncio.open_connection(endpoint.address, port)
+                    _, writer = await asyncio.open_connection(
+                        endpoint.address, port, local_addr=(pool.source, 0) if pool.source else None
+                    )
                     writer.close()
                     return None
                 url = URL(f"{check.protocol.lower()}://{endpoint.address}:{port}{check.path}", encoded=True)
@@ -130,3 +135,9 @@ class HealthChecker:
             return TIMED_OUT
         except (aiohttp.ClientError, OSError):
             return CHECK_FAILED
+
+
+def _session(source: str | None) -> aiohttp.ClientSession:
+    """Return a session in which each health check has a connection of its own, which is closed after it, as at AWS."""
+    connector = aiohttp.TCPConnector(force_close=True, limit=0, local_addr=(source, 0) if source else None)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

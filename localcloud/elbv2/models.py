@@ -27,6 +27,8 @@ from moto.elbv2.exceptions import (
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
+from localcloud.vpc.load_balancers import connect, disconnect, regroup, require_room
+
 from .attributes import defaults, require_valid
 from .certificates import find_certificate
 from .checks import health_check, require_name, require_protocol, require_tags, settings_of
@@ -37,6 +39,8 @@ from .tls import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from localcloud.vpc.firewall import Firewall
 
     from .addresses import AddressBook
     from .balancer import Balancer
@@ -56,6 +60,9 @@ class LocalELBv2Backend(ELBv2Backend):
 
     balancer: ClassVar[Balancer]
     addresses: ClassVar[AddressBook]
+    load_balancers: dict[str, Any]
+    firewall: ClassVar[Firewall | None] = None
+    """Has the addresses that load balancers connect from; without it, that is left to the kernel."""
 
     @property
     def _url_module(self) -> Any:
@@ -98,15 +105,18 @@ class LocalELBv2Backend(ELBv2Backend):
                     f"A load balancer with the same name '{name}' exists, but with different settings"
                 )
             return known
+        require_room(self.ec2_backend, subnets)
         address = self.addresses.allocate()
         try:
-            balancer = super().create_load_balancer(
+            balancer: Any = super().create_load_balancer(
                 name, security_groups, subnets, None, scheme, loadbalancer_type, ip_address_type, tags
             )
         except Exception:
             self.addresses.release(address)
             raise
         balancer.dns_name = address
+        balancer.source = self.firewall.take_source() if self.firewall else None
+        connect(balancer, self.ec2_backend)
         if loadbalancer_type == "application":
             balancer.attrs = balancer.attrs | defaults("LoadBalancerAttribute")
         return balancer
@@ -133,12 +143,27 @@ class LocalELBv2Backend(ELBv2Backend):
         for listener_arn in balancer.listeners:
             self.balancer.unlisten(listener_arn)
         self.addresses.release(balancer.dns_name)
+        disconnect(balancer)
+        if balancer.source and self.firewall:
+            self.firewall.release_source(balancer.source)
         self._follow_usage()
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
         """Change attributes of a load balancer, which moto does not check."""
         require_valid("LoadBalancerAttribute", "Load balancer", attrs)
         return super().modify_load_balancer_attributes(arn, attrs)
+
+    def set_security_groups(self, arn: str, sec_groups: list[str]) -> None:
+        """Change the groups of a load balancer, and so of its network interfaces."""
+        super().set_security_groups(arn, sec_groups)
+        regroup(self.load_balancers[arn], self.ec2_backend)
+
+    def set_subnets(self, arn: str, *args: Any, **kwargs: Any) -> Any:
+        """Move a load balancer into other subnets, with its network interfaces."""
+        zones = super().set_subnets(arn, *args, **kwargs)
+        disconnect(self.load_balancers[arn])
+        connect(self.load_balancers[arn], self.ec2_backend)
+        return zones
 
     # Listeners and rules
 
@@ -540,11 +565,11 @@ class LocalELBv2Backend(ELBv2Backend):
     # Keeping the balancer in step
 
     def _listen(self, listener: Any) -> None:
-        address = self.load_balancers[listener.load_balancer_arn].dns_name
+        balancer = self.load_balancers[listener.load_balancer_arn]
         routes = routes_of(listener, self.balancer.pools)
         found = [find_certificate(self.account_id, self.region_name, arn) for arn in _certificates_of(listener)]
         tls = Tls(listener.ssl_policy, tuple(found)) if found else None
-        self.balancer.listen(listener.arn, address, int(listener.port), routes, tls)
+        self.balancer.listen(listener.arn, balancer.dns_name, int(listener.port), routes, tls, balancer.source)
 
     def _reroute(self) -> None:
         for balancer in self.load_balancers.values():
@@ -564,6 +589,8 @@ class LocalELBv2Backend(ELBv2Backend):
                                 used[arn].append(balancer.arn)
         for arn, balancers in used.items():
             self.target_groups[arn].load_balancer_arns = balancers
+            if pool := self.balancer.pools.get(arn):
+                pool.source = next((self.load_balancers[each].source for each in balancers), None)
         self.balancer.mark_pools_in_use()
 
     def _follow_attributes(self, group: FakeTargetGroup) -> None:

@@ -184,10 +184,16 @@ def error_page(status: int) -> web.Response:
     )
 
 
-def client_session() -> aiohttp.ClientSession:
-    """Return the session for connections to targets: keep-alive, and no changes to headers, cookies or bodies."""
+def client_session(source: str | None = None) -> aiohttp.ClientSession:
+    """Return a session for connections to targets: keep-alive, and no changes to headers, cookies or bodies.
+
+    Args:
+        source: The address to connect from; None leaves it to the kernel.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_TIMEOUT),
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=IDLE_TIMEOUT, local_addr=(source, 0) if source else None
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

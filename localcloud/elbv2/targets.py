@@ -121,6 +121,7 @@ class TargetPool:
     deregistration_delay: float = 300
     least_outstanding: bool = False
     in_use: bool = False
+    source: str | None = None  # whence its health is checked: the address of a load balancer that uses it
     targets: dict[Key, Target] = field(default_factory=dict)
     _routable: tuple[Target, ...] = ()
     _next: int = 0

@@ -38,6 +38,9 @@ trusted=$(first_of "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/
 hex() { printf '%d' "0x$(printf '%s' "$id" | cut -c "$1")"; }
 keep COMPOSE_PROJECT_NAME "${COMPOSE_PROJECT_NAME:-rebake-$id}"
 keep REBAKE_NETWORK_CIDR "${REBAKE_NETWORK_CIDR:-10.$((128 + $(hex 1-2) / 4)).$(hex 3-4).0/24}"
+# The lower part of it: security groups admit the workers, and not the other instances, by it.
+network=$(sed -n 's/^REBAKE_NETWORK_CIDR=//p' .env)
+keep REBAKE_WORKER_CIDR "${REBAKE_WORKER_CIDR:-${network%/*}/26}"
 keep REBAKE_BASE_IMAGE "${REBAKE_BASE_IMAGE:-docker.io/library/debian:bookworm-slim}"
 keep REBAKE_ENGINE_SOCKET "${REBAKE_ENGINE_SOCKET:-/var/run/docker.sock}"
 keep REBAKE_CA_BUNDLE "${REBAKE_CA_BUNDLE:-$trusted}"

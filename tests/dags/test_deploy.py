@@ -132,7 +132,7 @@ def test_a_broken_service_file_is_a_dag_that_says_what_is_wrong(broken: ModuleTy
 
 def test_the_dag_file_needs_no_variable_of_an_environment(load_dag_file: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """The DAG processor must not need what only a worker has."""
-    monkeypatch.delenv("REBAKE_INSTANCE_CIDR")
+    monkeypatch.delenv("REBAKE_WORKER_CIDR")
     monkeypatch.setenv("REBAKE_ENVIRONMENT", "an-environment-without-a-file")
 
     assert load_dag_file("deploy").deploy_webapp.dag_id == "deploy_webapp"

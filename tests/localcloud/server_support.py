@@ -1,6 +1,7 @@
 """A running embedded cloud as a test sees it, and how to start one."""
 
 import contextlib
+import ipaddress
 import json
 import os
 import subprocess
@@ -98,6 +99,14 @@ class Server:
         """Launch one instance of the seed image, unless the arguments name another, and return its id at once."""
         request = {"ImageId": self.seed_image(), "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **arguments}
         return str(self.client("ec2").run_instances(**request)["Instances"][0]["InstanceId"])
+
+    def open_default_group(self) -> None:
+        """Let this machine into the default security group, which admits only its own members otherwise."""
+        gateway = ipaddress.ip_network(self.admin("health")["network_cidr"])[1]
+        ranges = [{"CidrIp": "127.0.0.0/8"}, {"CidrIp": f"{gateway}/32"}]
+        self.client("ec2").authorize_security_group_ingress(
+            GroupName="default", IpPermissions=[{"IpProtocol": "-1", "IpRanges": ranges}]
+        )
 
     def instance(self, instance_id: str) -> dict[str, Any]:
         """Describe one instance."""

@@ -96,6 +96,7 @@ class Fleet:
 @pytest.fixture(scope="module")
 def fleet(server: Server) -> Iterator[Fleet]:
     ec2, elb, scaling = server.client("ec2"), server.client("elbv2"), server.client("autoscaling")
+    server.open_default_group()
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
     with socket.create_server(("127.0.0.1", 0)) as probe:

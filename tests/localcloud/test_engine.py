@@ -118,3 +118,9 @@ def test_a_body_is_read_as_far_as_announced() -> None:
 )
 def test_user_data_reaches_the_instance_decoded(held: str | None, decoded: bytes) -> None:
     assert decode_user_data(held) == decoded
+
+
+def test_addresses_that_the_engine_gives_out_itself_are_left_to_it() -> None:
+    addresses = network.Addresses(ipaddress.IPv4Network("10.90.0.0/29"), ipaddress.IPv4Network("10.90.0.0/30"))
+
+    assert [addresses.take() for _ in range(4)] == ["10.90.0.6", "10.90.0.5", "10.90.0.4", None]

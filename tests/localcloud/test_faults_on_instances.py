@@ -22,6 +22,11 @@ systemctl start hello
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _reachable(server: Server) -> None:
+    server.open_default_group()
+
+
 @pytest.fixture
 def clean(server: Server) -> Iterator[Server]:
     """Leave no fault to the tests that follow."""

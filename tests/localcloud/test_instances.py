@@ -41,6 +41,7 @@ def ssh(address: str, key: Path, command: str) -> subprocess.CompletedProcess[st
 
 def test_an_instance_is_pending_until_it_answers_ssh_with_its_key_pair(server: Server, key_pair: Path) -> None:
     """RunInstances returns at once; running means that one can log in, without waiting any further."""
+    server.open_default_group()
     instance_id = server.launch(KeyName="testers")
     assert server.instance(instance_id)["State"]["Name"] == "pending"
 

@@ -114,8 +114,7 @@ def test_refused_connection_is_502(site: Site) -> None:
 
 def test_slow_target_is_504(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.add_backend()
-    session = site.part._balancer._session
-    assert session is not None
+    session = site.part._balancer._sessions.of(None)
     monkeypatch.setattr(session, "_timeout", type(session.timeout)(total=None, sock_read=0.2))
 
     assert site.request("/hold")[0] == 504

@@ -141,6 +141,7 @@ def test_the_settings_have_the_forms_that_their_readers_need(project: Path, tmp_
     assert all(re.fullmatch(r"[0-9a-f]{24,}", settings[name]) for name in SECRETS if name != "REBAKE_FERNET_KEY")
     assert network.prefixlen == 24
     assert network.subnet_of(ipaddress.IPv4Network("10.128.0.0/10"))
+    assert ipaddress.IPv4Network(settings["REBAKE_WORKER_CIDR"]).subnet_of(network)
 
 
 def test_the_worker_may_read_artifacts_that_are_built_after_the_script_ran(project: Path, tmp_path: Path) -> None:

@@ -15,15 +15,15 @@ def test_every_environment_file_of_the_project_is_valid(name: str) -> None:
 
 
 def test_an_environment_takes_values_from_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REBAKE_INSTANCE_CIDR", "10.99.0.0/24")
+    monkeypatch.setenv("REBAKE_WORKER_CIDR", "10.99.0.0/24")
 
     assert config.load_environment("local").pipeline_cidrs == ("10.99.0.0/24",)
 
 
 def test_a_value_that_the_process_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REBAKE_INSTANCE_CIDR")
+    monkeypatch.delenv("REBAKE_WORKER_CIDR")
 
-    with pytest.raises(ConfigError, match=r"local\.yaml: \$\{REBAKE_INSTANCE_CIDR\} is not set"):
+    with pytest.raises(ConfigError, match=r"local\.yaml: \$\{REBAKE_WORKER_CIDR\} is not set"):
         config.load_environment("local")
 
 

@@ -70,7 +70,7 @@ def test_the_probe_is_tagged_with_its_volume_reachable_for_the_pipeline_only_and
     assert [one["GroupId"] for one in instance["SecurityGroups"]] == [group["GroupId"]]
     (rule,) = group["IpPermissions"]
     assert (rule["FromPort"], rule["ToPort"]) == (8080, 8080)
-    assert [where["CidrIp"] for where in rule["IpRanges"]] == ["10.64.0.0/24"]  # REBAKE_INSTANCE_CIDR of the tests
+    assert [where["CidrIp"] for where in rule["IpRanges"]] == ["10.64.0.0/24"]  # REBAKE_WORKER_CIDR of the tests
     behaviour = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="instanceInitiatedShutdownBehavior")
     assert behaviour["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
     user_data = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")["UserData"]["Value"]
