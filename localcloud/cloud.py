@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
 
     from localcloud.engine import Engine
-    from localcloud.vpc.firewall import Firewall
 
 ACCOUNT_ID = "123456789012"
 
@@ -42,7 +41,7 @@ class Cloud:
     clock: Callable[[], float] = time.monotonic
     lock: threading.RLock = field(default_factory=threading.RLock)
     faults: Faults = field(init=False)
-    firewall: Firewall | None = None
+    firewall: Any = None  # a `vpc.firewall.Firewall`, whose module imports this one; None without containers
     """Enforces security groups; set when networks are installed."""
 
     def __post_init__(self) -> None:
