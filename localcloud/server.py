@@ -79,8 +79,8 @@ class Application:
     """The WSGI application: admin endpoints, the request log, faults, and one request at a time into moto.
 
     moto's state is plain dictionaries, and the cloud's own threads change it too; so a request holds the cloud's
-    lock while moto works on it. Each gate may refuse a request before that. The body is read earlier, so that a slow
-    client does not block the others.
+    lock while moto works on it. The model's constraints, and IAM's policies where they are enforced, may refuse it
+    before that. The body is read earlier, so that a slow client does not block the others.
     """
 
     def __init__(
@@ -89,16 +89,13 @@ class Application:
         moto: Callable[..., Iterable[bytes]],
         requests: RequestLog,
         reset: Callable[[], None],
-        gates: Sequence[Callable[[Call], Problem | None]] = (),
-        *,
-        enforces_iam: bool = False,
+        authorize: Callable[[Call], Problem | None] | None = None,
     ) -> None:
         self.cloud = cloud
         self.moto = moto
         self.requests = requests
         self.reset = reset
-        self.gates = gates
-        self.enforces_iam = enforces_iam
+        self.authorize = authorize
         self._api = FaultyApi(self._to_moto, cloud.faults)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -112,7 +109,7 @@ class Application:
             error = "instance metadata is at http://169.254.169.254, from inside an instance"
             return _json(start_response, HTTPStatus.NOT_FOUND, {"error": error})
         body = b"".join(read_body(environ))
-        if self.enforces_iam:
+        if self.authorize:
             environ[ARRIVED] = (dict(environ), body)
         environ["wsgi.input"] = io.BytesIO(body)
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
@@ -132,9 +129,10 @@ class Application:
 
     def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         call = Call(environ, _unzipped(environ, environ["wsgi.input"].read()))
+        wrong = check(call)  # needs no state, so it holds nobody up
         with self.cloud.lock:
             try:
-                problem = next((found for gate in self.gates if (found := gate(call))), None)
+                problem = (self.authorize(call) if self.authorize else None) or wrong
                 begun, answer = ([], []) if problem else self._ask_moto(call)
             except Exception as error:  # noqa: BLE001 -- moto may raise anything
                 problem = gaps.problem_of(call, error)
@@ -142,6 +140,8 @@ class Application:
                 problem = gaps.problem_in(call, status, b"".join(answer))
             if problem:
                 return _refuse(call, problem, start_response)
+            if self.cloud.firewall:
+                self.cloud.firewall.note(call)
             start_response(*begun)
             return answer
 
@@ -197,7 +197,7 @@ class Application:
             "region": self.cloud.region,
             "account_id": self.cloud.account_id,
             "instances": "containers" if self.cloud.engine.runs_machines else "records",
-            "iam": "enforced" if self.enforces_iam else "off",
+            "iam": "enforced" if self.authorize else "off",
             "network": self.cloud.engine.network_name,
             "network_cidr": self.cloud.engine.cidr,
             "security_groups": self.cloud.firewall.state if self.cloud.firewall else "recorded",
@@ -241,16 +241,13 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             engine.create_network(settings.network_cidr)
         cloud = Cloud(name=settings.name, region=settings.region, bind=settings.bind, engine=engine)
         parts = install(cloud, os_image)
-        gates: list[Callable[[Call], Problem | None]] = []
+        authorize = None
         if settings.enforce_iam:
             from localcloud import iam  # it needs a package, and half a second, that others do without
 
-            gates.append(iam.enforce(cloud, settings.root_keys))
+            authorize = iam.enforce(cloud, settings.root_keys)
             if cloud.firewall:
                 cloud.firewall.metadata.credentials = iam.credentials_of
-        gates.append(check)
-        if cloud.firewall:
-            gates.append(cloud.firewall.note)
         for part in parts:
             part.start()
             stack.callback(part.stop)
@@ -260,9 +257,7 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             reset(cloud, parts)
             fill(cloud)
 
-        application = Application(
-            cloud, _moto_application(), RequestLog(), start_anew, gates, enforces_iam=settings.enforce_iam
-        )
+        application = Application(cloud, _moto_application(), RequestLog(), start_anew, authorize)
         server = _http_server(listener, application)
         stack.callback(server.server_close)
         threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
@@ -291,6 +286,7 @@ def reset(cloud: Cloud, parts: Iterable[Part]) -> None:
     """Drop everything in every account and region: machines, images and listeners first, then moto's records."""
     from moto.moto_api._internal.models import moto_api_backend
 
+    # Held although containers are waited for: nothing may be launched meanwhile.
     with cloud.lock:
         for part in parts:
             part.reset()

@@ -36,6 +36,7 @@ class LoadBalancing:
         self._cloud = cloud
         self._balancer = Balancer(self._locate, cloud.clock, self._fails)
         self._addresses = AddressBook(cloud.name, cloud.bind)
+        LocalELBv2Backend.cloud = cloud
         LocalELBv2Backend.balancer, LocalELBv2Backend.addresses = self._balancer, self._addresses
         self._patches = patch_responses()
         self._patches.enter_context(replaced(acm_backends, LocalCertificateManagerBackend))

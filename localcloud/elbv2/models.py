@@ -39,13 +39,16 @@ from .tls import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from ipaddress import IPv4Address, IPv6Address
 
+    from localcloud.cloud import Cloud
     from localcloud.vpc.firewall import Firewall
 
     from .addresses import AddressBook
     from .balancer import Balancer
 
 DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
+DELAY = "deregistration_delay.timeout_seconds"
 MOST_DESCRIBED = 20  # resources whose tags one request may ask for
 SETTINGS_OF_GROUPS = (
     "vpc_id", "protocol", "protocol_version", "port", "target_type", "ip_address_type", "health_check_protocol",
@@ -58,6 +61,7 @@ SETTINGS_OF_GROUPS = (
 class LocalELBv2Backend(ELBv2Backend):
     """Keeps moto's records, and the balancer in step with them."""
 
+    cloud: ClassVar[Cloud]
     balancer: ClassVar[Balancer]
     addresses: ClassVar[AddressBook]
     load_balancers: dict[str, Any]
@@ -431,8 +435,11 @@ class LocalELBv2Backend(ELBv2Backend):
     def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
         """Change a target group's deregistration delay and the like."""
         require_valid("TargetGroupAttribute", "Target group", attributes)
-        super().modify_target_group_attributes(target_group_arn, attributes)
-        self._follow_attributes(self.target_groups[target_group_arn])
+        group = self._group(target_group_arn)
+        checked_by_moto = {name: value for name, value in attributes.items() if name != DELAY}  # it refuses 3600 s
+        super().modify_target_group_attributes(target_group_arn, checked_by_moto)
+        group.attributes.update(attributes)
+        self._follow_attributes(group)
 
     def delete_target_group(self, target_group_arn: str) -> FakeTargetGroup:
         """Delete a target group and its pool."""
@@ -549,18 +556,22 @@ class LocalELBv2Backend(ELBv2Backend):
                 )
 
     def _require_addresses(self, group: FakeTargetGroup, targets: Iterable[dict[str, Any]]) -> None:
-        subnets = [each for each in self.ec2_backend.describe_subnets() if each.vpc_id == group.vpc_id]
         for target in targets:
             try:
                 address = ip_address(target["Id"])
             except ValueError as error:
                 raise ValidationError(f"The IP address '{target['Id']}' is not valid") from error
-            if not target.get("AvailabilityZone") and not any(
-                address in ip_network(each.cidr_block) for each in subnets
-            ):
+            if not target.get("AvailabilityZone") and not self._is_in_vpc(address, group.vpc_id):
                 raise ValidationError(
                     f"The Availability Zone is required for IP address '{address}' because it is not in the VPC"
                 )
+
+    def _is_in_vpc(self, address: IPv4Address | IPv6Address, vpc_id: str | None) -> bool:
+        """Return whether it is in one of the VPC's ranges, or in the containers' network, where instances live."""
+        vpc: Any = self.ec2_backend.vpcs.get(vpc_id or "")
+        associations = [*vpc.cidr_block_association_set, *vpc.ipv6_cidr_block_association_set] if vpc else []
+        ranges = [str(each["cidr_block"]) for each in associations]
+        return any(address in ip_network(each) for each in [*ranges, self.cloud.engine.cidr])
 
     # Keeping the balancer in step
 
@@ -595,7 +606,7 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def _follow_attributes(self, group: FakeTargetGroup) -> None:
         pool, attributes = self._pool(group.arn), group.attributes
-        pool.deregistration_delay = float(str(attributes["deregistration_delay.timeout_seconds"]))
+        pool.deregistration_delay = float(str(attributes[DELAY]))
         pool.least_outstanding = attributes["load_balancing.algorithm.type"] == "least_outstanding_requests"
 
 

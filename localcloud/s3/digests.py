@@ -7,7 +7,9 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from localcloud.s3.exceptions import BadDigestError, ContentHashMismatchError, InvalidDigestError, InvalidRequestError
 
@@ -15,6 +17,8 @@ DEFAULT: Final = "CRC64NVME"
 """The algorithm of an object whose client chose none."""
 _TRAILER: Final = re.compile(rb"^x-amz-checksum-(\w+):([\w+/=]+)\r?$", re.MULTILINE)
 _TRAILER_BYTES: Final = 1024
+_ROW: Final = 2048
+"""How many words of eight bytes a checksum folds at once."""
 
 
 def verify(headers: Mapping[str, str], body: bytes, raw_body: bytes) -> None:
@@ -71,22 +75,47 @@ def _decoded(text: str) -> bytes:
 
 
 @cache
-def _table(polynomial: int) -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        remainder = byte
-        for _ in range(8):
-            remainder = remainder >> 1 ^ (polynomial if remainder & 1 else 0)
-        table.append(remainder)
-    return tuple(table)
+def _table(polynomial: int) -> Any:
+    """Return what each byte leaves in the register."""
+    remainders: Any = np.arange(256, dtype=np.uint64)
+    for _ in range(8):
+        remainders = remainders >> 1 ^ (remainders & 1) * np.uint64(polynomial)
+    return remainders
+
+
+@cache
+def _folding(polynomial: int) -> list[Any]:
+    """Return what each byte of a word leaves one row later, by its place in the word and its value."""
+    table, tables = _table(polynomial), []
+    remainders = table
+    for zeros in range(8 * _ROW):
+        if zeros >= 8 * (_ROW - 1):
+            tables.append(remainders)
+        remainders = remainders >> 8 ^ table[remainders & 0xFF]
+    return tables[::-1]
 
 
 def _crc(polynomial: int, size: int) -> Callable[[bytes], bytes]:
-    """Return a cyclic redundancy check of that many bytes, by its reversed polynomial."""
+    """Return a cyclic redundancy check of that many bytes, by its reversed polynomial.
+
+    A long body is folded first: each row of words is moved into the next, which leaves the check as it is, until one
+    row is left. numpy does that for all words of a row at once, more than a hundred times as fast as byte by byte.
+    """
 
     def check(body: bytes) -> bytes:
-        table, ones = _table(polynomial), (1 << 8 * size) - 1
-        remainder = ones
+        remainder = ones = (1 << 8 * size) - 1
+        if len(body) > 8 * _ROW:
+            first = (int.from_bytes(body[:size], "little") ^ ones).to_bytes(size, "little")
+            padding = bytes(-len(body) % (8 * _ROW))  # zeros before the first byte leave no trace
+            rows = np.frombuffer(b"".join((padding, first, memoryview(body)[size:])), "<u8").reshape(-1, _ROW)
+            folded = rows[0]
+            for row in rows[1:]:
+                octets = folded.view(np.uint8).reshape(_ROW, 8)
+                folded = row.copy()
+                for place, table in enumerate(_folding(polynomial)):
+                    folded ^= table[octets[:, place]]
+            body, remainder = folded.tobytes(), 0
+        table = _table(polynomial).tolist()
         for byte in body:
             remainder = remainder >> 8 ^ table[(remainder ^ byte) & 0xFF]
         return (remainder ^ ones).to_bytes(size, "big")

@@ -86,7 +86,7 @@ class Firewall:
         return "enforced" if self.enforced else "recorded"
 
     def note(self, call: Call) -> None:
-        """Take a request as a reason to compare rules, unless it only reads; it is not carried out yet."""
+        """Take a request that was carried out as a reason to compare rules, unless it only reads."""
         if self.enforced and not call.action.startswith(READS):
             self._changed.set()
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from tests.localcloud.load_balancer_fakes import free_port
 from tests.localcloud.server_support import Server
 
@@ -79,11 +77,6 @@ class Balancing:
         return self.elb.modify_target_group_attributes(
             TargetGroupArn=group, Attributes=[{"Key": name, "Value": value}]
         )["Attributes"]
-
-
-def case(what: str, source: str, *values: Any) -> Any:
-    """Return a test's parameters that show a fact of their own."""
-    return pytest.param(*values, marks=pytest.mark.fact(what, source))
 
 
 def forward(*groups: str, **weights: int) -> dict[str, Any]:

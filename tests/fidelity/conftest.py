@@ -1,8 +1,9 @@
-"""The table of facts: what AWS does, each row shown by a test that asks the running embedded cloud over HTTP.
+"""The table of facts: what AWS does, each row shown by a test that calls the running embedded cloud over HTTP.
 
-A test declares the facts that it shows with the marker `fact`: what AWS does, and where that is known from. A fact that
-does not hold here yet says so (`wrong="what happens instead"`), and its test has to fail. `--write-facts`, which
-`make fidelity` gives, writes the table of the run into `docs/localcloud-coverage.md`.
+A test declares the facts that it shows with the marker `fact`: what AWS does, and where that is known from. A case that
+shows a fact of its own carries the marker itself (`cases.case`). A fact that does not hold here yet is declared wrong
+(`wrong="what happens instead"`), and its test has to fail. `--write-facts`, which `make fidelity` gives, writes the
+table of the run into `docs/localcloud-coverage.md`.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from localcloud.coverage.document import DOCUMENT, facts_of, render
-from localcloud.coverage.facts import Fact, table
+from localcloud.coverage.facts import Fact, repeated, table
 from tests.localcloud.server_support import ENFORCED, ENFORCING, Server, ready_url, started
 
 STATES = pytest.StashKey[dict[str, bool]]()
@@ -30,7 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the tests of facts that are declared wrong to fail."""
+    """Expect the tests of facts that are declared wrong to fail; refuse facts that two tests state.
+
+    Raises:
+        UsageError: two tests state the same fact of one service.
+    """
+    if twice := repeated(facts_declared(items)):
+        raise pytest.UsageError("\n".join(["facts that more than one test states:", *twice]))
     for item in items:
         for marker in item.iter_markers("fact"):
             if marker.kwargs.get("wrong"):

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.fidelity.cases import case
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import EC2_ERRORS, EC2_IDEMPOTENCY, ec2, ec2_guide
 from tests.localcloud.server_support import SEED_PARAMETER, Server
 
 SERVICE = "EC2"
 UNKNOWN = "0123456789abcdef0"
+UNKNOWN_GROUP = "RunInstances refuses an unknown security group, by id and by name"
 
 
 def launch(cloud: Server, **arguments: Any) -> list[dict[str, Any]]:
@@ -77,25 +79,28 @@ def test_unknown_instance_types_are_refused(cloud: Server) -> None:
         launch(cloud, InstanceType="t9.huge")
 
 
-@pytest.mark.fact("RunInstances refuses an unknown key pair", EC2_ERRORS)
-@pytest.mark.fact("RunInstances refuses an unknown subnet", EC2_ERRORS)
-@pytest.mark.fact("RunInstances refuses an unknown security group, by id and by name", EC2_ERRORS)
-@pytest.mark.fact("RunInstances refuses an unknown image", EC2_ERRORS)
-@pytest.mark.fact("RunInstances refuses an unknown network interface", EC2_ERRORS)
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        ({"KeyName": "no-such-key"}, "InvalidKeyPair.NotFound"),
-        ({"SubnetId": f"subnet-{UNKNOWN}"}, "InvalidSubnetID.NotFound"),
-        ({"SecurityGroupIds": [f"sg-{UNKNOWN}"]}, "InvalidGroup.NotFound"),
-        ({"SecurityGroups": ["no-such-group"]}, "InvalidGroup.NotFound"),
-        ({"ImageId": f"ami-{UNKNOWN}"}, "InvalidAMIID.NotFound"),
-        (
+        case("RunInstances refuses an unknown key pair", EC2_ERRORS, {"KeyName": "none"}, "InvalidKeyPair.NotFound"),
+        case(
+            "RunInstances refuses an unknown subnet",
+            EC2_ERRORS,
+            {"SubnetId": f"subnet-{UNKNOWN}"},
+            "InvalidSubnetID.NotFound",
+        ),
+        case(UNKNOWN_GROUP, EC2_ERRORS, {"SecurityGroupIds": [f"sg-{UNKNOWN}"]}, "InvalidGroup.NotFound"),
+        case(UNKNOWN_GROUP, EC2_ERRORS, {"SecurityGroups": ["no-such-group"]}, "InvalidGroup.NotFound"),
+        case(
+            "RunInstances refuses an unknown image", EC2_ERRORS, {"ImageId": f"ami-{UNKNOWN}"}, "InvalidAMIID.NotFound"
+        ),
+        case(
+            "RunInstances refuses an unknown network interface",
+            EC2_ERRORS,
             {"NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": f"eni-{UNKNOWN}"}]},
             "InvalidNetworkInterfaceID.NotFound",
         ),
     ],
-    ids=["key", "subnet", "group id", "group name", "image", "interface"],
 )
 def test_a_launch_with_something_unknown_is_refused(cloud: Server, arguments: dict[str, Any], code: str) -> None:
     with refused(code):
@@ -231,11 +236,17 @@ def test_an_interface_outlives_its_instance(cloud: Server) -> None:
     client.delete_network_interface(NetworkInterfaceId=interface)
 
 
-@pytest.mark.fact(
-    "A new interface with DeleteOnTermination=False stays, available", ec2("InstanceNetworkInterfaceSpecification")
+@pytest.mark.parametrize(
+    "given",
+    [
+        case("A new interface goes with its instance otherwise", ec2_guide("using-eni"), {}),
+        case(
+            "A new interface with DeleteOnTermination=False stays, available",
+            ec2("InstanceNetworkInterfaceSpecification"),
+            {"DeleteOnTermination": False},
+        ),
+    ],
 )
-@pytest.mark.fact("A new interface goes with its instance otherwise", ec2_guide("using-eni"))
-@pytest.mark.parametrize("given", [{}, {"DeleteOnTermination": False}], ids=["by default", "kept"])
 def test_a_new_interface_stays_if_requested(cloud: Server, given: dict[str, bool]) -> None:
     client = cloud.client("ec2")
     (instance,) = launch(cloud, NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet_id(cloud), **given}])

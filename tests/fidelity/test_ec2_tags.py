@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.fidelity.cases import case
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import EC2_ERRORS, ec2, ec2_guide
 from tests.localcloud.server_support import Server
@@ -23,21 +24,39 @@ def tags(**values: str) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
-@pytest.mark.fact("Tag keys that begin with aws: can be neither set nor removed", RULES)
-@pytest.mark.fact("A tag key has at most 128 characters", RULES)
-@pytest.mark.fact("A tag value has at most 256 characters", RULES)
-@pytest.mark.fact("A tag key may not be named twice", RULES)
-@pytest.mark.fact("A tag key may not be empty", EC2_ERRORS)
 @pytest.mark.parametrize(
     ("bad", "code", "text"),
     [
-        ([{"Key": "aws:mine", "Value": "x"}], "InvalidParameterValue", "reserved for internal use"),
-        ([{"Key": "k" * 129, "Value": "x"}], "InvalidParameterValue", "maximum length of 128"),
-        ([{"Key": "key", "Value": "v" * 257}], "InvalidParameterValue", "maximum length of 256"),
-        ([{"Key": "key", "Value": "1"}, {"Key": "key", "Value": "2"}], "InvalidParameterValue", "Duplicate tag key"),
-        ([{"Key": "", "Value": "x"}], "InvalidTagKey.Malformed", ""),
+        case(
+            "Tag keys that begin with aws: are not set",
+            RULES,
+            [{"Key": "aws:mine", "Value": "x"}],
+            "InvalidParameterValue",
+            "reserved for internal use",
+        ),
+        case(
+            "A tag key has at most 128 characters",
+            RULES,
+            [{"Key": "k" * 129, "Value": "x"}],
+            "InvalidParameterValue",
+            "maximum length of 128",
+        ),
+        case(
+            "A tag value has at most 256 characters",
+            RULES,
+            [{"Key": "key", "Value": "v" * 257}],
+            "InvalidParameterValue",
+            "maximum length of 256",
+        ),
+        case(
+            "A tag key may not be named twice",
+            RULES,
+            [{"Key": "key", "Value": "1"}, {"Key": "key", "Value": "2"}],
+            "InvalidParameterValue",
+            "Duplicate tag key",
+        ),
+        case("A tag key may not be empty", EC2_ERRORS, [{"Key": "", "Value": "x"}], "InvalidTagKey.Malformed", ""),
     ],
-    ids=["reserved", "long key", "long value", "twice", "empty"],
 )
 def test_malformed_tags_are_refused(
     cloud: Server, volume: str, bad: list[dict[str, str]], code: str, text: str

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fidelity.balancing import Balancing, case
+from tests.fidelity.balancing import Balancing
+from tests.fidelity.cases import case
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import DOCS, elb, elb_guide
 from tests.localcloud.load_balancer_fakes import wait_until
@@ -281,6 +282,14 @@ def test_attributes_of_target_groups_are_checked(site: Balancing, key: str, valu
         site.set_attribute(site.group("checked-attributes"), key, value)
 
 
+@pytest.mark.fact("A deregistration delay may be 0 and 3600 s", elb("TargetGroupAttribute"))
+@pytest.mark.parametrize("value", ["0", "3600"])
+def test_the_least_and_the_longest_delay_are_accepted(site: Balancing, value: str) -> None:
+    answer = site.set_attribute(site.group("bounds-of-delays"), DELAY, value)
+
+    assert {"Key": DELAY, "Value": value} in answer
+
+
 @pytest.mark.fact("The deregistration delay is 300 s by default", elb("TargetGroupAttribute"))
 @pytest.mark.fact("ModifyTargetGroupAttributes answers with every attribute", elb("ModifyTargetGroupAttributes"))
 def test_attributes_of_target_groups_have_defaults(site: Balancing) -> None:
@@ -353,6 +362,16 @@ def test_addresses_elsewhere_name_their_zone(site: Balancing) -> None:
     )
 
     assert [target[0] for target in site.health(arn)] == ["10.1.2.3", "172.31.0.9"]
+
+
+@pytest.mark.fact("An address in the VPC, such as an instance's private one, needs no zone", elb("TargetDescription"))
+def test_an_instances_address_is_a_target(site: Balancing) -> None:
+    arn = site.group("own-address", TargetType="ip")
+    address = site.server.launch_running()["PrivateIpAddress"]
+
+    site.elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": address}, {"Id": "172.31.250.9"}])
+
+    assert [target[0] for target in site.health(arn)] == [address, "172.31.250.9"]
 
 
 @pytest.mark.fact("An instance is registered with several ports, each a target of its own", elb("RegisterTargets"))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fidelity.balancing import Balancing, case, fixed, forward, redirect
+from tests.fidelity.balancing import Balancing, fixed, forward, redirect
+from tests.fidelity.cases import case
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import elb, elb_guide
 from tests.localcloud.load_balancer_fakes import LIMIT, Backend, free_port, wait_until

@@ -48,14 +48,12 @@ class Api:
 
 @contextmanager
 def running_api(enforce: Callable[[Cloud], Enforcement] | None = None) -> Iterator[Api]:
-    """Serve the API on a free port of loopback, with the gate that a function makes."""
+    """Serve the API on a free port of loopback, with the policies that a function enforces."""
     # Loading moto's list of public images takes longer than most tests.
     with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"):
         cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
-        gates = [enforce(cloud)] if enforce else []
-        application = Application(
-            cloud, _moto_application(), RequestLog(), moto_api_backend.reset, gates, enforces_iam=bool(enforce)
-        )
+        authorize = enforce(cloud) if enforce else None
+        application = Application(cloud, _moto_application(), RequestLog(), moto_api_backend.reset, authorize)
         server = _http_server(_listen("127.0.0.1", 0), application)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

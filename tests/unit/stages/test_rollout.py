@@ -111,7 +111,7 @@ def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fle
 ) -> None:
     service = config.load_service("webapp")
     slow = service.rollout.model_copy(
-        update={"min_healthy_percentage": 50, "max_healthy_percentage": 100, "bake_time": 0, "timeout": 25}
+        update={"min_healthy_percentage": 50, "max_healthy_percentage": 100, "bake_time": 0, "timeout": 20}
     )
     monkeypatch.setattr("rebake.config.load_service", lambda *_: service.model_copy(update={"rollout": slow}))
     large = group("1", *[instance(f"i-{number}", "1") for number in range(200)], desired=200)
@@ -123,7 +123,7 @@ def test_a_service_that_lets_its_fleet_dip_or_whose_timeout_is_short_for_the_fle
 
     dip, short = [message(entry) for entry in logs if entry["log_level"] == "warning"]
     assert "100 of 200 may be all that serve meanwhile" in dip
-    assert short.startswith("rollout.timeout is 25 s, but a rollout to 200 instances takes 30 s at least: 2 batches of")
+    assert short.startswith("rollout.timeout is 20 s, but a rollout to 200 instances takes 24 s at least: 2 batches of")
 
 
 MINUTES = timedelta(minutes=3)
