@@ -34,11 +34,13 @@ for address; do nsenter -t "$pid" -n ip address replace "$address/32" dev "$devi
 """
 
 # The arguments are process, address and rules of each instance. A process that ended may have left its number to
-# another one, whose network would be cut off: hence the look at the address.
+# another one, whose network would be cut off: hence the look at the address. An instance that was started again has
+# another hardware address, which this machine learns from the datagram; to the old one it would talk for a minute.
 _FILTER = r"""
 while [ $# -gt 0 ]; do
   if [ -n "$(nsenter -t "$1" -n ip -o -4 address show to "$2" 2>/dev/null)" ]; then
     error=$(printf '%s\n' "$3" | nsenter -t "$1" -n nft -f - 2>&1) || echo "$2: $error"
+    nsenter -t "$1" -n bash -c 'echo >"/dev/udp/$0/53"' "$0" 2>/dev/null
   fi
   shift 3
 done
@@ -113,7 +115,7 @@ class Helper:
             EngineError: the helper is gone.
         """
         arguments = chain.from_iterable((str(process), address, text) for process, address, text in rules)
-        return self._run("sh", "-c", _FILTER, "sh", *arguments).strip()
+        return self._run("sh", "-c", _FILTER, self.address, *arguments).strip()
 
     def _add(self, addresses: Sequence[str]) -> None:
         namespace = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 # it is a link that leads to no path
