@@ -544,7 +544,7 @@ class LocalELBv2Backend(ELBv2Backend):
 
     def _is_in_vpc(self, address: IPv4Address | IPv6Address, vpc_id: str | None) -> bool:
         """Return whether it is in one of the VPC's ranges, or in the containers' network, where instances live."""
-        vpc: Any = self.ec2_backend.vpcs.get(vpc_id)
+        vpc: Any = self.ec2_backend.vpcs.get(vpc_id or "")
         associations = [*vpc.cidr_block_association_set, *vpc.ipv6_cidr_block_association_set] if vpc else []
         ranges = [str(each["cidr_block"]) for each in associations]
         return any(address in ip_network(each) for each in [*ranges, self.cloud.engine.cidr])
