@@ -1,4 +1,4 @@
-"""One API request, parsed by the API's own model: what validation and authorisation look at.
+"""One API request, parsed by the API's own model: what validation and authorisation read.
 
 moto parses each request again for itself; its parsers, one for each of AWS's protocols, are used here too. Here they
 keep a value that is not of its type as it came, so that validation can name it.

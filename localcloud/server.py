@@ -182,8 +182,8 @@ class Application:
 
     def _motos_admin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Reset everything, or refuse: moto's other endpoints change records behind the back of what runs here."""
-        asked = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix(MOTO_PREFIX))
-        if asked == ("POST", "reset"):
+        request = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix(MOTO_PREFIX))
+        if request == ("POST", "reset"):
             self.reset()
             return _json(start_response, HTTPStatus.OK, {"status": "ok"})
         error = f"the embedded cloud has POST {MOTO_PREFIX}reset only of moto's endpoints, and its own: {ENDPOINTS}"

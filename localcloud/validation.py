@@ -1,4 +1,4 @@
-"""Refuses requests that break the API's own model, as AWS does before it looks at any resource.
+"""Refuses requests that break the API's own model, as AWS does before it reads any resource.
 
 The model knows required members, types, enumerations, bounds, lengths and patterns; EC2's documentation in it knows the
 names of filters and some ranges besides. Each service reports what it finds in its own way: `STYLES`.
@@ -290,9 +290,9 @@ def _check_ec2(call: Call) -> Problem | None:
     if call.unknown:
         return Problem("UnknownParameter", 400, f"The parameter {call.unknown[0]} is not recognized")
     smallest, largest = _documented_range(call.operation)
-    asked = call.params.get("MaxResults")
-    if largest and asked is not None and not smallest <= asked <= largest:
-        return _out_of_range("MaxResults", asked, smallest, largest)
+    requested = call.params.get("MaxResults")
+    if largest and requested is not None and not smallest <= requested <= largest:
+        return _out_of_range("MaxResults", requested, smallest, largest)
     filters = call.params.get("Filters") or call.params.get("Filter") or []
     values = [value for each in filters for value in each.get("Values", ())]
     if len(values) > FILTER_VALUES:

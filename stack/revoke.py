@@ -38,36 +38,33 @@ def run(stack: Stack, ami: str, reason: str, *, undo: bool) -> bool:
 
 def marks(stack: Stack) -> dict[str, revocation.Mark]:
     """Return the marks of all revoked images, as they are in AWS now."""
-    return revocation.marks({ami_id: labels for ami_id, (_, labels) in _images(stack).items()})
+    return revocation.marks(_images(stack)[0])
 
 
 def launchable(stack: Stack) -> set[str]:
     """Return our images that are available and not revoked."""
-    images = _images(stack)
-    revoked = revocation.marks({ami_id: labels for ami_id, (_, labels) in images.items()})
-    return {ami_id for ami_id, (state, _) in images.items() if state == "available" and ami_id not in revoked}
+    labels, states = _images(stack)
+    return revocation.launchable(states, revocation.marks(labels))
 
 
 def notes(stack: Stack, service: str, images: Iterable[str]) -> list[str]:
     """Return a line for each revoked image that a service runs, and one with the nearest safe release."""
-    known = _images(stack)
-    revoked = revocation.marks({ami_id: labels for ami_id, (_, labels) in known.items()})
+    labels, states = _images(stack)
+    revoked = revocation.marks(labels)
     bad = revocation.services_on(revoked, {service: images}).get(service, [])
     if not bad:
         return []
     records = release.records(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, service)
-    launchable = {ami_id for ami_id, (state, _) in known.items() if state == "available"}
-    return [
-        *(f"{ami_id} {revoked[ami_id].message_for(ami_id)}" for ami_id in bad),
-        revocation.advice(service, revocation.nearest_safe(records, launchable, revoked)),
-    ]
+    safe = revocation.nearest_safe(records, revocation.launchable(states, revoked))
+    return [*(f"{ami_id} {revoked[ami_id].message_for(ami_id)}" for ami_id in bad), revocation.advice(service, safe)]
 
 
-def _images(stack: Stack) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return the state and tags of each of our images, by id."""
+def _images(stack: Stack) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return the tags and the states of our images, by id."""
     pages = (
         stack.cloud.client("ec2")
         .get_paginator("describe_images")
         .paginate(Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "tag-key", "Values": [tags.KIND]}])
     )
-    return {image["ImageId"]: (image["State"], tags.read(image)) for page in pages for image in page["Images"]}
+    images = [image for page in pages for image in page["Images"]]
+    return {one["ImageId"]: tags.read(one) for one in images}, {one["ImageId"]: one["State"] for one in images}

@@ -54,7 +54,7 @@ class MotoCompute:
         self._cloud = cloud
 
     def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
-        """Run one instance with all that the launch template sets, in the emptiest of the group's places."""
+        """Run one instance with all that the launch template sets, in the subnet or zone with the fewest."""
         ec2 = group.ec2_backend
         version = template.resolve(ec2) if template else None
         data: dict[str, Any] = version.data if version else {}
@@ -77,7 +77,7 @@ class MotoCompute:
             "metadata_options": data.get("MetadataOptions") or {},
             "tags": {"instance": tags, "volume": specified.get("volume", {})},
         }
-        options |= _emptiest_place(group)
+        options |= _emptiest_subnet_or_zone(group)
         if template and version:
             options["launch_template"] = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
         else:
@@ -154,7 +154,7 @@ def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:
         )
 
 
-def _emptiest_place(group: ManagedGroup) -> dict[str, str]:
+def _emptiest_subnet_or_zone(group: ManagedGroup) -> dict[str, str]:
     if not group.vpc_zone_identifier:
         zones = [each.availability_zone for each in group.alive]
         return {"placement": min(group.availability_zones, key=zones.count)}

@@ -45,7 +45,7 @@ def check(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
         ValidationError: They do.
     """
     _check_source(backend, settings)
-    _check_places(backend, settings)
+    _check_zones_and_subnets(backend, settings)
     check_target_groups(backend, settings.get("target_group_arns") or [])
     check_load_balancers(backend, settings.get("load_balancers") or [])
     unknown = set((settings.get("health_check_type") or "EC2").split(",")) - HEALTH_CHECKS
@@ -136,7 +136,7 @@ def _check_source(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> N
         check_launchable(find_template(spec, backend.ec2_backend), backend.ec2_backend)
 
 
-def _check_places(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
+def _check_zones_and_subnets(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
     known = {zone.name for zone in backend.ec2_backend.describe_availability_zones()}
     unknown = set(settings.get("availability_zones") or ()) - known
     if unknown:

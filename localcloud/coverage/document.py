@@ -29,8 +29,8 @@ source notes it, and AWS may differ.
 """
 
 FACTS = """\
-What AWS's API models and documentation state, asked of the running embedded cloud by a test each, in
-`tests/fidelity/`. `make fidelity` asks, and writes this table.
+What AWS's API models and documentation state, each shown by a test in `tests/fidelity/` that calls the running
+embedded cloud. `make fidelity` runs them, and writes this table.
 """
 FACTS_BEGIN, FACTS_END = "<!-- facts -->\n", "<!-- end of the facts -->\n"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "localcloud-coverage.md"
@@ -71,8 +71,9 @@ def render(facts: str) -> str:
     parts.append(
         "## Actions\n\n"
         f"moto is {version('moto')}; the actions are those of botocore {version('botocore')}. An action that neither "
-        "answers ends in status 500. Services that are not listed (S3, IAM, STS, ...) "
-        "are moto's own.\n\n" + _counts(known)
+        "answers is refused: `InvalidAction` (400), `UnknownOperationException` (400) in JSON, `MethodNotAllowed` "
+        "(405) of S3. S3, ACM, IAM and STS are changed, too; their facts are the declaration, and ACM's are among those of "
+        "load balancing. Every other service is moto's own.\n\n" + _counts(known)
     )
     parts += [_actions(service) for service in known]
     return "\n".join(parts)

@@ -80,7 +80,7 @@ BEHAVIOURS = (
 )  # fmt: skip
 
 ACTIONS = {
-    "RunInstances": "boots containers; up to MaxCount, with everything that the launch template says",
+    "RunInstances": "boots containers; up to MaxCount, with every setting of the launch template",
     "StartInstances": "boots the same disk",
     "StopInstances": "shuts the machine down",
     "RebootInstances": "reboots the machine",

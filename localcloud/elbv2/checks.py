@@ -1,4 +1,4 @@
-"""What requests to load balancers may contain, beyond what the API's model says."""
+"""What requests to load balancers may contain, beyond the constraints of the API's model."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .routing import Asked, Fixed, Forward, Redirect
+from .routing import Fixed, Forward, Redirect, RoutedRequest
 
 if TYPE_CHECKING:
     import ssl
@@ -64,7 +64,7 @@ class Proxy:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         action = self._routes().action(
-            Asked(
+            RoutedRequest(
                 request.method,
                 request.headers.get("Host", ""),
                 request.path,

@@ -67,8 +67,8 @@ Action = Forward | Fixed | Redirect
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What rules look at in a request."""
+class RoutedRequest:
+    """What rules match of a request."""
 
     method: str
     host: str
@@ -78,7 +78,7 @@ class Asked:
     client: str
 
 
-Condition = Callable[[Asked], bool]
+Condition = Callable[[RoutedRequest], bool]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     action: Action
 
-    def matches(self, request: Asked) -> bool:
+    def matches(self, request: RoutedRequest) -> bool:
         """Return whether the rule is the one for such a request."""
         return all(holds(request) for holds in self.conditions)
 
@@ -99,7 +99,7 @@ class Routes:
 
     rules: tuple[Rule, ...]
 
-    def action(self, request: Asked) -> Action:
+    def action(self, request: RoutedRequest) -> Action:
         """Return what to do with a request."""
         return next(rule.action for rule in self.rules if rule.matches(request))
 

@@ -21,7 +21,7 @@ class LocalBucket(FakeBucket):
     """A bucket."""
 
     def get_permission(self, action: str, resource: str) -> PermissionResult:
-        """Return what the policy's unconditional statements say: moto would take all for such."""
+        """Evaluate the policy's unconditional statements alone: moto would take all for such."""
         if self.policy is None:
             return PermissionResult.NEUTRAL
         policy = json.loads(self.policy)

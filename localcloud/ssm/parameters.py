@@ -195,7 +195,7 @@ class ParameterStore(SimpleSystemManagerBackend):
         return page(history, max_results, token)
 
     def _settle(self, pending: Pending) -> None:
-        """Add the version whose image was checked, or drop it: nobody is told."""
+        """Add the version whose image was checked, or drop it silently."""
         parameter = pending.parameter
         image = self.cloud.backend("ec2", self.account_id, self.region_name).amis.get(parameter.value)
         if image is None or image.state != "available":

@@ -260,7 +260,7 @@ def test_a_new_interface_stays_if_requested(cloud: Server, given: dict[str, bool
 
 
 @pytest.mark.fact("The root volume is at the image's root device, made from its snapshot", ec2("RunInstances"))
-@pytest.mark.fact("The root volume goes with its instance unless the launch says otherwise", ec2("EbsBlockDevice"))
+@pytest.mark.fact("The root volume goes with its instance unless the launch sets otherwise", ec2("EbsBlockDevice"))
 @pytest.mark.parametrize("kept", [False, True], ids=["by default", "kept"])
 def test_the_root_volume_stays_if_requested(cloud: Server, kept: bool) -> None:
     client = cloud.client("ec2")

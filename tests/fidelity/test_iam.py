@@ -312,7 +312,7 @@ def test_resource_tag(enforcing: Server) -> None:
     ec2.terminate_instances(InstanceIds=[owned])
 
 
-@pytest.mark.fact("A dry run is refused or says that it would have succeeded", ec2_guide("ec2-api-permissions"))
+@pytest.mark.fact("A dry run is refused, or answers that it would have succeeded", ec2_guide("ec2-api-permissions"))
 def test_dry_run(enforcing: Server) -> None:
     instance = enforcing.launch_running()["InstanceId"]
 

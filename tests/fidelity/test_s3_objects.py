@@ -426,7 +426,7 @@ def test_old_versions(bucket: Any, versioned: str) -> None:
 # Lists
 
 
-@pytest.mark.fact("ListObjectsV2 returns 1,000 keys a page at most, whatever MaxKeys says", s3("ListObjectsV2"))
+@pytest.mark.fact("ListObjectsV2 returns 1,000 keys a page at most, whatever MaxKeys is", s3("ListObjectsV2"))
 @pytest.mark.fact("ListObjectsV2 goes on from a continuation token, without loss or repetition", s3("ListObjectsV2"))
 def test_pages(bucket: Any) -> None:
     for number in range(5):

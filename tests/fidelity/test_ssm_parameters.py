@@ -325,7 +325,7 @@ def test_unknown_tokens(store: Any) -> None:
 @pytest.mark.fact("DescribeParameters filters by name, path, type and tags", ssm("DescribeParameters"))
 @pytest.mark.fact("DescribeParameters refuses Label, which only GetParametersByPath has: InvalidFilterKey",
                   ssm("ParameterStringFilter"))  # fmt: skip
-@pytest.mark.fact("DescribeParameters returns as many as MaxResults says", ssm("DescribeParameters"))
+@pytest.mark.fact("DescribeParameters returns MaxResults parameters a page", ssm("DescribeParameters"))
 def test_filters(store: Any) -> None:
     put(store, "/filters/a", Tags=[{"Key": "team", "Value": "web"}])
     put(store, "/filters/b", Type="StringList")

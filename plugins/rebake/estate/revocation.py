@@ -190,24 +190,24 @@ def services_on(revoked: Mapping[str, Mark], running: Mapping[str, Iterable[str]
     return {service: images for service, images in sorted(found.items()) if images}
 
 
-def nearest_safe(
-    records: Iterable[ReleaseRecord], launchable: Collection[str], revoked: Collection[str]
-) -> ReleaseRecord | None:
-    """Return the newest release that succeeded and whose image can be launched and may be; none if there is none.
+def launchable(states: Mapping[str, str], revoked: Collection[str]) -> set[str]:
+    """Return the images that are available and not revoked.
+
+    Args:
+        states: EC2's state of each image, by id.
+        revoked: ids of the images that are revoked, or descend from one that is.
+    """
+    return {ami_id for ami_id, state in states.items() if state == "available" and ami_id not in revoked}
+
+
+def nearest_safe(records: Iterable[ReleaseRecord], safe: Collection[str]) -> ReleaseRecord | None:
+    """Return the newest release that succeeded and whose image is safe to launch; none if there is none.
 
     Args:
         records: a service's release records, newest first; no more are taken than needed.
-        launchable: ids of the images that are available.
-        revoked: ids of the images that are revoked, or descend from one that is.
+        safe: ids of the images that are `launchable`.
     """
-    return next(
-        (
-            record
-            for record in records
-            if record.is_successful and record.ami_id in launchable and record.ami_id not in revoked
-        ),
-        None,
-    )
+    return next((record for record in records if record.is_successful and record.ami_id in safe), None)
 
 
 def advice(service: str, safe: ReleaseRecord | None) -> str:

@@ -47,8 +47,8 @@ class RevocationHook(ImageHook):
         """Return the account's images that are available and not revoked (EC2, DescribeImages)."""
         images = self.own()
         revoked = revocation.marks({image.id: image.tags for image in images})
-        return {one.id for one in images if one.state == "available" and one.id not in revoked}
+        return revocation.launchable({image.id: image.state for image in images}, revoked)
 
     def safe_release(self, records: Iterable[ReleaseRecord]) -> ReleaseRecord | None:
         """Return the nearest safe release among a service's records, newest first (EC2, DescribeImages)."""
-        return revocation.nearest_safe(records, self.launchable(), revoked=())
+        return revocation.nearest_safe(records, self.launchable())

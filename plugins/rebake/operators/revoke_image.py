@@ -74,7 +74,7 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
 
     def _services(self, estate: Estate, revoked: dict[str, revocation.Mark]) -> dict[str, Any]:
         """Return each service that runs a revoked image, with those images and what is safe for it."""
-        launchable = {image.id for image in estate.images if image.state == "available"}
+        safe = revocation.launchable({image.id: image.state for image in estate.images}, revoked)
         found = revocation.services_on(revoked, revocation.running(estate, self.environment.name))
         hook = ReleasesHook(**self.connection)
         return {
@@ -82,7 +82,7 @@ class RevokeImageOperator(EnvironmentConnection, AwsBaseOperator[RevocationHook]
                 "images": images,
                 "advice": revocation.advice(
                     service,
-                    revocation.nearest_safe(hook.records(self.environment.bucket, service), launchable, revoked),
+                    revocation.nearest_safe(hook.records(self.environment.bucket, service), safe),
                 ),
             }
             for service, images in found.items()

@@ -165,18 +165,17 @@ def test_services_on_a_revoked_image_are_named_with_the_images(images: Images) -
     assert found == {"jobs": [LATER], "webapp": [APP]}
 
 
-def test_the_nearest_safe_release_is_the_newest_whose_image_may_and_can_be_launched(images: Images) -> None:
-    records = [
-        record(1, "failed", ami_id=None),
-        *(record(1, ami_id=ami) for ami in (APP, "ami-00900e00", OTHER, "ami-0000004a")),
-    ]
-    launchable = {APP, OTHER, "ami-0000004a"}
+def test_images_that_are_available_and_not_revoked_may_be_launched(images: Images) -> None:
+    states = dict.fromkeys(images, "available")
 
-    assert revocation.nearest_safe(records, launchable, {APP}) == record(1, ami_id=OTHER)
+    assert revocation.launchable(states | {OTHER: "disabled"}, {APP, LATER}) == {BASE}
 
 
-def test_there_may_be_no_safe_release(images: Images) -> None:
-    assert (
-        revocation.nearest_safe([record(1, "rolled_back", ami_id=OTHER), record(1, ami_id=APP)], {APP, OTHER}, {APP})
-        is None
-    )
+def test_the_nearest_safe_release_is_the_newest_whose_image_may_be_launched() -> None:
+    records = [record(1, "failed", ami_id=OTHER), *(record(1, ami_id=ami) for ami in (APP, OTHER, "ami-0000004a"))]
+
+    assert revocation.nearest_safe(records, {OTHER, "ami-0000004a"}) == record(1, ami_id=OTHER)
+
+
+def test_there_may_be_no_safe_release() -> None:
+    assert revocation.nearest_safe([record(1, "rolled_back", ami_id=OTHER), record(1, ami_id=APP)], {OTHER}) is None
