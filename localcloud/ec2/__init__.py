@@ -21,21 +21,23 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     """
     import moto.ec2.models.instances
     import moto.ec2.models.launch_templates
+    import moto.ec2.models.subnets
     from moto.ec2.models import ec2_backends
     from moto.ec2.responses import EC2Response
 
     from localcloud.ec2 import requests, responses
     from localcloud.ec2.images import ImageRules
     from localcloud.ec2.instances import LocalInstance
-    from localcloud.ec2.models import LocalEC2Backend, Watch
+    from localcloud.ec2.models import LocalEC2Backend, LocalSubnet, Watch
     from localcloud.ec2.templates import LocalTemplate
 
     LocalInstance.cloud = cloud
     ImageRules.cloud = cloud
     LocalEC2Backend.os_image = os_image
-    # moto creates both by these names, and its backends from the class in this dictionary.
+    # moto creates them by these names, and its backends from the class in this dictionary.
     moto.ec2.models.instances.Instance = LocalInstance  # type: ignore[misc]
     moto.ec2.models.launch_templates.LaunchTemplate = LocalTemplate  # type: ignore[misc]
+    moto.ec2.models.subnets.Subnet = LocalSubnet  # type: ignore[misc]
     ec2_backends.clear()
     ec2_backends.backend = LocalEC2Backend
     answers: Any = EC2Response

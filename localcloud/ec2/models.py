@@ -19,6 +19,7 @@ from moto.ec2.exceptions import (
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
+from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import convert_tag_spec
 
 from localcloud.ec2.exceptions import (
@@ -51,6 +52,15 @@ STOPPED_ONLY = frozenset({"instance_type", "user_data", "kernel", "ramdisk", "eb
 """Attributes that are set while the instance is stopped."""
 RECONNECT_SECONDS = 1.0
 RESET_THREADS = 4
+
+
+class LocalSubnet(Subnet):
+    """A subnet that is found by each name that its filters have."""
+
+    def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
+        """Return what a filter compares."""
+        name = "availability-zone-id" if filter_name == "availabilityZoneId" else filter_name
+        return super().get_filter_value(name, method_name)
 
 
 class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookups, EC2Backend):
