@@ -23,6 +23,8 @@ from localcloud.requestlog import CHUNKED
 FILTER_VALUES = 200
 """How many values all filters of an EC2 request may have: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/."""
 FILTER_VALUE_LENGTH = 255
+UNDOCUMENTED_FILTERS = {"is-default": {"isDefault"}, "tag-key": {"tag-value"}}
+"""Filters that EC2 takes, by the one beside which its documentation once had them: clients still send them."""
 UNSIGNED = {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"}
 _MANY = 10
 """How many violations one error names."""
@@ -315,7 +317,10 @@ def _filters(operation: Any) -> frozenset[str]:
     members = operation.input_shape.members
     text = "".join(members[name].documentation for name in ("Filters", "Filter") if name in members)
     found = re.findall(r"<li>\s*(?:<p>)?\s*<code>([^<]+)</code>", text)
-    return frozenset(unescape(name).strip().replace("tag:<key>", "tag") for name in found)
+    for also in re.findall(r"can also use(.*?)as the filter name", text):
+        found += re.findall(r"<code>([^<]+)</code>", also)
+    names = {unescape(name).strip().replace("tag:<key>", "tag") for name in found}
+    return frozenset(names.union(*(UNDOCUMENTED_FILTERS.get(name, ()) for name in names)))
 
 
 @functools.cache

@@ -8,6 +8,9 @@ ALARMS = f"[user guide]({GUIDE}/AlarmThatSendsEmail.html)"
 BEHAVIOURS = (
     absent("Alarms are evaluated", ALARMS, "States change by SetAlarmState only, and stay until the next."),
     absent("Actions of alarms", ALARMS, "Recorded, never executed."),
+    absent("Requests in CBOR are held against the API's model",
+           "[Smithy RPC v2 CBOR](https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html)",
+           "What breaks the model is refused in other protocols only; boto3 sends JSON, SDKs of other languages CBOR."),
     absent("Metrics of AWS's own services", f"[user guide]({GUIDE}/aws-services-cloudwatch-metrics.html)",
            "There are none, but for a few of S3's."),
 )  # fmt: skip

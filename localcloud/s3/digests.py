@@ -99,7 +99,7 @@ def _crc(polynomial: int, size: int) -> Callable[[bytes], bytes]:
     """Return a cyclic redundancy check of that many bytes, by its reversed polynomial.
 
     A long body is folded first: each row of words is moved into the next, which leaves the check as it is, until one
-    row is left. numpy does that for all words of a row at once, more than a hundred times as fast as byte by byte.
+        row is left. numpy does that for all words of a row at once: over a hundred times as fast as byte by byte.
     """
 
     def check(body: bytes) -> bytes:

@@ -81,11 +81,7 @@ class AccessDeniedError(S3ClientError):
 
 
 class QueryParametersError(S3ClientError):
-    """Raised when a presigned address is made for more than a week."""
+    """Raised when what a presigned address says of its signature makes no sense."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "AuthorizationQueryParametersError",
-            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
-            "604800 seconds",
-        )
+    def __init__(self, message: str) -> None:
+        super().__init__("AuthorizationQueryParametersError", message)

@@ -4,6 +4,7 @@ moto's actions are methods of one class, which these replace; each calls moto's.
 """
 
 import itertools
+import re
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -104,7 +105,10 @@ def _get_key(self: Any, **arguments: Any) -> Any:
 def _complete_multipart_body(_: Any, body: bytes) -> Iterator[tuple[int, str]]:
     """Return the parts to complete an upload with, which have to be in order."""
     parsed: Any = xmltodict.parse(body, force_list={"Part"})
-    parts = [(int(part["PartNumber"]), part["ETag"]) for part in parsed["CompleteMultipartUpload"].get("Part", [])]
+    try:
+        parts = [(int(part["PartNumber"]), part["ETag"]) for part in parsed["CompleteMultipartUpload"]["Part"]]
+    except (KeyError, TypeError, ValueError):
+        raise MalformedXML from None
     numbers = [number for number, _ in parts]
     if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
         raise InvalidPartOrder
@@ -202,21 +206,49 @@ def _require_validity(self: Any) -> None:
 
     Raises:
         AccessDeniedError: its time is over.
-        QueryParametersError: it is presigned for too long.
+        QueryParametersError: its parameters do not say until when, or it is presigned for too long.
         S3ClientError: a checksum is wrong, see `localcloud.s3.digests`.
     """
-    query = dict(urllib.parse.parse_qsl(self.parsed_url.query))
-    until = None
-    if "X-Amz-Expires" in query:
-        if int(query["X-Amz-Expires"]) > WEEK:
-            raise QueryParametersError
-        signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        until = signed.timestamp() + int(query["X-Amz-Expires"])
-    elif "Signature" in query and "Expires" in query:
-        until = int(query["Expires"])
+    until = _presigned_until(dict(urllib.parse.parse_qsl(self.parsed_url.query)))
     if until is not None and until < time.time():
         raise AccessDeniedError("Request has expired")
     verify(self.headers, self.body or b"", self.raw_body or b"")
+
+
+def _presigned_until(query: dict[str, str]) -> float | None:
+    """Return when a presigned address expires, by its parameters of either version; None for another request.
+
+    Raises:
+        AccessDeniedError: version 2 has no valid time.
+        QueryParametersError: version 4 has no valid time, or one that is too far away.
+    """
+    if "X-Amz-Expires" in query:
+        seconds = query["X-Amz-Expires"]
+        if not re.fullmatch(r"-?\d{1,18}", seconds, re.ASCII):
+            raise QueryParametersError("X-Amz-Expires should be a number")
+        if int(seconds) < 0:
+            raise QueryParametersError("X-Amz-Expires must be non-negative")
+        if int(seconds) > WEEK:
+            raise QueryParametersError(
+                "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less "
+                "than 604800 seconds"
+            )
+        if "X-Amz-Date" not in query:
+            raise QueryParametersError(
+                "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
+                "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+            )
+        try:
+            signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
+            raise QueryParametersError(message) from None
+        return signed.timestamp() + int(seconds)
+    if "Signature" in query and "Expires" in query:
+        if not re.fullmatch(r"-?\d{1,18}", query["Expires"], re.ASCII):
+            raise AccessDeniedError(f"Invalid date (should be seconds since epoch): {query['Expires']}")
+        return int(query["Expires"])
+    return None
 
 
 def _require_conditions(self: Any, key: str) -> None:

@@ -28,6 +28,11 @@ class LocalSubnet(Subnet):
         """How many addresses are free; moto counts every interface of the region for it."""
         return int(self._available_ip_addresses) - len(self._subnet_ips)
 
+    def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
+        """Return what a filter compares; each name that EC2 takes for the zone's id."""
+        name = "availability-zone-id" if filter_name == "availabilityZoneId" else filter_name
+        return super().get_filter_value(name, method_name)
+
     def get_available_subnet_ip(self, instance: Any) -> str:
         """Return a free address, which is the owner's from now on.
 

@@ -179,6 +179,65 @@ def test_ec2_filters_by_any_tag(cloud: Server) -> None:
     assert cloud.client("ec2").describe_images(Filters=filters)["Images"] == []
 
 
+@fact("DescribeVpcs takes the filter isDefault as is-default", report("go-amz/amz", 71))
+def test_ec2_filters_by_is_default(cloud: Server) -> None:
+    client = cloud.client("ec2")
+    other = client.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+
+    found = client.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["true"]}])["Vpcs"]
+
+    assert [each["IsDefault"] for each in found] == [True]
+    assert other not in {each["VpcId"] for each in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        pytest.param(name, member, id=name, marks=fact(f"DescribeSubnets takes the filter {name}", link))
+        for link in [ec2("DescribeSubnets")]
+        for name, member in {
+            "availability-zone-id": "AvailabilityZoneId",
+            "availabilityZone": "AvailabilityZone",
+            "availabilityZoneId": "AvailabilityZoneId",
+            "cidr": "CidrBlock",
+            "cidrBlock": "CidrBlock",
+            "defaultForAz": "DefaultForAz",
+        }.items()
+    ],
+)
+def test_ec2_filters_by_other_names(cloud: Server, name: str, member: str) -> None:
+    client = cloud.client("ec2")
+    network = client.create_vpc(CidrBlock="10.78.0.0/16")["Vpc"]["VpcId"]
+    client.create_subnet(VpcId=network, CidrBlock="10.78.0.0/24", AvailabilityZone="eu-west-1b")
+    every = client.describe_subnets()["Subnets"]
+    value = next(each[member] for each in every if each["DefaultForAz"])
+
+    found = client.describe_subnets(Filters=[{"Name": name, "Values": [str(value).lower()]}])["Subnets"]
+
+    assert found == [each for each in every if each[member] == value]
+    assert 0 < len(found) < len(every)
+
+
+@fact("DescribeInstances takes the filter tag-value", report("ClusterLabs/cluster-glue", 43))
+@fact(
+    "DescribeSnapshots takes the filter tag-value",
+    "[rusoto_ec2](https://docs.rs/rusoto_ec2/0.30.0/rusoto_ec2/struct.DescribeSnapshotsRequest.html)",
+)
+def test_ec2_filters_by_tags_values(cloud: Server) -> None:
+    client = cloud.client("ec2")
+    instance, other = (cloud.launch_running()["InstanceId"] for _ in range(2))
+    volume = client.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
+    snapshot, _ = (client.create_snapshot(VolumeId=volume)["SnapshotId"] for _ in range(2))
+    client.create_tags(Resources=[instance, snapshot], Tags=[{"Key": "stage", "Value": "value-of-a-tag"}])
+    client.create_tags(Resources=[other], Tags=[{"Key": "value-of-a-tag", "Value": "another"}])
+    filters = [{"Name": "tag-value", "Values": ["value-of-a-tag"]}]
+
+    reservations = client.describe_instances(Filters=filters)["Reservations"]
+
+    assert [each["InstanceId"] for found in reservations for each in found["Instances"]] == [instance]
+    assert [each["SnapshotId"] for each in client.describe_snapshots(Filters=filters)["Snapshots"]] == [snapshot]
+
+
 @fact("EC2 refuses a parameter that the action does not have", report("aws/aws-sdk-js", 57))
 def test_ec2_knows_its_parameters(cloud: Server) -> None:
     status, _, body = ask(cloud, "ec2", b"Action=DescribeInstances&Version=2016-11-15&Item=1")

@@ -4,12 +4,13 @@ import time
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.fidelity.refusals import refused
 from tests.fidelity.sources import DOCS, s3, s3_guide
-from tests.localcloud.server_support import Server
+from tests.localcloud.server_support import REGION, Server
 
 SERVICE = "S3"
 BUCKET = "objects-of-the-facts"
@@ -18,6 +19,9 @@ WRITES = s3_guide("conditional-writes")
 DELETES = s3_guide("conditional-deletes")
 INTEGRITY = s3_guide("checking-object-integrity-upload")
 PRESIGNED = s3_guide("using-presigned-url")
+COMPLETES = s3("CompleteMultipartUpload")
+SIGNED = f"[API, query parameters]({DOCS}/AmazonS3/latest/API/sigv4-query-string-auth.html)"
+SIGNED_2 = f"[developer guide, REST authentication]({DOCS}/AmazonS3/latest/API/RESTAuthentication.html)"
 OTHER_ETAG = '"00000000000000000000000000000000"'
 MEBIBYTE = 1024 * 1024
 
@@ -47,10 +51,10 @@ def content(client: Any, key: str) -> bytes:
     return bytes(client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
-def status(url: str, method: str = "GET") -> tuple[int, bytes]:
+def status(url: str, method: str = "GET", sent: bytes | None = None) -> tuple[int, bytes]:
     """Send a request that nothing signs but the address itself."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, sent, method=method), timeout=10) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -389,6 +393,29 @@ def test_wrong_parts(bucket: Any) -> None:
         bucket.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(text, id=lacks, marks=pytest.mark.fact(f"A part to complete {lacks}: MalformedXML", COMPLETES))
+        for lacks, text in {
+            "without an ETag": "<Part><PartNumber>1</PartNumber></Part>",
+            "without a number": "<Part><ETag>e</ETag></Part>",
+            "whose number is none": "<Part><PartNumber>one</PartNumber><ETag>e</ETag></Part>",
+            "that is empty": "<Part/>",
+            "that is not there": "",
+        }.items()
+    ],
+)
+def test_malformed_parts(bucket: Any, part: str) -> None:
+    upload = bucket.create_multipart_upload(Bucket=BUCKET, Key="malformed-parts")["UploadId"]
+    named = {"Bucket": BUCKET, "Key": "malformed-parts", "UploadId": upload}
+    address = bucket.generate_presigned_url("complete_multipart_upload", Params=named)
+
+    code, body = status(address, "POST", f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode())
+
+    assert (code, b"<Code>MalformedXML</Code>" in body) == (400, True), body
+
+
 # Versions
 
 
@@ -501,3 +528,46 @@ def test_an_expired_address(cloud: Server, bucket: Any) -> None:
 
     assert code == 403
     assert b"<Code>AccessDenied</Code><Message>Request has expired</Message>" in body
+
+
+PRESIGNED_4 = {
+    "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+    "X-Amz-Credential": f"AKIATEST/20300101/{REGION}/s3/aws4_request",
+    "X-Amz-Date": "20300101T000000Z",
+    "X-Amz-Expires": "60",
+    "X-Amz-SignedHeaders": "host",
+    "X-Amz-Signature": "0" * 64,
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        pytest.param(wrong, text, id=title, marks=pytest.mark.fact(f"A presigned address {title} is refused", SIGNED))
+        for title, wrong, text in [
+            ("whose X-Amz-Expires is no number", {"X-Amz-Expires": "abc"}, "X-Amz-Expires should be a number"),
+            ("whose X-Amz-Expires is negative", {"X-Amz-Expires": "-1"}, "X-Amz-Expires must be non-negative"),
+            ("for more than a week", {"X-Amz-Expires": "604801"}, "X-Amz-Expires must be less than a week"),
+            ("without X-Amz-Date", {"X-Amz-Date": None}, "Query-string authentication version 4 requires the "),
+            ("whose X-Amz-Date is none", {"X-Amz-Date": "today"}, "X-Amz-Date must be in the ISO8601 Long Format"),
+        ]
+    ],
+)
+def test_a_malformed_address(cloud: Server, bucket: Any, parameters: dict[str, str | None], message: str) -> None:
+    put(bucket, "malformed-address")
+    query = {name: value for name, value in {**PRESIGNED_4, **parameters}.items() if value}
+
+    code, body = status(f"{cloud.url}/{BUCKET}/malformed-address?{urlencode(query)}")
+
+    assert (code, b"<Code>AuthorizationQueryParametersError</Code>" in body) == (400, True), body
+    assert f"<Message>{message}" in body.decode()
+
+
+@pytest.mark.fact("An address presigned by version 2 whose Expires is no number is refused: AccessDenied", SIGNED_2)
+def test_a_malformed_address_of_version_2(cloud: Server, bucket: Any) -> None:
+    put(bucket, "malformed-address")
+
+    code, body = status(f"{cloud.url}/{BUCKET}/malformed-address?AWSAccessKeyId=AKIATEST&Signature=0&Expires=abc")
+
+    assert (code, b"<Code>AccessDenied</Code>" in body) == (403, True), body
+    assert b"Invalid date (should be seconds since epoch)" in body

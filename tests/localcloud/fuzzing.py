@@ -2,6 +2,7 @@
 
 import http.client
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,12 @@ from moto.s3.responses import S3Response
 from moto.sts.responses import TokenResponse
 
 from localcloud.coverage.actions import Service, services
+from localcloud.gaps import UNPROCESSED
 from tests.localcloud.server_support import REGION
 
 SECONDS = 20
+WORST = 10
+"""How many of the actions that moto fails at a summary names."""
 STRINGS = [
     "a",
     "name-1",
@@ -160,11 +164,13 @@ class Case:
         operation: Its action.
         parameters: By the model's names.
         damage: How it is broken on its way, or None.
+        fits: Whether it is one that fits the model.
     """
 
     operation: OperationModel
     parameters: dict[str, Any]
     damage: Callable[[dict[str, Any]], object] | None
+    fits: bool
 
     def request(self, known: list[str]) -> dict[str, Any]:
         """Return it as botocore writes it; where it cannot, an empty one."""
@@ -194,13 +200,27 @@ class Fuzzer:
     Args:
         url: The cloud's address.
         known: Names of resources that exist, used in requests.
+        unprocessed: How many requests moto failed at, by action; not failures, though AWS may have processed them.
+        unprocessed_fits: How many of these fit the model.
     """
 
     url: str
     known: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    statuses: dict[int, int] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
+    unprocessed: Counter[str] = field(default_factory=Counter)
+    unprocessed_fits: Counter[str] = field(default_factory=Counter)
     _connection: http.client.HTTPConnection | None = None
+
+    def summary(self) -> str:
+        """Return what came back, for people."""
+        worst = ", ".join(f"{action} {number}" for action, number in self.unprocessed.most_common(WORST))
+        fitting = self.unprocessed_fits.total()
+        return (
+            f"{self.statuses.total()} calls; how many of each status: {dict(self.statuses)}\n"
+            f"'{UNPROCESSED}': {self.unprocessed.total()} calls, {fitting} of which fit the model; "
+            f"most often: {worst or 'none'}"
+        )
 
     def send(self, case: Case) -> None:
         """Send a request and judge the response."""
@@ -225,9 +245,12 @@ class Fuzzer:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             why = repr(error)
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.statuses[status] += 1
+        action = f"{operation.service_model.service_name}:{operation.name}"
+        if UNPROCESSED.encode() in text:
+            self.unprocessed[action] += 1
+            self.unprocessed_fits[action] += case.fits
         if why:
-            action = f"{operation.service_model.service_name}:{operation.name}"
             sent = f"{request['method']} {address} {headers} {body!r}"
             self.failures.append(Failure(action, why, sent, f"{status} {text[:500].decode(errors='replace')}"))
         self.known += [found for found in WHOLE_IDS.findall(text.decode(errors="replace"))[:3] if len(self.known) < 500]
@@ -240,7 +263,7 @@ def cases(draw: st.DrawFn, operations: Mapping[str, list[OperationModel]]) -> Ca
     breaks = draw(st.booleans())
     parameters = draw(_values(operation.input_shape, 0, breaks=breaks)) if operation.input_shape else {}
     parameters = parameters if isinstance(parameters, dict) else {}
-    return Case(operation, parameters, draw(st.none() | st.sampled_from(DAMAGES)) if breaks else None)
+    return Case(operation, parameters, draw(st.none() | st.sampled_from(DAMAGES)) if breaks else None, not breaks)
 
 
 def _damages() -> Iterator[Callable[[dict[str, Any]], object]]:

@@ -78,6 +78,6 @@ def test_no_request_gets_an_answer_that_aws_could_not_give(records: Server) -> N
 
     send_one()
 
-    print(f"{sent} calls; how many of each status: {fuzzer.statuses}")  # noqa: T201 -- of a run by `make fuzz`
+    print(fuzzer.summary())  # noqa: T201 -- of a run by `make fuzz`
     kinds = {(each.action, each.why): each for each in fuzzer.failures}
     assert not kinds, "\n".join(str(each) for each in kinds.values())
