@@ -229,6 +229,16 @@ def test_places_exist_and_agree(fleet: Fleet) -> None:
         fleet.create("nowhere", AvailabilityZones=ZONES[1:], VPCZoneIdentifier=subnets[0]["SubnetId"])
 
 
+@pytest.mark.fact("Blanks may follow the commas between subnets", autoscaling("CreateAutoScalingGroup"))
+def test_subnets_may_be_separated_by_blanks(fleet: Fleet) -> None:
+    subnets = [each["SubnetId"] for each in fleet.ec2.describe_subnets()["Subnets"]][:2]
+    fleet.create("blanks", desired=2, AvailabilityZones=None, VPCZoneIdentifier=", ".join(subnets))
+    fleet.asg.update_auto_scaling_group(AutoScalingGroupName="blanks", VPCZoneIdentifier=f"{subnets[1]} , {subnets[0]}")
+
+    places = {fleet.cloud.instance(each)["SubnetId"] for each in fleet.instances("blanks")}
+    assert places == set(subnets)
+
+
 @pytest.mark.fact("Instances are spread over the zones of a group without subnets",
                   autoscaling_guide("ec2-auto-scaling-availability-zone-balanced"))  # fmt: skip
 def test_instances_spread_over_the_zones(fleet: Fleet) -> None:
