@@ -529,6 +529,16 @@ def test_hooks_given_at_creation(fleet: Fleet) -> None:
     assert (found["LifecycleHookName"], found["DefaultResult"]) == ("hook", "ABANDON")
 
 
+@pytest.mark.fact("A group that is refused for one of its hooks is not created", autoscaling("CreateAutoScalingGroup"))
+def test_group_of_a_bad_hook_is_not_created(fleet: Fleet) -> None:
+    good = {"LifecycleHookName": "good", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+    for bad in ({"HeartbeatTimeout": 7201}, {"DefaultResult": "PERHAPS"}, {"LifecycleTransition": "none"}):
+        with refused("ValidationError"):
+            fleet.create("unhooked", LifecycleHookSpecificationList=[good, {**good, "LifecycleHookName": "bad", **bad}])
+
+    assert fleet.asg.describe_auto_scaling_groups(AutoScalingGroupNames=["unhooked"])["AutoScalingGroups"] == []
+
+
 @pytest.mark.fact("A hook keeps its role and target, also when it is put again without them",
                   autoscaling("PutLifecycleHook"))  # fmt: skip
 @pytest.mark.fact("A hook's timeout is 30 to 7200 seconds", autoscaling("PutLifecycleHook"))
