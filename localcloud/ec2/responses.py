@@ -193,6 +193,7 @@ def copy_image(self: Any) -> ActionResult:
     source_id, source_region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
     if source_region not in ec2_backends[self.current_account].regions:
         raise EC2ClientError("InvalidRegion", f"The region '{source_region}' is not valid.")
+    source = self.ec2_backend.cloud.backend("ec2", self.current_account, source_region).launchable_image(source_id)
     image = self.ec2_backend.copy_image(
         source_id,
         source_region,
@@ -202,7 +203,6 @@ def copy_image(self: Any) -> ActionResult:
         kms_key_id=self._get_param("KmsKeyId"),
     )
     if self._get_bool_param("CopyImageTags", False):
-        source = ec2_backends[self.current_account][source_region].amis[source_id]
         image.add_tags({tag["key"]: tag["value"] for tag in source.get_tags()})
     return _tagged(self, image)
 
