@@ -44,12 +44,13 @@ def run_instances(self: Any) -> ActionResult:
         {"DeviceIndex": index, **each} for index, each in enumerate(request.get("NetworkInterfaces", []))
     ]
     request["MinCount"] = self.ec2_backend.capacity(int(request.get("MinCount", 1)), int(request.get("MaxCount", 1)))
+    profile = request.get("IamInstanceProfile", {})
+    self.ec2_backend.require_profile(profile.get("Name"), profile.get("Arn"))  # before moto does, with IAM's error
     self.params = request
     answer: ActionResult = _moto_run_instances(self)
     reservation: Any = answer.result
     for instance in reservation.instances:
         instance.disable_api_termination = bool(request.get("DisableApiTermination"))
-    profile = request.get("IamInstanceProfile", {})
     for instance in reservation.instances[1:]:  # moto gives it to the first
         if profile:
             self.ec2_backend.associate_iam_instance_profile(
