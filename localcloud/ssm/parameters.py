@@ -197,7 +197,7 @@ class ParameterStore(SimpleSystemManagerBackend):
     def _settle(self, pending: Pending) -> None:
         """Add the version whose image was checked, or drop it: nobody is told."""
         parameter = pending.parameter
-        image = self.cloud.backend("ec2", self.account_id, self.region_name).amis.get(parameter.value)
+        image = self.cloud.backend("ec2", self.account_id, self.region_name).launchable_image(parameter.value)
         if image is None or image.state != "available":
             if not self._stored[parameter.name]:
                 self._resource_tags["Parameter"].pop(parameter.name, None)
