@@ -158,6 +158,8 @@ def test_patterns(store: Any) -> None:
     with refused("InvalidAllowedPatternException"):
         put(store, "/patterns/broken", AllowedPattern="(")
     assert value(store, "/patterns/digits") == "12"
+    put(store, "/patterns/digits", "twelve", Overwrite=True)  # the API speaks of the request's pattern alone
+    assert value(store, "/patterns/digits") == "twelve"
 
 
 @pytest.mark.fact("PutParameter of a parameter that exists needs Overwrite: ParameterAlreadyExists",
