@@ -77,6 +77,9 @@ class MotoCompute:
             "metadata_options": data.get("MetadataOptions") or {},
             "tags": {"instance": tags, "volume": specified.get("volume", {})},
         }
+        named = data.get("IamInstanceProfile") if version else _profile(group.launch_config.iam_instance_profile)
+        profile = {f"iam_instance_profile_{kind.lower()}": value for kind, value in (named or {}).items() if value}
+        options |= profile
         options |= _emptiest_subnet_or_zone(group)
         if template and version:
             options["launch_template"] = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
@@ -86,8 +89,8 @@ class MotoCompute:
             source.image_id, 1, source.user_data, list(source.security_groups or []), **options
         )
         instance = reservation.instances[0]
-        profile = data.get("IamInstanceProfile") if version else _profile(group.launch_config.iam_instance_profile)
-        _give_profile(ec2, instance.id, profile or {})
+        if profile:
+            ec2.associate_iam_instance_profile(instance_id=instance.id, **profile)
         return instance
 
     def terminate(self, instance_id: str) -> None:
@@ -146,18 +149,10 @@ def _profile(named: str | None) -> dict[str, str]:
     return {} if not named else {"Arn": named} if named.startswith("arn:") else {"Name": named}
 
 
-def _give_profile(ec2: Any, instance_id: str, profile: dict[str, str]) -> None:
-    name, arn = profile.get("Name"), profile.get("Arn")
-    if name or arn:
-        ec2.associate_iam_instance_profile(
-            instance_id=instance_id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
-        )
-
-
 def _emptiest_subnet_or_zone(group: ManagedGroup) -> dict[str, str]:
     if not group.vpc_zone_identifier:
         zones = [each.availability_zone for each in group.alive]
         return {"placement": min(group.availability_zones, key=zones.count)}
-    subnets = [subnet.strip() for subnet in group.vpc_zone_identifier.split(",")]
+    subnets = group.vpc_zone_identifier.split(",")
     used = [getattr(each.instance, "subnet_id", None) for each in group.alive]
     return {"subnet_id": min(subnets, key=used.count)}

@@ -36,6 +36,7 @@ from .settings import (
     check_sizes,
     check_tags,
     check_target_groups,
+    without_blanks,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
             raise ValidationError("The name of an Auto Scaling group must not contain a colon.")
         check_sizes(kwargs["min_size"] or 0, kwargs["max_size"] or 0, kwargs["desired_capacity"])
         check_tags(kwargs["tags"])
+        kwargs["vpc_zone_identifier"] = without_blanks(kwargs["vpc_zone_identifier"])
         check(self, kwargs)
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
 
@@ -127,6 +129,7 @@ class LocalAutoScalingBackend(AutoScalingBackend):
             # moto compares with the instances that exist; AWS moves the desired capacity.
             desired = min(max(group.desired_capacity or 0, minimum), maximum)
         check_sizes(minimum, maximum, desired)
+        kwargs["vpc_zone_identifier"] = without_blanks(kwargs["vpc_zone_identifier"])
         check(self, kwargs)
         kwargs["desired_capacity"] = desired
         policy = group.mixed_instances_policy

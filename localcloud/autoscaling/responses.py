@@ -14,6 +14,7 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from .exceptions import GroupInDeletionError, ValidationError
 from .group import ManagedGroup
+from .hooks import Hook
 from .models import LocalAutoScalingBackend
 from .pages import PAGES, paged
 from .policies import check_policy
@@ -144,9 +145,12 @@ def set_instance_health(self: Any) -> ActionResult:
 def create_auto_scaling_group(self: Any) -> ActionResult:
     """CreateAutoScalingGroup, keeping what moto drops."""
     check_emulated(self._get_params())
+    hooks = self._get_param("LifecycleHookSpecificationList", [])
+    for hook in hooks:
+        Hook(_group_name(self), hook)  # refuses a bad one before there is a group
     result: ActionResult = _moto_create(self)
     group = _backend(self).group(_group_name(self))
-    for hook in self._get_param("LifecycleHookSpecificationList", []):
+    for hook in hooks:
         _backend(self).put_hook(group.name, hook)
     # moto turns an absent, and an explicit zero, period into 300; the API's default is 0.
     group.health_check_grace_period = self._get_int_param("HealthCheckGracePeriod") or 0

@@ -53,6 +53,11 @@ def check(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
         raise ValidationError(f"Invalid Health Check Type: {', '.join(sorted(unknown))}")
 
 
+def without_blanks(subnets: str | None) -> str | None:
+    """Return a VPCZoneIdentifier, which may have blanks beside its commas, as moto reads it."""
+    return subnets and ",".join(subnet.strip() for subnet in subnets.split(","))
+
+
 def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
     """Refuse sizes that contradict each other.
 

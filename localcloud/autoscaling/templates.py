@@ -85,12 +85,19 @@ def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
 
 
 def check_launchable(template: TemplateRef, ec2: Any) -> None:
-    """Refuse a template that names no image, or one that does not exist; AWS tries a launch when a group gets one.
+    """Refuse a template without an image and a profile that exist; AWS tries a launch when a group gets one.
 
     Raises:
         InvalidTemplateError: It cannot be launched.
     """
-    image = template.resolve(ec2).image_id
+    version = template.resolve(ec2)
+    profile = version.data.get("IamInstanceProfile")
+    if profile:
+        try:
+            ec2.require_profile(profile.get("Name"), profile.get("Arn"))
+        except ServiceException as error:
+            raise InvalidTemplateError(str(error.message)) from error
+    image = version.image_id
     if not image:
         raise InvalidTemplateError("The request must contain the parameter ImageId")
     if str(image).startswith("resolve:ssm:"):

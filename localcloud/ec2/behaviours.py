@@ -114,6 +114,7 @@ ACTIONS = {
     "DescribeVolumes": "in pages of up to 1000",
     "DescribeTags": "the same answer, found by id",
     "ModifyInstanceMetadataOptions": "what is not named stays",
+    "AssociateIamInstanceProfile": "the error of an unknown profile",
     "CopyImage": "pending for a second; from any region; the copy boots, names its source, is encrypted, and gets tags",
     "RegisterImage": "boots the disk of the root volume's snapshot",
     "CreateSnapshot": "commits the container when the volume is an instance's root",

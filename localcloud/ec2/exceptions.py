@@ -33,6 +33,18 @@ class IncorrectInstanceStateError(EC2ClientError):
         )
 
 
+class UnknownProfileError(EC2ClientError):
+    """Raised when an instance is to get an instance profile that does not exist."""
+
+    def __init__(self, profile: str) -> None:
+        kind = "ARN" if profile.startswith("arn:") else "name"
+        super().__init__(
+            "InvalidParameterValue",
+            f"Value ({profile}) for parameter iamInstanceProfile.{kind.lower()} is invalid. Invalid IAM Instance "
+            f"Profile {kind}",
+        )
+
+
 class NotStoppedError(EC2ClientError):
     """Raised when an attribute is set that only a stopped instance takes."""
 

@@ -12,20 +12,24 @@ from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidAMIIdError,
     InvalidKeyPairNameError,
+    InvalidParameterCombination,
     InvalidSecurityGroupNotFoundError,
     MissingParameterError,
     OperationNotPermitted4,
 )
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociation
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
-from moto.ec2.utils import convert_tag_spec
+from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
+from moto.iam.exceptions import NotFoundException
 
 from localcloud.ec2.exceptions import (
     ImageParameterError,
     ImageUnavailableError,
     InsufficientAddressesError,
     NotStoppedError,
+    UnknownProfileError,
     VolumeTooSmallError,
 )
 from localcloud.ec2.image_states import ImageStates
@@ -79,6 +83,7 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
             InvalidAMIIdError: there is no such image.
             ImageUnavailableError: the image is still pending, failed, or is disabled.
             InvalidKeyPairNameError: there is no key pair of that name.
+            UnknownProfileError: there is no such instance profile.
             InsufficientAddressesError: the containers' network is full.
             EC2ClientError: of `VpcRules.place`.
         """
@@ -121,12 +126,39 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
         key_name = kwargs.get("key_name") or template.get("KeyName")
         if key_name and key_name not in self.key_pairs:
             raise InvalidKeyPairNameError(key_name)
+        self.require_profile(kwargs.get("iam_instance_profile_name"), kwargs.get("iam_instance_profile_arn"))
         for name in group_names:
             if self.get_security_group_by_name_or_id(name) is None:
                 raise InvalidSecurityGroupNotFoundError(name)
         for interface in kwargs.get("nics") or ():
             if interface.get("NetworkInterfaceId"):
                 self._refuse_attached(interface["NetworkInterfaceId"])
+
+    def require_profile(self, name: str | None, arn: str | None) -> None:
+        """Make sure that an instance profile exists, if one is named.
+
+        Raises:
+            InvalidParameterCombination: it is named by both its name and its ARN.
+            UnknownProfileError: there is none of that name or ARN.
+        """
+        if name and arn:
+            raise InvalidParameterCombination(
+                "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'"
+            )
+        try:
+            filter_iam_instance_profiles(self.account_id, self.partition, arn, name)
+        except NotFoundException:
+            raise UnknownProfileError(arn or name or "") from None
+
+    def associate_iam_instance_profile(
+        self,
+        instance_id: str,
+        iam_instance_profile_name: str | None = None,
+        iam_instance_profile_arn: str | None = None,
+    ) -> IamInstanceProfileAssociation:
+        """Give an instance a profile that exists; moto's error of an unknown one is IAM's."""
+        self.require_profile(iam_instance_profile_name, iam_instance_profile_arn)
+        return super().associate_iam_instance_profile(instance_id, iam_instance_profile_name, iam_instance_profile_arn)
 
     def capacity(self, smallest: int, largest: int, subnet_id: str | None) -> int:
         """Return how many instances RunInstances launches: as many as there is room for, up to the largest number.

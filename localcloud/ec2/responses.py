@@ -47,12 +47,13 @@ def run_instances(self: Any) -> ActionResult:
     request["MinCount"] = self.ec2_backend.capacity(
         int(request.get("MinCount", 1)), int(request.get("MaxCount", 1)), next(filter(None, subnets), None)
     )
+    profile = request.get("IamInstanceProfile", {})
+    self.ec2_backend.require_profile(profile.get("Name"), profile.get("Arn"))  # before moto does, with IAM's error
     self.params = request
     answer: ActionResult = _moto_run_instances(self)
     reservation: Any = answer.result
     for instance in reservation.instances:
         instance.disable_api_termination = bool(request.get("DisableApiTermination"))
-    profile = request.get("IamInstanceProfile", {})
     for instance in reservation.instances[1:]:  # moto gives it to the first
         if profile:
             self.ec2_backend.associate_iam_instance_profile(
@@ -196,6 +197,7 @@ def copy_image(self: Any) -> ActionResult:
     source_id, source_region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
     if source_region not in ec2_backends[self.current_account].regions:
         raise EC2ClientError("InvalidRegion", f"The region '{source_region}' is not valid.")
+    source = self.ec2_backend.cloud.backend("ec2", self.current_account, source_region).launchable_image(source_id)
     image = self.ec2_backend.copy_image(
         source_id,
         source_region,
@@ -205,7 +207,6 @@ def copy_image(self: Any) -> ActionResult:
         kms_key_id=self._get_param("KmsKeyId"),
     )
     if self._get_bool_param("CopyImageTags", False):
-        source = ec2_backends[self.current_account][source_region].amis[source_id]
         image.add_tags({tag["key"]: tag["value"] for tag in source.get_tags()})
     return _tagged(self, image)
 

@@ -32,10 +32,12 @@ MAX_EXECUTION_SECONDS = 172_800
 
 
 FILTERS = ("InstanceIds", "AgentVersion", "PingStatus", "PlatformTypes", "ActivationIds", "IamRole", "ResourceType",
-           "AssociationStatus", "tag-key")  # fmt: skip
+           "AssociationStatus", "SourceIds", "SourceTypes", "tag-key")  # fmt: skip
 MANAGED = {"AgentVersion": {"3.0.0.0"}, "PingStatus": {"Online"}, "PlatformTypes": {"Linux"},
-           "ResourceType": {"EC2Instance"}}  # fmt: skip
+           "ResourceType": {"EC2Instance"}, "SourceTypes": {"AWS::EC2::Instance"}}  # fmt: skip
 """What filters find of every managed instance."""
+TARGETS = ("InstanceIds", "tag-key")
+"""What chooses a command's instances, beside tags; AWS has resource groups, too."""
 
 
 class LocalSSMBackend(ParameterStore):
@@ -62,7 +64,8 @@ class LocalSSMBackend(ParameterStore):
 
         Raises:
             InvalidDocumentError: the document is not AWS-RunShellScript.
-            InvalidParametersError: there are no commands, or the execution timeout is no number of seconds.
+            InvalidParametersError: there are no commands, the execution timeout is no number of seconds, or targets
+                are chosen by something else than ids and tags.
             InvalidInstanceIdError: an instance named by id does not run.
             DuplicateInstanceIdError: an instance is named twice.
         """
@@ -169,6 +172,7 @@ class LocalSSMBackend(ParameterStore):
                 **{f"tag:{tag['key']}": {tag["value"]} for tag in tags},
                 "tag-key": {tag["key"] for tag in tags},
                 "InstanceIds": {instance.id},
+                "SourceIds": {instance.id},
                 **MANAGED,
             }
             if all(not actual.get(key, set()).isdisjoint(values) for key, values in filters.items()):
@@ -183,6 +187,8 @@ class LocalSSMBackend(ParameterStore):
                         "PlatformName": "Debian GNU/Linux",
                         "PlatformVersion": "12",
                         "ResourceType": "EC2Instance",
+                        "SourceId": instance.id,
+                        "SourceType": "AWS::EC2::Instance",
                         "IPAddress": instance.private_ip,
                         "ComputerName": instance.private_dns_name,
                     }
@@ -190,9 +196,16 @@ class LocalSSMBackend(ParameterStore):
         return described
 
     def _targeted(self, targets: Sequence[dict[str, Any]]) -> list[str]:
-        """Ids of the running instances that match every target."""
+        """Ids of the running instances that match every target.
+
+        Raises:
+            InvalidParametersError: a target is none of those that are emulated.
+        """
         if not targets:
             return []
+        for target in targets:
+            if target["Key"] not in TARGETS and not target["Key"].startswith("tag:"):
+                raise InvalidParametersError(f"The embedded cloud does not emulate the target {target['Key']}.")
         filters = {target["Key"]: target["Values"] for target in targets}
         return [entry["InstanceId"] for entry in self.describe_instance_information(filters)]
 

@@ -131,8 +131,7 @@ class ParameterStore(SimpleSystemManagerBackend):
         previous = versions[-1] if versions else None
         if previous and overwrite:
             _require_same_kind(previous, parameter_type, data_type)
-        inherited = previous.allowed_pattern if previous else None
-        _require_pattern(value, allowed_pattern or inherited)
+        _require_pattern(value, allowed_pattern)
         before = list(versions)
         parameter = super().put_parameter(
             name=name,
@@ -197,7 +196,7 @@ class ParameterStore(SimpleSystemManagerBackend):
     def _settle(self, pending: Pending) -> None:
         """Add the version whose image was checked, or drop it silently."""
         parameter = pending.parameter
-        image = self.cloud.backend("ec2", self.account_id, self.region_name).amis.get(parameter.value)
+        image = self.cloud.backend("ec2", self.account_id, self.region_name).launchable_image(parameter.value)
         if image is None or image.state != "available":
             if not self._stored[parameter.name]:
                 self._resource_tags["Parameter"].pop(parameter.name, None)
@@ -257,7 +256,7 @@ def _require_same_kind(previous: Parameter, parameter_type: str | None, data_typ
 
 
 def _require_pattern(value: str, pattern: str | None) -> None:
-    """Make sure that a value matches its parameter's pattern.
+    """Make sure that a value matches the pattern of its request; AWS says nothing of those of earlier versions.
 
     Raises:
         InvalidAllowedPatternError: the pattern is no regular expression.

@@ -29,6 +29,16 @@ class Fleet:
         self.asg.create_auto_scaling_group(AutoScalingGroupName=name, DesiredCapacity=desired, **request)
         self.wait_for(name, desired)
 
+    def template_with_profile(self, profile: str) -> dict[str, str]:
+        """Create a launch template that names an instance profile, and is called as that, and refer to it."""
+        data = {
+            "ImageId": self.cloud.seed_image(),
+            "InstanceType": "t3.micro",
+            "IamInstanceProfile": {"Name": profile},
+        }
+        self.ec2.create_launch_template(LaunchTemplateName=profile, LaunchTemplateData=data)
+        return {"LaunchTemplateName": profile}
+
     def group(self, name: str) -> dict[str, Any]:
         """Describe a group."""
         (found,) = self.asg.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fidelity.fleet_support import ZONES, Fleet
 from tests.fidelity.refusals import refused
-from tests.fidelity.sources import autoscaling, autoscaling_guide
+from tests.fidelity.sources import autoscaling, autoscaling_guide, report
 from tests.localcloud.server_support import Server, wait_until
 
 SERVICE = "Auto Scaling"
@@ -74,6 +74,48 @@ def test_template_has_to_name_an_image(fleet: Fleet) -> None:
 
         with refused("ValidationError", text="You must use a valid fully-formed launch template"):
             fleet.create(name, LaunchTemplate={"LaunchTemplateName": name})
+
+
+@pytest.mark.fact("A group is refused whose template names an instance profile that does not exist",
+                  report("hashicorp/terraform-provider-aws", 4769))  # fmt: skip
+def test_profile_of_the_template_has_to_exist(fleet: Fleet) -> None:
+    template = fleet.template_with_profile("unknown-profile")
+
+    with refused(
+        "ValidationError",
+        text="You must use a valid fully-formed launch template. Value (unknown-profile) for parameter "
+        "iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+    ):
+        fleet.create("unknown-profile", LaunchTemplate=template)
+
+
+@pytest.mark.fact("A launch whose instance profile was deleted fails, and leaves no instance",
+                  autoscaling_guide("ts-as-launch-template"))  # fmt: skip
+@pytest.mark.parametrize("source", ["template", "configuration"])
+def test_launch_with_a_deleted_profile_leaves_no_instance(fleet: Fleet, source: str) -> None:
+    name, iam = f"deleted-profile-{source}", fleet.cloud.client("iam")
+    iam.create_instance_profile(InstanceProfileName=name)
+    if source == "template":
+        fleet.create(name, LaunchTemplate=fleet.template_with_profile(name))
+    else:
+        fleet.asg.create_launch_configuration(
+            LaunchConfigurationName=name,
+            ImageId=fleet.cloud.seed_image(),
+            InstanceType="t3.micro",
+            IamInstanceProfile=name,
+        )
+        fleet.create(name, LaunchTemplate=None, LaunchConfigurationName=name)
+    iam.delete_instance_profile(InstanceProfileName=name)
+    fleet.asg.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
+
+    def activities() -> list[dict[str, Any]]:
+        return list(fleet.asg.describe_scaling_activities(AutoScalingGroupName=name)["Activities"])
+
+    wait_until(lambda: bool(activities()), "an activity")
+    assert {each["StatusCode"] for each in activities()} == {"Failed"}
+    assert f"Value ({name}) for parameter iamInstanceProfile.name is invalid." in activities()[0]["StatusMessage"]
+    launched = [{"Name": "tag:aws:autoscaling:groupName", "Values": [name]}]
+    assert fleet.ec2.describe_instances(Filters=launched)["Reservations"] == []
 
 
 @pytest.mark.fact("A launch of a version that was deleted fails, and is reported as a failed activity",
@@ -227,6 +269,16 @@ def test_places_exist_and_agree(fleet: Fleet) -> None:
         fleet.create("nowhere", AvailabilityZones=None, VPCZoneIdentifier="subnet-0123456789abcdef0")
     with refused("ValidationError", text="do not match"):
         fleet.create("nowhere", AvailabilityZones=ZONES[1:], VPCZoneIdentifier=subnets[0]["SubnetId"])
+
+
+@pytest.mark.fact("Blanks may follow the commas between subnets", autoscaling("CreateAutoScalingGroup"))
+def test_subnets_may_be_separated_by_blanks(fleet: Fleet) -> None:
+    subnets = [each["SubnetId"] for each in fleet.ec2.describe_subnets()["Subnets"]][:2]
+    fleet.create("blanks", desired=2, AvailabilityZones=None, VPCZoneIdentifier=", ".join(subnets))
+    fleet.asg.update_auto_scaling_group(AutoScalingGroupName="blanks", VPCZoneIdentifier=f"{subnets[1]} , {subnets[0]}")
+
+    places = {fleet.cloud.instance(each)["SubnetId"] for each in fleet.instances("blanks")}
+    assert places == set(subnets)
 
 
 @pytest.mark.fact("Instances are spread over the zones of a group without subnets",
@@ -517,6 +569,16 @@ def test_hooks_given_at_creation(fleet: Fleet) -> None:
     (found,) = fleet.asg.describe_lifecycle_hooks(AutoScalingGroupName="hooked")["LifecycleHooks"]
 
     assert (found["LifecycleHookName"], found["DefaultResult"]) == ("hook", "ABANDON")
+
+
+@pytest.mark.fact("A group that is refused for one of its hooks is not created", autoscaling("CreateAutoScalingGroup"))
+def test_group_of_a_bad_hook_is_not_created(fleet: Fleet) -> None:
+    good = {"LifecycleHookName": "good", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+    for bad in ({"HeartbeatTimeout": 7201}, {"DefaultResult": "PERHAPS"}, {"LifecycleTransition": "none"}):
+        with refused("ValidationError"):
+            fleet.create("unhooked", LifecycleHookSpecificationList=[good, {**good, "LifecycleHookName": "bad", **bad}])
+
+    assert fleet.asg.describe_auto_scaling_groups(AutoScalingGroupNames=["unhooked"])["AutoScalingGroups"] == []
 
 
 @pytest.mark.fact("A hook keeps its role and target, also when it is put again without them",

@@ -33,16 +33,6 @@ def test_group_with_instances_is_in_use(fleet: Fleet) -> None:
     wait_until(is_gone, "deletion")
 
 
-@pytest.mark.fact("A group whose instances come or go is deleted by force only", autoscaling("DeleteAutoScalingGroup"))
-def test_group_that_scales_is_busy(fleet: Fleet) -> None:
-    fleet.create("busy", desired=1)
-    fleet.asg.suspend_processes(AutoScalingGroupName="busy", ScalingProcesses=["HealthCheck"])
-    fleet.asg.resume_processes(AutoScalingGroupName="busy")
-    fleet.asg.set_desired_capacity(AutoScalingGroupName="busy", DesiredCapacity=2)
-    with refused("ScalingActivityInProgress", text="while there are scaling activities in progress"):
-        fleet.asg.delete_auto_scaling_group(AutoScalingGroupName="busy")
-
-
 @pytest.mark.fact("An emptied group is deleted without force", autoscaling("DeleteAutoScalingGroup"))
 def test_emptied_group_is_deleted(fleet: Fleet) -> None:
     fleet.create("emptied", desired=2, MinSize=1)
@@ -227,6 +217,7 @@ def test_tags_of_instances(fleet: Fleet) -> None:
 )
 @pytest.mark.fact("An instance is terminated only when its target has drained",
                   autoscaling_guide("attach-load-balancer-asg"))  # fmt: skip
+@pytest.mark.fact("A group whose instances come or go is deleted by force only", autoscaling("DeleteAutoScalingGroup"))
 def test_instances_drain_before_they_go(fleet: Fleet) -> None:
     site = Balancing(fleet.cloud)
     targets = site.group("fleet")
@@ -236,6 +227,8 @@ def test_instances_drain_before_they_go(fleet: Fleet) -> None:
     (leaving,) = fleet.instances("draining")
     wait_until(lambda: [state for _, _, state, _ in site.health(targets)] == ["healthy"], "healthy")
     fleet.asg.terminate_instance_in_auto_scaling_group(InstanceId=leaving, ShouldDecrementDesiredCapacity=True)
+    with refused("ScalingActivityInProgress", text="while there are scaling activities in progress"):
+        fleet.asg.delete_auto_scaling_group(AutoScalingGroupName="draining")
     (activity, *_) = fleet.asg.describe_scaling_activities(AutoScalingGroupName="draining")["Activities"]
 
     assert [state for _, _, state, _ in site.health(targets)] == ["draining"]

@@ -283,6 +283,7 @@ def test_the_root_of_an_image_goes_with_its_instances(cloud: Server) -> None:
 )
 @pytest.mark.fact("A shared image comes without its owner's tags", ec2_guide("sharingamis-explicit"))
 @pytest.mark.fact("Copying a shared image takes a permission for its snapshot, too", ec2_guide("CopyingAMIs"))
+@pytest.mark.fact("CopyImageTags copies the account's own tags of a shared image", ec2("CopyImage"))
 def test_another_account_uses_a_shared_image(cloud: Server) -> None:
     client, other = cloud.client("ec2"), cloud.client_of(OTHER, "ec2")
     tags = [{"ResourceType": "image", "Tags": [{"Key": "kind", "Value": "app-image"}]}]
@@ -302,7 +303,9 @@ def test_another_account_uses_a_shared_image(cloud: Server) -> None:
         other.copy_image(**copy)
     snapshot = root_snapshot(describe(cloud, image))
     client.modify_snapshot_attribute(SnapshotId=snapshot, OperationType="add", UserIds=[OTHER])
-    other.copy_image(**copy)
+    other.create_tags(Resources=[image], Tags=[{"Key": "ours", "Value": "1"}])
+    copied = other.copy_image(**copy, CopyImageTags=True)["ImageId"]
+    assert other.describe_images(ImageIds=[copied])["Images"][0]["Tags"] == [{"Key": "ours", "Value": "1"}]
 
 
 @pytest.mark.fact("A protected image cannot be deregistered", ec2("EnableImageDeregistrationProtection"))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fidelity.cases import case
 from tests.fidelity.refusals import refused
-from tests.fidelity.sources import EC2_ERRORS, EC2_IDEMPOTENCY, ec2, ec2_guide
+from tests.fidelity.sources import EC2_ERRORS, EC2_IDEMPOTENCY, ec2, ec2_guide, report
 from tests.localcloud.server_support import SEED_PARAMETER, Server
 
 SERVICE = "EC2"
@@ -341,6 +341,46 @@ def test_every_instance_has_the_profile(cloud: Server) -> None:
 
     for each in launched:
         assert cloud.instance(each["InstanceId"])["IamInstanceProfile"]["Arn"].endswith("/facts-of-launches")
+
+
+@pytest.mark.parametrize(
+    ("profile", "text"),
+    [
+        pytest.param(
+            {"Name": "none"},
+            "Value (none) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            marks=pytest.mark.fact("A launch with an instance profile that does not exist is refused, by its name",
+                                   report("hashicorp/terraform-provider-aws", 27516))),
+        pytest.param(
+            {"Arn": "arn:aws:iam::123456789012:instance-profile/none"},
+            "for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
+            marks=pytest.mark.fact("A launch with an instance profile that does not exist is refused, by its ARN",
+                                   report("hashicorp/terraform-provider-aws", 29866))),
+    ],
+)  # fmt: skip
+def test_a_launch_with_an_unknown_profile_is_refused(cloud: Server, profile: dict[str, str], text: str) -> None:
+    client = cloud.client("ec2")
+    data = {"ImageId": cloud.seed_image(), "InstanceType": "t3.micro", "IamInstanceProfile": profile}
+    (kind,) = profile
+    created = client.create_launch_template(LaunchTemplateName=f"unknown-profile-{kind}", LaunchTemplateData=data)
+    template = {"LaunchTemplateId": created["LaunchTemplate"]["LaunchTemplateId"]}
+    before = len(client.describe_instances()["Reservations"])
+
+    with refused("InvalidParameterValue", text=text):
+        launch(cloud, IamInstanceProfile=profile)
+    with refused("InvalidParameterValue", text=text):
+        client.run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1)
+    with refused("InvalidParameterValue", text=text):
+        client.associate_iam_instance_profile(InstanceId=cloud.launch(), IamInstanceProfile=profile)
+    assert len(client.describe_instances()["Reservations"]) == before + 1  # that without a profile
+
+
+@pytest.mark.fact("An instance profile is named by its name or by its ARN, not by both", report("aws/aws-cli", 8058))
+def test_a_profile_is_named_once(cloud: Server) -> None:
+    profile = cloud.client("iam").create_instance_profile(InstanceProfileName="named-twice")["InstanceProfile"]
+
+    with refused("InvalidParameterCombination", text="'iamInstanceProfile.name' may not be used in combination with"):
+        launch(cloud, IamInstanceProfile={"Name": "named-twice", "Arn": profile["Arn"]})
 
 
 @pytest.mark.fact("User data is returned as it was given, encoded", ec2("DescribeInstanceAttribute"))

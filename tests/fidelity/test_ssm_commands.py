@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fidelity.refusals import refused
-from tests.fidelity.sources import ssm, ssm_guide
+from tests.fidelity.sources import report, ssm, ssm_guide
 from tests.localcloud.server_support import Server, wait_until
 
 SERVICE = "Systems Manager"
@@ -120,6 +120,19 @@ def test_targets(cloud: Server, manager: Any, instance: str) -> None:
     assert [each["InstanceId"] for each in invocations(manager, CommandId=command)] == [instance]
 
 
+@pytest.mark.fact("Targets choose instances of a resource group", ssm("Target"),
+                  wrong="they are refused, with InvalidParameters")  # fmt: skip
+def test_targets_of_a_resource_group(manager: Any) -> None:
+    send(manager, Targets=[{"Key": "resource-groups:Name", "Values": ["group"]}])
+
+
+@pytest.mark.fact("Targets that Run Command does not have are refused: InvalidParameters", report("aws/aws-cli", 2670))
+def test_unknown_targets(manager: Any) -> None:
+    for key in ("Colour", "PingStatus"):
+        with refused("InvalidParameters", text=key):
+            send(manager, Targets=[{"Key": key, "Values": ["any"]}])
+
+
 @pytest.mark.fact("ListCommandInvocations returns pages, newest command first", ssm("ListCommandInvocations"))
 def test_pages_of_invocations(manager: Any, instance: str) -> None:
     commands = [sent(manager, InstanceIds=[instance]) for _ in range(3)]
@@ -155,7 +168,7 @@ def test_cancelling(manager: Any, instance: str) -> None:
     assert manager.get_command_invocation(CommandId=command, InstanceId=instance)["Status"] == before
 
 
-@pytest.mark.fact("DescribeInstanceInformation lists running instances, by id, tag and status",
+@pytest.mark.fact("DescribeInstanceInformation lists running instances, by id, tag, status and source",
                   ssm("DescribeInstanceInformation"))  # fmt: skip
 @pytest.mark.fact("DescribeInstanceInformation refuses unknown filters: InvalidFilterKey",
                   ssm("DescribeInstanceInformation"))  # fmt: skip
@@ -170,5 +183,7 @@ def test_managed_instances(manager: Any, instance: str) -> None:
     assert found(InstanceIds=instance) == [instance]
     assert found(tag_role="commanded") == [instance]
     assert found(tag_role="commanded", PingStatus="ConnectionLost") == []
+    assert found(SourceIds=instance, SourceTypes="AWS::EC2::Instance") == [instance]
+    assert found(SourceIds=instance, SourceTypes="AWS::IoT::Thing") == []
     with refused("InvalidFilterKey"):
         found(Colour="blue")

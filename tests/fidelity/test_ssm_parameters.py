@@ -61,6 +61,19 @@ def test_an_image_is_checked_later(cloud: Server, store: Any) -> None:
     assert (found["Value"], found["Version"], found["DataType"]) == (cloud.seed_image(), 1, IMAGE)
 
 
+@pytest.mark.fact("An aws:ec2:image may be another account's, if it is shared", IMAGES)
+def test_a_shared_image(cloud: Server) -> None:
+    there = cloud.client_of("210987654321", "ssm")
+    image = cloud.client("ec2").create_image(InstanceId=cloud.launch_running()["InstanceId"], Name="shared")["ImageId"]
+    shared = {"Add": [{"UserId": "210987654321"}]}
+    cloud.client("ec2").modify_image_attribute(ImageId=image, LaunchPermission=shared)
+
+    put(there, "/images/shared", image, DataType=IMAGE)
+    wait_until(lambda: "/images/shared" in names_of(there), "the parameter")
+
+    assert value(there, "/images/shared") == image
+
+
 @pytest.mark.fact("Until a new aws:ec2:image is checked, the parameter has its old value and version", IMAGES)
 def test_an_image_is_replaced_later(cloud: Server, store: Any) -> None:
     instance, seed = cloud.launch_running()["InstanceId"], cloud.seed_image()
@@ -145,6 +158,8 @@ def test_patterns(store: Any) -> None:
     with refused("InvalidAllowedPatternException"):
         put(store, "/patterns/broken", AllowedPattern="(")
     assert value(store, "/patterns/digits") == "12"
+    put(store, "/patterns/digits", "twelve", Overwrite=True)  # the API speaks of the request's pattern alone
+    assert value(store, "/patterns/digits") == "twelve"
 
 
 @pytest.mark.fact("PutParameter of a parameter that exists needs Overwrite: ParameterAlreadyExists",
