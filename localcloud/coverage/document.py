@@ -72,8 +72,8 @@ def render(facts: str) -> str:
         "## Actions\n\n"
         f"moto is {version('moto')}; the actions are those of botocore {version('botocore')}. An action that neither "
         "answers is refused: `InvalidAction` (400), `UnknownOperationException` (400) in JSON, `MethodNotAllowed` "
-        "(405) of S3. S3, ACM, IAM and STS are changed, too; their facts are the declaration, and ACM's are among those of "
-        "load balancing. Every other service is moto's own.\n\n" + _counts(known)
+        "(405) of S3. S3, ACM, IAM and STS are changed, too; their facts are the declaration, and ACM's are among "
+        "those of load balancing. Every other service is moto's own.\n\n" + _counts(known)
     )
     parts += [_actions(service) for service in known]
     return "\n".join(parts)
