@@ -129,21 +129,24 @@ class Application:
 
     def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         call = Call(environ, _unzipped(environ, environ["wsgi.input"].read()))
-        wrong = check(call)  # needs no state, so it holds nobody up
-        with self.cloud.lock:
-            try:
-                problem = (self.authorize(call) if self.authorize else None) or wrong
-                begun, answer = ([], []) if problem else self._ask_moto(call)
-            except Exception as error:  # noqa: BLE001 -- moto may raise anything
-                problem = gaps.problem_of(call, error)
-            if not problem and (status := int(begun[0].split(maxsplit=1)[0])) >= HTTPStatus.BAD_REQUEST:
-                problem = gaps.problem_in(call, status, b"".join(answer))
-            if problem:
-                return _refuse(call, problem, start_response)
-            if self.cloud.firewall:
-                self.cloud.firewall.note(call)
-            start_response(*begun)
-            return answer
+        try:
+            wrong = check(call)  # needs no state, so it holds nobody up
+            with self.cloud.lock:
+                return self._answer(call, wrong, start_response)
+        except Exception as error:  # noqa: BLE001 -- moto may raise anything
+            return _refuse(call, gaps.problem_of(call, error), start_response)
+
+    def _answer(self, call: Call, wrong: Problem | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        problem = (self.authorize(call) if self.authorize else None) or wrong
+        begun, answer = ([], []) if problem else self._ask_moto(call)
+        if not problem and (status := int(begun[0].split(maxsplit=1)[0])) >= HTTPStatus.BAD_REQUEST:
+            problem = gaps.problem_in(call, status, b"".join(answer))
+        if problem:
+            return _refuse(call, problem, start_response)
+        if self.cloud.firewall:
+            self.cloud.firewall.note(call)
+        start_response(*begun)
+        return answer
 
     def _ask_moto(self, call: Call) -> tuple[list[Any], list[bytes]]:
         """Return what moto begins its response with, and its body."""

@@ -12,7 +12,6 @@ import pytest
 from localcloud.cloud import Cloud
 from localcloud.requestlog import RequestLog
 from localcloud.server import Application
-from localcloud.validation import check
 from tests.fidelity.refusals import refused
 from tests.localcloud.fault_support import running_api
 from tests.localcloud.server_support import REGION, Server
@@ -25,7 +24,7 @@ def ask(
 ) -> tuple[str, dict[str, str], str]:
     """Send a request to an application with that moto behind it, and return status, headers and body."""
     cloud = Cloud(name="test", region=REGION, bind="127.0.0.1", engine=None)  # type: ignore[arg-type]
-    application = Application(cloud, moto, RequestLog(), lambda: None, [check])
+    application = Application(cloud, moto, RequestLog(), lambda: None)
     begun: list[Any] = []
     answer = application(
         {
@@ -102,8 +101,8 @@ def test_a_member_that_the_model_has_as_optional_may_turn_out_to_be_missing() ->
     assert "<Code>MissingParameter</Code><Message>The request must contain the parameter MaxResults</Message>" in body
 
 
-def test_a_gate_that_fails_is_an_internal_error_too() -> None:
-    with patch("tests.localcloud.test_gaps.check", side_effect=RuntimeError):
+def test_a_check_that_fails_is_an_internal_error_too() -> None:
+    with patch("localcloud.server.check", side_effect=RuntimeError):
         assert ask(answering("200 OK", b""))[0] == "500 Internal Server Error"
 
 
