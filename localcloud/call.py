@@ -40,7 +40,7 @@ class Call:
     """A request to an action of a service.
 
     Args:
-        environ: The WSGI environment; its body can be read again from the start.
+        environ: The WSGI environment, whose body was read.
         body: The body.
     """
 

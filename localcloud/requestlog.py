@@ -42,6 +42,14 @@ class Entry:
     missing: str = ""
 
 
+class Scope(NamedTuple):
+    """What a request is signed for, and by whom: the service's signing name, the region, and the access key id."""
+
+    service: str = ""
+    region: str = ""
+    access_key: str = ""
+
+
 class RequestLog:
     """Keeps the newest CAPACITY requests."""
 
@@ -49,13 +57,17 @@ class RequestLog:
         self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=capacity)
 
-    def record(self, environ: Mapping[str, Any], body: bytes, status: int) -> None:
-        """Add a request and the HTTP status of its response."""
-        service, _, principal = scope_of(environ)
-        action = name_action(service, environ, body)
-        fault = environ.get(FIRED, "")
-        missing = environ.get(MISSING, "")
-        self._entries.append(Entry(round(self._clock(), 3), service, action, principal, status, fault, missing))
+    def record(self, scope: Scope, action: str, status: int, environ: Mapping[str, Any]) -> None:
+        """Add a request.
+
+        Args:
+            scope: What it is signed for, and by whom.
+            action: AWS's name of the action.
+            status: The HTTP status of its response.
+            environ: The WSGI environment, with what the way to the response has noted in it.
+        """
+        noted = environ.get(FIRED, ""), environ.get(MISSING, "")
+        self._entries.append(Entry(round(self._clock(), 3), scope.service, action, scope.access_key, status, *noted))
 
     def since(self, moment: float) -> list[dict[str, Any]]:
         """Return the requests later than that moment (seconds since the epoch), oldest first."""
@@ -64,14 +76,6 @@ class RequestLog:
     def clear(self) -> None:
         """Remove every entry."""
         self._entries.clear()
-
-
-class Scope(NamedTuple):
-    """What a request is signed for, and by whom: the service's signing name, the region, and the access key id."""
-
-    service: str = ""
-    region: str = ""
-    access_key: str = ""
 
 
 def scope_of(environ: Mapping[str, Any]) -> Scope:

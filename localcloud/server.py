@@ -111,7 +111,7 @@ class Application:
         body = b"".join(read_body(environ))
         if self.authorize:
             environ[ARRIVED] = (dict(environ), body)
-        environ["wsgi.input"] = io.BytesIO(body)
+        call = Call(environ, _unzipped(environ, body))
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
         def note_status(line: str, *rest: Any) -> Any:
@@ -120,15 +120,14 @@ class Application:
             return start_response(line, *rest)
 
         try:
-            return self._api(environ, note_status)
+            return self._api(call, note_status)
         except ConnectionResetError:  # injected by a fault
             status = NO_ANSWER
             raise
         finally:
-            self.requests.record(environ, body, status)
+            self.requests.record(call.scope, call.action, status, environ)
 
-    def _to_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        call = Call(environ, _unzipped(environ, environ["wsgi.input"].read()))
+    def _to_moto(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
             wrong = check(call)  # needs no state, so it holds nobody up
             with self.cloud.lock:

@@ -1,4 +1,4 @@
-"""WSGI middleware that injects faults into the AWS API."""
+"""What injects faults into the AWS API: it comes before the real application."""
 
 import json
 import os
@@ -6,39 +6,20 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from localcloud.problems import Problem, failed, protocol_of, render
-from localcloud.requestlog import FIRED, name_action, scope_of
+from localcloud.call import Call
+from localcloud.problems import Problem, failed, render
+from localcloud.requestlog import FIRED
 
 from . import actions
 from .models import Fault, Faults
 from .responses import LOCK_HELD, throttled
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-@dataclass(frozen=True)
-class Request:
-    """An API request."""
-
-    service: str
-    action: str
-    protocol: str
-    method: str
-    path: str
-
-    def suits(self, fault: Fault) -> bool:
-        """Return whether a fault applies to it."""
-        return actions.matches(fault.settings["action"], self.service, self.action)
-
-    def locks(self, fault: Fault) -> bool:
-        """Return whether it is for an S3 object whose key the fault names."""
-        bucket_and_key = self.path.lstrip("/").partition("/")
-        return self.service == "s3" and fnmatchcase(bucket_and_key[2], fault.settings["key"])
+Application = Callable[[Call, Callable[..., Any]], Iterable[bytes]]
 
 
 class FaultyApi:
@@ -55,63 +36,53 @@ class FaultyApi:
         self._faults = faults
         self._sleep = sleep
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request, whose body can be read again from the start."""
-        service = "" if self._faults.is_empty else scope_of(environ).service
-        if not service:
-            return self._api(environ, start_response)
-        body = b""
-        if environ.get("CONTENT_LENGTH"):
-            body = environ["wsgi.input"].read()
-            environ["wsgi.input"].seek(0)
-        request = Request(
-            service=service,
-            action=name_action(service, environ, body),
-            protocol=protocol_of(service, environ),
-            method=environ["REQUEST_METHOD"],
-            path=environ.get("PATH_INFO", "/"),
-        )
+    def __call__(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        if self._faults.is_empty or not call.service:
+            return self._api(call, start_response)
+        environ: Any = call.environ
         with self._faults.watched() as fired:
             try:
-                answer = self._instead(request, environ)
+                answer = self._instead(call)
                 if answer is None:
-                    return self._api(environ, start_response)
+                    return self._api(call, start_response)
                 status, headers, content = answer
                 start_response(status, headers)
                 return [content]
             finally:
                 environ[FIRED] = ",".join(fired)
 
-    def _instead(self, request: Request, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
+    def _instead(self, call: Call) -> tuple[str, list[tuple[str, str]], bytes] | None:
         """Return the answer of the fault that the request meets; None when it is to be answered in earnest."""
-        subject = f"{request.service}:{request.action}"
-        late = self._faults.fire("latency", subject, request.suits)
+        subject = f"{call.service}:{call.action}"
+        suits, locks = partial(_suits, call), partial(_locks, call)
+        late = self._faults.fire("latency", subject, suits)
         if late:
             self._sleep(late.settings["seconds"])
-        unreachable = self._faults.fire("unavailable", subject, request.suits)
+        unreachable = self._faults.fire("unavailable", subject, suits)
         if unreachable and unreachable.settings["how"] == "reset":
-            reset(environ.get("werkzeug.socket"))
+            reset(call.environ.get("werkzeug.socket"))
             raise ConnectionResetError("a fault resets the connection")
         problem: Problem | None = None
         if unreachable:
-            problem = failed(request.service, request.protocol, HTTPStatus.SERVICE_UNAVAILABLE)
-        elif request.action == "GetObject" and self._holder(request):
-            return "200 OK", [("Content-Type", "application/json")], self._lock_info(request)
-        elif request.action == "PutObject" and (lock := self._faults.fire("state-lock", request.path, request.locks)):
+            problem = failed(call.service, call.protocol, HTTPStatus.SERVICE_UNAVAILABLE)
+        elif call.action == "GetObject" and self._holder(locks):
+            return "200 OK", [("Content-Type", "application/json")], self._lock_info(call.path)
+        elif call.action == "PutObject" and (lock := self._faults.fire("state-lock", call.path, locks)):
             held = lock.settings["how"] == "held"
-            problem = LOCK_HELD if held else failed("s3", request.protocol, HTTPStatus.SERVICE_UNAVAILABLE)
-        elif self._faults.fire("throttle", subject, request.suits):
-            problem = throttled(request.service, request.protocol)
-        elif broken := self._faults.fire("error", subject, request.suits):
+            problem = LOCK_HELD if held else failed("s3", call.protocol, HTTPStatus.SERVICE_UNAVAILABLE)
+        elif self._faults.fire("throttle", subject, suits):
+            problem = throttled(call.service, call.protocol)
+        elif broken := self._faults.fire("error", subject, suits):
             settings = broken.settings
-            problem = failed(request.service, request.protocol, settings["status"], settings.get("code"))
-        return render(problem, request.protocol, request.method) if problem else None
+            problem = failed(call.service, call.protocol, settings["status"], settings.get("code"))
+        return render(problem, call.protocol, call.method) if problem else None
 
-    def _holder(self, request: Request) -> bool:
-        return any(fault.settings["how"] == "held" for fault in self._faults.active("state-lock", request.locks))
+    def _holder(self, locks: Callable[[Fault], bool]) -> bool:
+        return any(fault.settings["how"] == "held" for fault in self._faults.active("state-lock", locks))
 
     @staticmethod
-    def _lock_info(request: Request) -> bytes:
+    def _lock_info(path: str) -> bytes:
         """Return what Terraform writes into its lock, so that it can report who has it."""
         info = {
             "ID": "00000000-0000-0000-0000-000000000000",
@@ -120,9 +91,20 @@ class FaultyApi:
             "Who": "localcloud@faults",
             "Version": "",
             "Created": "2000-01-01T00:00:00Z",
-            "Path": request.path.lstrip("/").removesuffix(".tflock"),
+            "Path": path.lstrip("/").removesuffix(".tflock"),
         }
         return json.dumps(info).encode()
+
+
+def _suits(call: Call, fault: Fault) -> bool:
+    """Return whether a fault applies to a request."""
+    return actions.matches(fault.settings["action"], call.service, call.action)
+
+
+def _locks(call: Call, fault: Fault) -> bool:
+    """Return whether a request is for an S3 object whose key the fault names."""
+    bucket_and_key = call.path.lstrip("/").partition("/")
+    return call.service == "s3" and fnmatchcase(bucket_and_key[2], fault.settings["key"])
 
 
 def reset(connection: socket.socket | None) -> None:

@@ -8,7 +8,7 @@ import pytest
 from localcloud import network
 from localcloud.ec2.instances import decode_user_data
 from localcloud.exceptions import LocalCloudError
-from localcloud.requestlog import RequestLog, name_action, read_body
+from localcloud.requestlog import RequestLog, Scope, name_action, read_body
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -96,7 +96,7 @@ def test_the_request_log_forgets_the_oldest() -> None:
     ticks = iter(range(10))
     log = RequestLog(clock=lambda: next(ticks), capacity=2)
     for action in ("First", "Second", "Third"):
-        log.record({"HTTP_X_AMZ_TARGET": f"AmazonSSM.{action}"}, b"", 200)
+        log.record(Scope(), action, 200, {})
 
     assert [entry["action"] for entry in log.since(0)] == ["Second", "Third"]
     assert [entry["action"] for entry in log.since(1)] == ["Third"]

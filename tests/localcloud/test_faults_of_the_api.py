@@ -1,6 +1,5 @@
 """Faults of the API, as real clients meet them over HTTP."""
 
-import io
 import json
 import socket
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.retries.standard import RetryContext, ThrottledRetryableChecker, TransientRetryableChecker
 
+from localcloud.call import Call
 from localcloud.faults import Faults
 from localcloud.faults.middleware import FaultyApi
 from rebake.aws_errors import is_transient
@@ -200,7 +200,7 @@ def test_latency_delays_an_answer_that_stays_as_it_is() -> None:
     faults, seen, waits = Faults(), [], []
     faults.add({"kind": "latency", "action": "ssm:*", "seconds": 2.5})
 
-    def api(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def api(call: Call, start_response: Any) -> list[bytes]:
         seen.append(list(waits))
         return [b"answer"]
 
@@ -209,9 +209,8 @@ def test_latency_delays_an_answer_that_stays_as_it_is() -> None:
             "REQUEST_METHOD": "POST",
             "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/{service}/aws4_request, ",
             "HTTP_X_AMZ_TARGET": target,
-            "wsgi.input": io.BytesIO(),
         }
-        return list(FaultyApi(api, faults, waits.append)(environ, None))  # type: ignore[arg-type]
+        return list(FaultyApi(api, faults, waits.append)(Call(environ, b""), None))  # type: ignore[arg-type]
 
     assert request("ssm", "AmazonSSM.GetParameter") == [b"answer"]
     assert request("dynamodb", "DynamoDB_20120810.GetItem") == [b"answer"]
