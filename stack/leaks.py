@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rebake import tags
 from rebake.config import load_environment
+from rebake.tools.terraform import lock_key
 from stack import processes
 from stack.settings import ENVIRONMENT
 from stack.up import Stack
@@ -51,7 +52,7 @@ def _all(client: Any, call: str, key: str, **arguments: Any) -> Iterator[dict[st
 def _locks(stack: Stack) -> Iterator[str]:
     bucket = load_environment(ENVIRONMENT).bucket
     for found in _all(stack.cloud.client("s3"), "list_objects_v2", "Contents", Bucket=bucket):
-        if found["Key"].endswith(".tflock"):
+        if found["Key"].endswith(lock_key("")):
             yield f"state lock {found['Key']}"
 
 

@@ -4,7 +4,15 @@ from rebake.config.bases import Base, base_names, load_base
 from rebake.config.environments import Environment, Network, load_environment
 from rebake.config.probe import HttpCheck, Probe, ProbeSubject
 from rebake.config.rollout import RolloutConfig
-from rebake.config.services import FleetConfig, HealthCheck, Service, load_service, read_service, service_names
+from rebake.config.services import (
+    FleetConfig,
+    HealthCheck,
+    Service,
+    load_service,
+    load_services,
+    read_service,
+    service_names,
+)
 
 __all__ = [
     "Base",
@@ -21,6 +29,7 @@ __all__ = [
     "load_base",
     "load_environment",
     "load_service",
+    "load_services",
     "read_service",
     "service_names",
 ]

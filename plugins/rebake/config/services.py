@@ -128,6 +128,17 @@ def load_service(name: str, environment: Environment | None = None) -> Service:
     return files.load("services", name, Service, overrides)
 
 
+def load_services(environment: Environment) -> dict[str, Service | ConfigError]:
+    """Return every service file by its name: what it declares, or what is wrong with it."""
+    found: dict[str, Service | ConfigError] = {}
+    for name in service_names():
+        try:
+            found[name] = load_service(name, environment)
+        except ConfigError as error:
+            found[name] = error
+    return found
+
+
 def read_service(name: str) -> Service:
     """Read and validate `config/services/<name>.yaml` as it is, without any environment's overrides.
 

@@ -35,7 +35,7 @@ class FindDependentsOperator(BaseOperator):
             ConfigError: the environment's file is wrong.
         """
         families = self._families(context)
-        services = dict(_services())
+        services = config.load_services(config.load_environment())
         for name, service in services.items():
             if isinstance(service, ConfigError):
                 self.log.warning("%s is no dependent of any base: %s", name, service)
@@ -55,12 +55,3 @@ class FindDependentsOperator(BaseOperator):
         if promoted:
             return [family for family in known if base_asset_uri(family) in promoted]
         return [self.base] if self.base else known
-
-
-def _services() -> Any:
-    environment = config.load_environment()
-    for name in config.service_names():
-        try:
-            yield name, config.load_service(name, environment)
-        except ConfigError as error:
-            yield name, error

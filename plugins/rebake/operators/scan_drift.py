@@ -38,13 +38,9 @@ _CLOCKS: Final = timedelta(seconds=5)
 
 def read_services(environment: config.Environment) -> Services:
     """Return every service file: what it declares, or what is wrong with it."""
-    valid, broken = {}, {}
-    for name in config.service_names():
-        try:
-            valid[name] = config.load_service(name, environment)
-        except ConfigError as error:
-            broken[name] = str(error)
-    return Services(valid, broken)
+    found = config.load_services(environment)
+    valid = {name: service for name, service in found.items() if not isinstance(service, ConfigError)}
+    return Services(valid, {name: str(error) for name, error in found.items() if isinstance(error, ConfigError)})
 
 
 class ScanEstateOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):

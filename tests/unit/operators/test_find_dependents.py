@@ -33,7 +33,7 @@ def test_a_broken_service_file_is_reported_and_stops_no_other(monkeypatch: pytes
             raise ConfigError("pages.yaml: fleet: Field required")
         return read(name, environment)
 
-    monkeypatch.setattr(config, "load_service", load)
+    monkeypatch.setattr("rebake.config.services.load_service", load)
     task = context()
 
     assert FindDependentsOperator(task_id="find_dependents").execute(task) == ["webapp"]
