@@ -6,7 +6,6 @@ shows a fact of its own carries the marker itself (`cases.case`). A fact that do
 table of the run into `docs/localcloud-coverage.md`.
 """
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from localcloud.coverage.document import DOCUMENT, facts_of, render
 from localcloud.coverage.facts import Fact, repeated, table
-from tests.localcloud.server_support import ENFORCED, ENFORCING, Server, ready_url, started
+from tests.localcloud.server_support import ENFORCED, ENFORCING, Server, serving_records
 
 STATES = pytest.StashKey[dict[str, bool]]()
 """Whether each test passed as AWS would have it, by the test's id."""
@@ -86,9 +85,8 @@ def facts_of_document() -> str:
 @pytest.fixture(scope="session")
 def session_cloud() -> Iterator[Server]:
     """The one server of all facts; ask for `cloud` instead."""
-    name = f"fidelity-{os.getpid()}"
-    with started(name, containers=False) as process:
-        yield Server(name=name, url=ready_url(process), process=process)
+    with serving_records("fidelity") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +99,8 @@ def cloud(session_cloud: Server) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def session_enforcing() -> Iterator[Server]:
     """The one server that enforces policies; ask for `enforcing` instead."""
-    name = f"enforcing-{os.getpid()}"
-    with started(name, *(() if ENFORCED else ENFORCING), containers=False) as process:
-        yield Server(name=name, url=ready_url(process), process=process)
+    with serving_records("enforcing", *(() if ENFORCED else ENFORCING)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

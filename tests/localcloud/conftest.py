@@ -10,7 +10,7 @@ import pytest
 
 from tests.localcloud.fleet_fakes import World, world
 from tests.localcloud.load_balancer_fakes import Site, running_site
-from tests.localcloud.server_support import Server, ready_url, started
+from tests.localcloud.server_support import Server, ready_url, serving_records, started
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +45,8 @@ def server(session_server: Server) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def session_records() -> Iterator[Server]:
     """The one server in metadata-only mode; request `records` instead."""
-    name = f"records-{os.getpid()}"
-    with started(name, containers=False) as process:
-        yield Server(name=name, url=ready_url(process), process=process)
+    with serving_records("records") as server:
+        yield server
 
 
 @pytest.fixture

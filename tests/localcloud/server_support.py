@@ -202,6 +202,14 @@ def started(name: str, *options: str, containers: bool = True) -> Iterator[subpr
             process.wait(60)
 
 
+@contextlib.contextmanager
+def serving_records(kind: str, *options: str) -> Iterator[Server]:
+    """Run a cloud whose instances are records, named after what it is for and this process."""
+    name = f"{kind}-{os.getpid()}"
+    with started(name, *options, containers=False) as process:
+        yield Server(name=name, url=ready_url(process), process=process)
+
+
 def ready_url(process: subprocess.Popen[str]) -> str:
     """Return the API's address from the line that reports that the server is ready."""
     assert process.stdout is not None
