@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -98,21 +97,3 @@ class Cloud:
         if instance is None or instance.state == "terminated" or not instance.nics:
             return None
         return instance.private_ip
-
-
-@contextmanager
-def replaced(backends: Any, backend: type) -> Iterator[None]:
-    """Have moto make its backends of a service from another class, for every account and region, until this ends.
-
-    Args:
-        backends: moto's dictionary of the service's backends; those made before are dropped.
-        backend: The class, derived from moto's.
-    """
-    original = backends.backend
-    backends.clear()
-    backends.backend = backend
-    try:
-        yield
-    finally:
-        backends.clear()
-        backends.backend = original

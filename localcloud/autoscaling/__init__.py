@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moto.autoscaling.models import autoscaling_backends
 
-from localcloud.cloud import replaced
+from localcloud.adoption import adopted
 from localcloud.faults.fleet import stalls
 
 from .compute import Compute, MotoCompute, MotoTraffic, Traffic
@@ -47,7 +47,7 @@ class AutoScaling:
         )
         LocalAutoScalingBackend.reconciler, LocalAutoScalingBackend.clock = self.reconciler, cloud.clock
         self._patches = patch_responses()
-        self._patches.enter_context(replaced(autoscaling_backends, LocalAutoScalingBackend))
+        self._patches.enter_context(adopted(autoscaling_backends, LocalAutoScalingBackend))
 
     def _groups(self) -> Iterable[ManagedGroup]:
         return [

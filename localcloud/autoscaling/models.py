@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.autoscaling.models import AutoScalingBackend, FakeLaunchConfiguration, FakeScalingPolicy, FakeScheduledAction
 
+from localcloud.adoption import AdoptedBackend
+
 from .exceptions import (
     CapacityOutOfBoundsError,
     ConfigurationLockedError,
@@ -49,18 +51,12 @@ if TYPE_CHECKING:
 BY_REQUEST = "an instance was taken out of service in response to a user request."
 
 
-class LocalAutoScalingBackend(AutoScalingBackend):
+class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     """Keeps moto's records."""
 
     autoscaling_groups: dict[str, ManagedGroup]  # type: ignore[assignment]
     reconciler: ClassVar[Reconciler]
     clock: ClassVar[Callable[[], float]]
-
-    @property
-    def _url_module(self) -> Any:
-        from moto.autoscaling import urls
-
-        return urls
 
     def group(self, name: str) -> ManagedGroup:
         """Return a group.

@@ -8,6 +8,8 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+from localcloud.pages import page
+
 from .exceptions import InvalidNextTokenError, constraint_errors
 
 PAGES = {
@@ -36,7 +38,7 @@ def paged(whole: Callable[[Any], ActionResult], key: str, usual: int, largest: i
         largest: The largest size.
     """
 
-    def page(self: Any) -> ActionResult:
+    def one_page(self: Any) -> ActionResult:
         size = self._get_int_param("MaxRecords", usual)
         if not 1 <= size <= largest:
             bound = "greater than or equal to 1" if size < 1 else f"less than or equal to {largest}"
@@ -45,16 +47,7 @@ def paged(whole: Callable[[Any], ActionResult], key: str, usual: int, largest: i
         self.params.pop("NextToken", None)
         self.params["MaxRecords"] = sys.maxsize
         answer: Any = whole(self).result
-        first = _decode(token) if token else 0
-        following = first + size
-        rest = f"from-{following}" if following < len(answer[key]) else None
-        return ActionResult({**answer, key: answer[key][first:following], "NextToken": rest})
+        shown, following = page(answer[key], size, token, InvalidNextTokenError)
+        return ActionResult({**answer, key: shown, "NextToken": following})
 
-    return page
-
-
-def _decode(token: str) -> int:
-    prefix, _, number = token.partition("-")
-    if prefix != "from" or not number.isdecimal():
-        raise InvalidNextTokenError(token)
-    return int(number)
+    return one_page

@@ -12,6 +12,8 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
+from localcloud.adoption import replace
+
 from .exceptions import GroupInDeletionError, ValidationError
 from .group import ManagedGroup
 from .hooks import Hook
@@ -204,12 +206,12 @@ def patch_responses() -> ExitStack:
     """Patch the actions in; closing the result restores moto's."""
     stack = ExitStack()
     for action in ACTIONS:
-        _replace(stack, AutoScalingResponse, action.__name__, action)
+        replace(stack, AutoScalingResponse, action.__name__, action)
     for name, page in PAGES.items():
-        _replace(stack, AutoScalingResponse, name, paged(vars(AutoScalingResponse)[name], *page))
+        replace(stack, AutoScalingResponse, name, paged(vars(AutoScalingResponse)[name], *page))
     for name, is_on_a_group in _every_action():
-        _replace(stack, AutoScalingResponse, name, _checked(name, vars(AutoScalingResponse)[name], is_on_a_group))
-    _replace(stack, moto_models, "FakeAutoScalingGroup", ManagedGroup)
+        replace(stack, AutoScalingResponse, name, _checked(name, vars(AutoScalingResponse)[name], is_on_a_group))
+    replace(stack, moto_models, "FakeAutoScalingGroup", ManagedGroup)
     return stack
 
 
@@ -239,11 +241,3 @@ def _checked(name: str, action: Callable[[Any], ActionResult], is_on_a_group: bo
             raise ValidationError(str(error.message)) from error
 
     return checked
-
-
-def _replace(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
-    if name in vars(owner):
-        stack.callback(setattr, owner, name, vars(owner)[name])
-    else:
-        stack.callback(delattr, owner, name)
-    setattr(owner, name, value)

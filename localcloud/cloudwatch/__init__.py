@@ -10,11 +10,11 @@ def install() -> None:
     from moto.cloudwatch.models import cloudwatch_backends
     from moto.cloudwatch.responses import CloudWatchResponse
 
+    from localcloud.adoption import adopt
     from localcloud.cloudwatch import responses
     from localcloud.cloudwatch.models import LocalCloudWatchBackend
 
-    cloudwatch_backends.clear()
-    cloudwatch_backends.backend = LocalCloudWatchBackend
+    adopt(cloudwatch_backends, LocalCloudWatchBackend)
     answers: Any = CloudWatchResponse
     answers.describe_alarms = responses.describe_alarms
     answers.put_composite_alarm = responses.put_composite_alarm

@@ -9,6 +9,8 @@ from typing import Any
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
 from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDatumBase, Statistics
 
+from localcloud.adoption import AdoptedBackend
+
 HOUR = 3600
 DAY, WEEK = 24 * HOUR, 7 * 24 * HOUR
 MOST_DATA = 1000
@@ -19,14 +21,8 @@ SHORT_PERIODS = frozenset({1, 5, 10, 20, 30})
 SHORT_ALARM_PERIODS = frozenset({10, 20, 30})
 
 
-class LocalCloudWatchBackend(CloudWatchBackend):
+class LocalCloudWatchBackend(AdoptedBackend, CloudWatchBackend):
     """Keeps moto's records."""
-
-    @property
-    def _url_module(self) -> Any:
-        from moto.cloudwatch import urls
-
-        return urls
 
     def put_metric_alarm(self, name: str, *args: Any, **kwargs: Any) -> Alarm:
         """Record an alarm. A new one has no data; an existing one keeps its state."""

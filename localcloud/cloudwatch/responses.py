@@ -7,6 +7,8 @@ from moto.cloudwatch.exceptions import CloudWatchException
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
+from localcloud.pages import page
+
 USUAL_PAGE = 50
 _moto_put: Callable[[Any], ActionResult] = CloudWatchResponse.put_metric_alarm
 
@@ -14,8 +16,8 @@ _moto_put: Callable[[Any], ActionResult] = CloudWatchResponse.put_metric_alarm
 class InvalidNextTokenError(CloudWatchException):
     """A token that no earlier page gave."""
 
-    code = "InvalidNextToken"
-    message = "The next token specified is invalid."
+    def __init__(self, _: str) -> None:
+        super().__init__("InvalidNextToken", "The next token specified is invalid.")
 
 
 def put_composite_alarm(self: Any) -> ActionResult:
@@ -28,9 +30,6 @@ def describe_alarms(self: Any) -> ActionResult:
     names, state = self._get_param("AlarmNames", []), self._get_param("StateValue")
     prefix, action = self._get_param("AlarmNamePrefix", ""), self._get_param("ActionPrefix")
     kinds = self._get_param("AlarmTypes", ["MetricAlarm"])
-    token = self._get_param("NextToken") or "0"
-    if not token.isdecimal():
-        raise InvalidNextTokenError
     found = [
         alarm
         for alarm in sorted(self.cloudwatch_backend.describe_alarms(), key=lambda alarm: str(alarm.name))
@@ -40,12 +39,12 @@ def describe_alarms(self: Any) -> ActionResult:
         and (not action or any(each.startswith(action) for each in alarm.alarm_actions))
         and ("CompositeAlarm" if alarm.rule else "MetricAlarm") in kinds
     ]
-    end = int(token) + (self._get_int_param("MaxRecords") or USUAL_PAGE)
-    page = found[int(token) : end]
+    size, token = self._get_int_param("MaxRecords") or USUAL_PAGE, self._get_param("NextToken")
+    shown, following = page(found, size, token, InvalidNextTokenError)
     return ActionResult(
         {
-            "MetricAlarms": [alarm for alarm in page if alarm.rule is None],
-            "CompositeAlarms": [alarm for alarm in page if alarm.rule is not None],
-            "NextToken": str(end) if end < len(found) else None,
+            "MetricAlarms": [alarm for alarm in shown if alarm.rule is None],
+            "CompositeAlarms": [alarm for alarm in shown if alarm.rule is not None],
+            "NextToken": following,
         }
     )

@@ -26,6 +26,7 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     from moto.ec2.models import ec2_backends
     from moto.ec2.responses import EC2Response
 
+    from localcloud.adoption import adopt
     from localcloud.ec2 import requests, responses
     from localcloud.ec2.images import ImageRules
     from localcloud.ec2.instances import LocalInstance
@@ -42,8 +43,7 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     moto.ec2.models.launch_templates.LaunchTemplate = LocalTemplate  # type: ignore[misc]
     moto.ec2.models.elastic_network_interfaces.NetworkInterface = LocalInterface  # type: ignore[misc]
     moto.ec2.models.subnets.Subnet = LocalSubnet  # type: ignore[misc]
-    ec2_backends.clear()
-    ec2_backends.backend = LocalEC2Backend
+    adopt(ec2_backends, LocalEC2Backend)
     answers: Any = EC2Response
     for action in responses.ACTIONS:
         setattr(answers, action.__name__, action)

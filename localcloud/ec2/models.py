@@ -18,12 +18,12 @@ from moto.ec2.exceptions import (
     OperationNotPermitted4,
 )
 from moto.ec2.models import EC2Backend
-from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociation
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
 from moto.iam.exceptions import NotFoundException
 
+from localcloud.adoption import AdoptedBackend
 from localcloud.ec2.exceptions import (
     ImageParameterError,
     ImageUnavailableError,
@@ -37,7 +37,6 @@ from localcloud.ec2.images import ROOT_DEVICE, ROOT_GIBIBYTES, ImageRules, Local
 from localcloud.ec2.instances import LocalInstance
 from localcloud.ec2.lookups import Lookups
 from localcloud.ec2.machines import Machine
-from localcloud.ec2.security_groups import GroupRules
 from localcloud.ec2.templates import TemplateRules
 from localcloud.ec2.validation import SSM_IMAGE
 from localcloud.exceptions import EngineError
@@ -58,7 +57,7 @@ RECONNECT_SECONDS = 1.0
 RESET_THREADS = 4
 
 
-class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookups, VpcRules, EC2Backend):
+class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lookups, VpcRules, EC2Backend):
     """EC2 of one account and region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -253,26 +252,6 @@ class LocalEC2Backend(ImageRules, ImageStates, TemplateRules, GroupRules, Lookup
             given = requested.get(index, {})
             interface.delete_on_termination = given.get("DeleteOnTermination", "NetworkInterfaceId" not in given)
             interface.add_tags(interface_tags)
-
-    def create_network_interface(
-        self,
-        subnet: Any,
-        private_ip_address: Any,
-        private_ip_addresses: Any = None,
-        group_ids: list[str] | None = None,
-        *rest: Any,
-        **kwargs: Any,
-    ) -> NetworkInterface:
-        """Create an interface; moto makes up groups that do not exist.
-
-        Raises:
-            InvalidSecurityGroupNotFoundError: there is no such group.
-        """
-        for group_id in group_ids or ():
-            self.known_group(group_id)
-        return super().create_network_interface(
-            subnet, private_ip_address, private_ip_addresses, group_ids, *rest, **kwargs
-        )
 
     def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
         """Terminate instances; none in an Availability Zone where one of them is protected.

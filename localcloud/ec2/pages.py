@@ -8,6 +8,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import InvalidParameterValue
 
 from localcloud.ec2.exceptions import InvalidNextTokenError
+from localcloud.pages import page
 
 
 def paged(
@@ -25,7 +26,7 @@ def paged(
         largest: What MaxResults may be at most.
     """
 
-    def page(self: Any) -> ActionResult:
+    def one_page(self: Any) -> ActionResult:
         size = self._get_int_param("MaxResults", largest)
         if not smallest <= size <= largest:
             raise InvalidParameterValue(
@@ -35,20 +36,8 @@ def paged(
         self.params.pop("NextToken", None)
         self.params["MaxResults"] = sys.maxsize
         answer: Any = whole(self).result
-        items = answer[key]
-        first = _decode(token, len(items)) if token else 0
-        following = first + size
-        answer = {**answer, key: items[first:following], "NextToken": None}
-        if following < len(items):
-            answer["NextToken"] = f"from-{following}"
-        return ActionResult(answer)
+        shown, following = page(answer[key], size, token, InvalidNextTokenError)
+        return ActionResult({**answer, key: shown, "NextToken": following})
 
-    page.__name__ = action
-    return page
-
-
-def _decode(token: str, length: int) -> int:
-    prefix, _, number = token.partition("-")
-    if prefix != "from" or not number.isdecimal():
-        raise InvalidNextTokenError(token)
-    return min(int(number), length)
+    one_page.__name__ = action
+    return one_page

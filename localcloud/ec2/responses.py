@@ -20,7 +20,6 @@ IMDS_V2 = "v2.0"
 # moto's own actions, which those below replace.
 _moto_create_launch_template = EC2Response.create_launch_template
 _moto_create_launch_template_version = EC2Response.create_launch_template_version
-_moto_delete_network_interface = EC2Response.delete_network_interface
 _moto_describe_image_attribute = EC2Response.describe_image_attribute
 _moto_describe_images = EC2Response.describe_images
 _moto_describe_snapshots = EC2Response.describe_snapshots
@@ -79,19 +78,6 @@ def _all_or_none(action: str, method: Callable[[Any], ActionResult]) -> Callable
 
     whole.__name__ = action
     return whole
-
-
-def delete_network_interface(self: Any) -> ActionResult:
-    """DeleteNetworkInterface, unless it is attached.
-
-    Raises:
-        InvalidParameterValue: it is.
-    """
-    interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
-    if interface.attachment_id:
-        raise InvalidParameterValue(f"Network interface '{interface.id}' is currently in use.")
-    answer: ActionResult = _moto_delete_network_interface(self)
-    return answer
 
 
 def modify_instance_attribute(self: Any) -> ActionResult:
@@ -402,7 +388,6 @@ ACTIONS = (
     create_launch_template_version,
     deregister_image,
     delete_launch_template_versions,
-    delete_network_interface,
     describe_image_attribute,
     describe_images,
     describe_instance_status,

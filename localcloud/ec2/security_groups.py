@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError, InvalidSecurityGroupNotFoundError
 from moto.ec2.models.instances import Instance
-from moto.ec2.models.security_groups import SecurityGroup
+from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 
 
 class GroupRules:
@@ -14,6 +14,7 @@ class GroupRules:
 
     groups: dict[str, dict[str, SecurityGroup]]
     enis: dict[str, Any]
+    account_id: str
 
     def known_group(self, group_id: str) -> SecurityGroup:
         """Return the group of that id.
@@ -27,7 +28,7 @@ class GroupRules:
         return found
 
     def create_security_group(self, name: str, *rest: Any, **kwargs: Any) -> SecurityGroup:
-        """Create a group; no other than AWS's may be the default one.
+        """Create a group; none but AWS's may be the default one, which admits its own members.
 
         Raises:
             EC2ClientError: the name is reserved.
@@ -35,6 +36,11 @@ class GroupRules:
         if name == "default" and not kwargs.get("is_default"):
             raise EC2ClientError("InvalidGroup.Reserved", "The security group 'default' is reserved")
         created: SecurityGroup = super().create_security_group(name, *rest, **kwargs)  # type: ignore[misc] # moto's backend comes after
+        if created.is_default:  # moto leaves the rule out
+            itself = {"GroupId": created.id, "OwnerId": self.account_id}
+            created.add_ingress_rule(
+                SecurityGroupRule(self, "-1", created.id, None, None, None, itself, is_egress=False)
+            )
         return created
 
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:

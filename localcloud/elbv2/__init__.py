@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from moto.acm.models import acm_backends
 from moto.elbv2.models import elbv2_backends
 
-from localcloud.cloud import replaced
+from localcloud.adoption import adopted
 from localcloud.faults.fleet import flaps
 
 from .addresses import AddressBook
@@ -39,8 +39,8 @@ class LoadBalancing:
         LocalELBv2Backend.cloud = cloud
         LocalELBv2Backend.balancer, LocalELBv2Backend.addresses = self._balancer, self._addresses
         self._patches = patch_responses()
-        self._patches.enter_context(replaced(acm_backends, LocalCertificateManagerBackend))
-        self._patches.enter_context(replaced(elbv2_backends, LocalELBv2Backend))
+        self._patches.enter_context(adopted(acm_backends, LocalCertificateManagerBackend))
+        self._patches.enter_context(adopted(elbv2_backends, LocalELBv2Backend))
 
     def start(self) -> None:
         """Start to listen and to check health."""

@@ -11,19 +11,15 @@ from moto.core.exceptions import ServiceException
 from moto.elbv2.exceptions import ELBClientError
 from moto.iam.models import iam_backends
 
+from localcloud.adoption import AdoptedBackend
+
 from .tls import Certificate, read_certificate
 
 SERVER_CERTIFICATE = ":server-certificate/"
 
 
-class LocalCertificateManagerBackend(AWSCertificateManagerBackend):
+class LocalCertificateManagerBackend(AdoptedBackend, AWSCertificateManagerBackend):
     """Keeps listeners in step with their certificates."""
-
-    @property
-    def _url_module(self) -> Any:
-        from moto.acm import urls
-
-        return urls
 
     def import_certificate(self, *args: Any, **kwargs: Any) -> str:
         """Import a certificate, or import one anew, which new connections get at once."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from copy import copy
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.ec2.exceptions import InvalidSubnetIdError
@@ -12,67 +9,47 @@ from moto.elbv2.exceptions import (
     DuplicateListenerError,
     DuplicateLoadBalancerName,
     DuplicatePriorityError,
-    DuplicateTargetGroupName,
     ELBClientError,
     InvalidConfigurationRequest,
     InvalidLoadBalancerActionException,
-    InvalidTargetError,
     ListenerNotFoundError,
     LoadBalancerNotFoundError,
     PriorityInUseError,
-    TargetGroupNotFoundError,
-    TargetNotRunning,
     ValidationError,
 )
-from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.models import FakeListener, FakeLoadBalancer
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
+from localcloud.adoption import AdoptedBackend
 from localcloud.vpc.load_balancers import connect, disconnect, regroup, require_room
 
 from .attributes import defaults, require_valid
 from .certificates import find_certificate
-from .checks import health_check, require_name, require_protocol, require_tags, settings_of
+from .checks import require_name, require_protocol, require_tags, settings_of
 from .exceptions import OperationNotPermittedError
 from .routing import Redirect, Rule, routes_of, rule_of
-from .targets import Key, TargetPool
+from .target_groups import TargetGroupRules
 from .tls import Tls
+from .undo import undone_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from ipaddress import IPv4Address, IPv6Address
+    from collections.abc import Iterable, Sequence
 
-    from localcloud.cloud import Cloud
     from localcloud.vpc.firewall import Firewall
 
     from .addresses import AddressBook
-    from .balancer import Balancer
 
 DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
-DELAY = "deregistration_delay.timeout_seconds"
 MOST_DESCRIBED = 20  # resources whose tags one request may ask for
-SETTINGS_OF_GROUPS = (
-    "vpc_id", "protocol", "protocol_version", "port", "target_type", "ip_address_type", "health_check_protocol",
-    "health_check_port", "health_check_path", "health_check_interval_seconds", "health_check_timeout_seconds",
-    "healthy_threshold_count", "unhealthy_threshold_count", "health_check_enabled", "matcher",
-)  # fmt: skip
-"""What CreateTargetGroup sets, by moto's names."""
 
 
-class LocalELBv2Backend(ELBv2Backend):
+class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
     """Keeps moto's records, and the balancer in step with them."""
 
-    cloud: ClassVar[Cloud]
-    balancer: ClassVar[Balancer]
     addresses: ClassVar[AddressBook]
     load_balancers: dict[str, Any]
     firewall: ClassVar[Firewall | None] = None
     """Has the addresses that load balancers connect from; without it, that is left to the kernel."""
-
-    @property
-    def _url_module(self) -> Any:
-        from moto.elbv2 import urls
-
-        return urls
 
     # Load balancers
 
@@ -247,7 +224,7 @@ class LocalELBv2Backend(ELBv2Backend):
             self._require_certificate(certificate, ssl_policy)
         elif certificates:
             raise ValidationError("A certificate cannot be specified for HTTP listeners")
-        with _undone_on_failure(listener):
+        with undone_on_failure(listener):
             super().modify_listener(arn, port, protocol if protocol != "HTTPS" else None, None, [], actions or [])
             listener.protocol = protocol
             _certify(listener, ssl_policy, certificate)
@@ -395,97 +372,6 @@ class LocalELBv2Backend(ELBv2Backend):
         if ssl_policy not in SSL_POLICIES:
             raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
 
-    # Target groups and targets
-
-    def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
-        """Create a target group and its pool; one that exists with the same settings is returned."""
-        require_tags(kwargs.get("tags") or [], {})
-        known = next((group for group in self.target_groups.values() if group.name == name), None)
-        if known:
-            del self.target_groups[known.arn]
-        try:
-            group = super().create_target_group(name, **kwargs)
-            del self.target_groups[group.arn]
-            if kwargs.get("healthcheck_enabled") is False:  # moto expects the wire's string
-                group.health_check_enabled = False
-        finally:
-            if known:
-                self.target_groups[known.arn] = known
-        check = health_check(group)
-        if known:
-            if any(str(getattr(known, each, None)) != str(getattr(group, each, None)) for each in SETTINGS_OF_GROUPS):
-                raise DuplicateTargetGroupName(
-                    f"A target group with the same name '{name}' exists, but with different settings"
-                )
-            return known
-        if group.protocol in {"HTTP", "HTTPS"}:
-            group.attributes = defaults("TargetGroupAttribute") | group.attributes
-        self.target_groups[group.arn] = group
-        self.balancer.pools[group.arn] = TargetPool(check, scheme=(group.protocol or "HTTP").lower())
-        self._follow_attributes(group)
-        return group
-
-    def modify_target_group(self, arn: str, *args: Any, **kwargs: Any) -> FakeTargetGroup:
-        """Change a target group's health check."""
-        with _undone_on_failure(self._group(arn)):
-            group = super().modify_target_group(arn, *args, **kwargs)
-            self._pool(arn).check = health_check(group)
-        return group
-
-    def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
-        """Change a target group's deregistration delay and the like."""
-        require_valid("TargetGroupAttribute", "Target group", attributes)
-        group = self._group(target_group_arn)
-        checked_by_moto = {name: value for name, value in attributes.items() if name != DELAY}  # it refuses 3600 s
-        super().modify_target_group_attributes(target_group_arn, checked_by_moto)
-        group.attributes.update(attributes)
-        self._follow_attributes(group)
-
-    def delete_target_group(self, target_group_arn: str) -> FakeTargetGroup:
-        """Delete a target group and its pool."""
-        group = super().delete_target_group(target_group_arn)
-        self.balancer.pools.pop(target_group_arn, None)
-        return group
-
-    def register_targets(self, target_group_arn: str, instances: list[Any]) -> None:
-        """Register targets, each an id and a port, and start to check them."""
-        group = self._group(target_group_arn)
-        keys = [_key(group, target) for target in instances]
-        self._require_targets(group, {target_id for target_id, _ in keys}, running=True)
-        if group.target_type == "ip":
-            self._require_addresses(group, instances)
-        for key in keys:
-            self._pool(target_group_arn).register(key)
-
-    def deregister_targets(self, target_group_arn: str, instances: list[dict[str, Any]]) -> None:
-        """Deregister targets and drain them; those that are not registered are ignored, as at AWS."""
-        group = self._group(target_group_arn)
-        for target in instances:
-            self.balancer.drain(self._pool(target_group_arn), _key(group, target))
-
-    def notify_terminate_instances(self, instance_ids: list[str]) -> None:
-        """Drain targets whose instances are being terminated."""
-        for arn in self.target_groups:
-            pool = self._pool(arn)
-            for key in [key for key in pool.targets if key[0] in instance_ids]:
-                self.balancer.drain(pool, key)
-
-    def describe_target_health(
-        self, target_group_arn: str, targets: Sequence[dict[str, Any]]
-    ) -> list[FakeHealthStatus]:
-        """Return the health that the checks found."""
-        group, pool = self._group(target_group_arn), self._pool(target_group_arn)
-        requested: list[Key] = [_key(group, target) for target in targets] or list(pool.targets)
-        self._require_targets(group, {key[0] for key in requested if key not in pool.targets})
-        statuses = []
-        for key in requested:
-            health, port = pool.health(key), str(key[1])
-            check_port = str(pool.check.port or port)
-            statuses.append(
-                FakeHealthStatus(key[0], port, check_port, health.state.value, health.reason, health.description)
-            )
-        return statuses
-
     # Tags
 
     def add_tags(self, resource_arns: list[str], tags: list[dict[str, str]]) -> None:
@@ -505,18 +391,6 @@ class LocalELBv2Backend(ELBv2Backend):
         return super().describe_tags(resource_arns)
 
     # What requests refer to
-
-    def _group(self, arn: str) -> FakeTargetGroup:
-        group = self.target_groups.get(arn)
-        if group is None:
-            raise TargetGroupNotFoundError
-        return group
-
-    def _pool(self, arn: str) -> TargetPool:
-        pool = self.balancer.pools.get(arn)
-        if pool is None:
-            raise TargetGroupNotFoundError
-        return pool
 
     def _require_zones(self, subnet_ids: Iterable[str], least: int) -> str:
         """Require subnets in so many zones, one in each, and return their VPC."""
@@ -540,38 +414,6 @@ class LocalELBv2Backend(ELBv2Backend):
         for group in groups:
             if self.ec2_backend.get_security_group_from_id(group) is None:
                 raise ELBClientError("InvalidSecurityGroup", f"The security group '{group}' does not exist")
-
-    def _require_targets(self, group: FakeTargetGroup, ids: Iterable[str], *, running: bool = False) -> None:
-        for target_id in ids if group.target_type == "instance" else ():
-            if not target_id.startswith("i-"):
-                raise ValidationError(f"Instance ID '{target_id}' is not valid")
-            instance = self.ec2_backend.get_instance_by_id(target_id)
-            if instance is None:
-                raise InvalidTargetError(f"The following instances do not exist: '{target_id}'")
-            if running and instance.state != "running":
-                raise TargetNotRunning(target_id)
-            if instance.vpc_id != group.vpc_id:
-                raise InvalidTargetError(
-                    f"The following targets are not in the target group VPC '{group.vpc_id}': '{target_id}'"
-                )
-
-    def _require_addresses(self, group: FakeTargetGroup, targets: Iterable[dict[str, Any]]) -> None:
-        for target in targets:
-            try:
-                address = ip_address(target["Id"])
-            except ValueError as error:
-                raise ValidationError(f"The IP address '{target['Id']}' is not valid") from error
-            if not target.get("AvailabilityZone") and not self._is_in_vpc(address, group.vpc_id):
-                raise ValidationError(
-                    f"The Availability Zone is required for IP address '{address}' because it is not in the VPC"
-                )
-
-    def _is_in_vpc(self, address: IPv4Address | IPv6Address, vpc_id: str | None) -> bool:
-        """Return whether it is in one of the VPC's ranges, or in the containers' network, where instances live."""
-        vpc: Any = self.ec2_backend.vpcs.get(vpc_id or "")
-        associations = [*vpc.cidr_block_association_set, *vpc.ipv6_cidr_block_association_set] if vpc else []
-        ranges = [str(each["cidr_block"]) for each in associations]
-        return any(address in ip_network(each) for each in [*ranges, self.cloud.engine.cidr])
 
     # Keeping the balancer in step
 
@@ -604,15 +446,6 @@ class LocalELBv2Backend(ELBv2Backend):
                 pool.source = next((self.load_balancers[each].source for each in balancers), None)
         self.balancer.mark_pools_in_use()
 
-    def _follow_attributes(self, group: FakeTargetGroup) -> None:
-        pool, attributes = self._pool(group.arn), group.attributes
-        pool.deregistration_delay = float(str(attributes[DELAY]))
-        pool.least_outstanding = attributes["load_balancing.algorithm.type"] == "least_outstanding_requests"
-
-
-def _key(group: FakeTargetGroup, target: dict[str, Any]) -> Key:
-    return str(target["Id"]), int(target.get("Port") or group.port or 0)
-
 
 def _certify(listener: Any, ssl_policy: str | None, certificate: str | None) -> None:
     """Give a listener its policy and default certificate, or none of both where it speaks HTTP."""
@@ -629,17 +462,3 @@ def _arns(certificates: Iterable[dict[str, Any]]) -> list[str]:
 
 def _certificates_of(listener: Any) -> list[str]:
     return [*listener.certificates, *listener.more_certificates]
-
-
-@contextmanager
-def _undone_on_failure(record: Any) -> Iterator[None]:
-    """Restore a record of moto's, which changes one attribute after another, when a change is refused."""
-    before = {name: copy(value) for name, value in vars(record).items()}
-    try:
-        yield
-    except Exception:
-        vars(record).clear()
-        vars(record).update(before)
-        if isinstance(record, FakeListener):
-            record.rules[0].actions = record.default_actions
-        raise

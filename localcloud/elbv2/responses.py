@@ -9,6 +9,8 @@ from moto.elbv2.exceptions import ELBClientError, ValidationError
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES, build_policy
 
+from localcloud.adoption import replace
+
 from .exceptions import NotEmulatedError
 
 LARGEST_PAGE = 400
@@ -99,6 +101,5 @@ def patch_responses() -> ExitStack:
     """Patch the actions in; closing the result restores moto's."""
     stack = ExitStack()
     for action in ACTIONS:
-        stack.callback(setattr, ELBV2Response, action.__name__, getattr(ELBV2Response, action.__name__))
-        setattr(ELBV2Response, action.__name__, action)
+        replace(stack, ELBV2Response, action.__name__, action)
     return stack

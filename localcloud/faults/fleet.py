@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from localcloud.adoption import replace
+
 if TYPE_CHECKING:
     from localcloud.autoscaling.refresh.models import InstanceRefresh
     from localcloud.elbv2.targets import HealthCheck
@@ -72,9 +74,8 @@ def patch_statuses(faults: Faults) -> ExitStack:
                 record["Status"] = fault.settings["shows"] if fault else record["Status"]
         return answer
 
-    answers.describe_instance_refreshes = describe_instance_refreshes
     stack = ExitStack()
-    stack.callback(setattr, answers, "describe_instance_refreshes", describe)
+    replace(stack, answers, "describe_instance_refreshes", describe_instance_refreshes)
     return stack
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 
+from localcloud.ec2.validation import SSM_IMAGE
 from localcloud.iam.context import Values
 from localcloud.iam.found import Found, Question, UnmappedError, texts, value_of
 from localcloud.iam.principals import tag_values
@@ -22,7 +23,6 @@ _ID = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9a-f]{4,}")
 _RENAMED = {"dedicated_host": "dedicated-host", "vpc-elastic-ip": "elastic-ip", "flow-logs": "vpc-flow-log"}
 """AWS's names of types where moto has others."""
 COPIES = {"ec2:CopyImage", "ec2:CopySnapshot"}
-SSM_IMAGE = "resolve:ssm:"
 
 
 def find(question: Question) -> list[Found]:

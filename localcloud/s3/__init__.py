@@ -11,12 +11,12 @@ def install() -> None:
     from moto.s3.models import s3_backends
     from moto.s3.responses import S3Response
 
+    from localcloud.adoption import adopt
     from localcloud.s3 import responses
     from localcloud.s3.models import LocalBucket, LocalS3Backend
 
     moto.s3.models.FakeBucket = LocalBucket  # type: ignore[misc] # moto creates them by this name
-    s3_backends.clear()
-    s3_backends.backend = LocalS3Backend
+    adopt(s3_backends, LocalS3Backend)
     answers: Any = S3Response
     for action in responses.ACTIONS:
         setattr(answers, action.__name__, action)

@@ -13,13 +13,13 @@ def install(cloud: Cloud) -> None:
     from moto.ssm.models import ssm_backends
     from moto.ssm.responses import SimpleSystemManagerResponse
 
+    from localcloud.adoption import adopt
     from localcloud.ssm import responses
     from localcloud.ssm.models import LocalSSMBackend
     from localcloud.ssm.parameters import ParameterStore
 
     ParameterStore.cloud = cloud
-    ssm_backends.clear()
-    ssm_backends.backend = LocalSSMBackend
+    adopt(ssm_backends, LocalSSMBackend)
     answers: Any = SimpleSystemManagerResponse
     for action in responses.ACTIONS:
         setattr(answers, action.__name__, action)

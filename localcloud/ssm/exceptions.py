@@ -69,7 +69,7 @@ class InvalidFilterKeyError(SSMException):
 class InvalidNextTokenError(SSMException):
     """Raised when a page is requested by a token that no earlier page gave."""
 
-    def __init__(self) -> None:
+    def __init__(self, _: str) -> None:
         super().__init__("InvalidNextToken", "The specified token is not valid.")
 
 

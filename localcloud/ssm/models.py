@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
+from localcloud.adoption import AdoptedBackend
 from localcloud.ec2.models import seed_image_id
 from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
 from localcloud.ssm.exceptions import (
@@ -40,7 +41,7 @@ TARGETS = ("InstanceIds", "tag-key")
 """What chooses a command's instances, beside tags; AWS has resource groups, too."""
 
 
-class LocalSSMBackend(ParameterStore):
+class LocalSSMBackend(AdoptedBackend, ParameterStore):
     """Systems Manager of one account and region."""
 
     _commands: list[Command]  # type: ignore[assignment] # ours, with the same interface

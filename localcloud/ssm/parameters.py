@@ -11,6 +11,7 @@ from moto.core.utils import utcnow
 from moto.ssm.exceptions import ParameterNotFound, ValidationException
 from moto.ssm.models import PARAMETER_VERSION_LIMIT, Parameter, ParameterDict, SimpleSystemManagerBackend
 
+from localcloud.pages import page
 from localcloud.ssm.exceptions import (
     HierarchyLevelLimitExceededError,
     HierarchyTypeMismatchError,
@@ -188,10 +189,10 @@ class ParameterStore(SimpleSystemManagerBackend):
         return super().get_parameters_by_path(path, *args, **kwargs)
 
     def _get_values_nexttoken(self, values_list: list[Any], max_results: int, token: str | None = None) -> Any:
-        return page(values_list, max_results, token)
+        return page(values_list, int(max_results), token, InvalidNextTokenError)
 
     def _get_history_nexttoken(self, history: list[Any], token: str | None, max_results: int) -> Any:
-        return page(history, max_results, token)
+        return page(history, int(max_results), token, InvalidNextTokenError)
 
     def _settle(self, pending: Pending) -> None:
         """Add the version whose image was checked, or drop it silently."""
@@ -205,19 +206,6 @@ class ParameterStore(SimpleSystemManagerBackend):
         parameter.version = versions[-1].version + 1 if versions else 1
         versions.append(parameter)
         del versions[:-PARAMETER_VERSION_LIMIT]
-
-
-def page(items: list[Any], size: int, token: str | None) -> tuple[list[Any], str | None]:
-    """Return a page of a list, and the token of the next one, if there is one.
-
-    Raises:
-        InvalidNextTokenError: no earlier page gave that token.
-    """
-    if token and not token.isdecimal():
-        raise InvalidNextTokenError
-    first = int(token or 0)
-    following = first + int(size)
-    return items[first:following], str(following) if following < len(items) else None
 
 
 def _require_name(name: str) -> None:

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from moto.core.responses import ActionResult, EmptyResult
 
-from localcloud.ssm.parameters import page
+from localcloud.pages import page
+from localcloud.ssm.exceptions import InvalidNextTokenError
 
 PAGE: Final = 50
 """Items that a list returns unless the request wants fewer."""
@@ -71,7 +72,8 @@ def describe_instance_information(self: Any) -> ActionResult:
 def _paged(
     self: Any, key: str, items: Sequence[Any], describe: Callable[[Any], dict[str, Any]], size: int = PAGE
 ) -> ActionResult:
-    shown, token = page(list(items), self._get_int_param("MaxResults", size), self._get_param("NextToken"))
+    size, token = self._get_int_param("MaxResults", size), self._get_param("NextToken")
+    shown, token = page(items, size, token, InvalidNextTokenError)
     return ActionResult({key: [describe(item) for item in shown], "NextToken": token})
 
 

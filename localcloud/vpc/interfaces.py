@@ -9,12 +9,11 @@ from moto.ec2.exceptions import (
     DependencyViolationError,
     InvalidParameterCombination,
     InvalidParameterValue,
-    InvalidSecurityGroupNotFoundError,
 )
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 
+from localcloud.ec2.security_groups import GroupRules
 from localcloud.vpc.exceptions import DifferentNetworksError, SubnetFullError
 
 
@@ -42,7 +41,7 @@ class LocalInterface(NetworkInterface):
         self.subnet_addresses = ()
 
 
-class VpcRules(EC2Backend):
+class VpcRules(GroupRules, EC2Backend):
     """A part of the EC2 backend: what it does with networks."""
 
     def place(self, count: int, names: list[str], template: Mapping[str, Any], options: dict[str, Any]) -> None:
@@ -81,7 +80,7 @@ class VpcRules(EC2Backend):
         groups += first.get("Groups") or []
         groups += [group.id for group in map(self.get_security_group_by_name_or_id, names) if group]
         for group_id in groups:
-            if self._require_group(group_id).vpc_id != subnet.vpc_id:
+            if self.known_group(group_id).vpc_id != subnet.vpc_id:
                 raise DifferentNetworksError(group_id, subnet_id)
         requested = options.get("private_ip") or first.get("PrivateIpAddress")
         if requested:
@@ -94,12 +93,6 @@ class VpcRules(EC2Backend):
         zone = options.get("placement") or min(defaults, default="")
         return defaults[zone].id if zone in defaults else None
 
-    def _require_group(self, group_id: str) -> Any:
-        group = self.get_security_group_from_id(group_id)
-        if group is None:
-            raise InvalidSecurityGroupNotFoundError(group_id)
-        return group
-
     def create_network_interface(
         self,
         subnet: Any,
@@ -110,13 +103,16 @@ class VpcRules(EC2Backend):
         secondary_ips_count: Any = None,
         **options: Any,
     ) -> Any:
-        """Create an interface with addresses of its subnet's, which moto draws at random.
+        """Create an interface with addresses of its subnet's, which moto draws at random, in groups that exist.
 
         Raises:
             EC2ClientError: of `LocalSubnet`.
+            InvalidSecurityGroupNotFoundError: there is no such group; moto makes it up.
         """
         subnet = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
         group_ids = list(dict.fromkeys(group_ids or []))
+        for group_id in group_ids:
+            self.known_group(group_id)
         primary = next(iter(private_ip_address), None) if isinstance(private_ip_address, list) else private_ip_address
         entries = [{"PrivateIpAddress": each} if isinstance(each, str) else each for each in private_ip_addresses or []]
         primary = primary or next((each["PrivateIpAddress"] for each in entries if each.get("Primary")), None)
@@ -198,11 +194,3 @@ class VpcRules(EC2Backend):
         except DependencyViolationError:
             self.groups[vpc_id] = default
             raise
-
-    def create_security_group(self, name: str, *args: Any, **options: Any) -> SecurityGroup:
-        """Create a group; a VPC's default one admits its own members, which moto leaves out."""
-        group = super().create_security_group(name, *args, **options)
-        if group.is_default:
-            itself = {"GroupId": group.id, "OwnerId": self.account_id}
-            group.add_ingress_rule(SecurityGroupRule(self, "-1", group.id, None, None, None, itself, is_egress=False))
-        return group
