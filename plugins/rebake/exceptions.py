@@ -9,7 +9,7 @@ RebakeError
 ├── ToolFailedError       Packer or Terraform ran and failed: read the end of its output
 ├── ToolKilledError       Packer or Terraform was killed, and another try begins: give the worker more memory
 ├── ToolStoppedError      Packer or Terraform was stopped with its task: clear the task to go on
-├── CloudUnreachableError the AWS API does not answer: check the address, or start the embedded cloud
+├── CloudUnreachableError the AWS API does not answer, or not now: check the address, or start the embedded cloud
 ├── ProbeFailedError      the temporary instance did not pass its checks: the image is bad
 ├── RolloutFailedError    the instance refresh did not end well: see the reason code
 ├── EstateError           the estate could not be seen whole, or a change of it was refused: read the report

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from rebake.aws_errors import SERVER_ERRORS, TRANSIENT_CODES
 from rebake.exceptions import (
     CloudUnreachableError,
     ToolFailedError,
@@ -39,6 +40,9 @@ SHOWN_LINES: Final = 30
 
 _UNREACHED: Final = re.compile(r"RequestError: send request failed|request send failed", re.IGNORECASE)
 """What AWS's libraries for Go print, versions 1 and 2, when nothing answered at all."""
+
+_REFUSED_FOR_NOW: Final = re.compile(rf"\b(?:{'|'.join(sorted(TRANSIENT_CODES | SERVER_ERRORS))}): ")
+"""What they print when AWS throttled, or failed itself, more often than they retry."""
 
 _PLUGIN_LOST: Final = re.compile(r"Plugin did not respond|errored[^:\n]*: unexpected EOF$", re.MULTILINE)
 _PLUGIN_CRASHED: Final = "plugin crashed!"
@@ -231,7 +235,7 @@ class Runner:
         Raises:
             ToolMissingError: it is not on this worker.
             ToolFailedError: it failed; the message has the reason.
-            CloudUnreachableError: it failed because AWS did not answer; another try may reach it.
+            CloudUnreachableError: AWS did not answer, throttled, or failed itself; another try may end well.
             ToolKilledError: a signal ended it, its plugin or its guardian; another try may end well.
             ToolStoppedError: it was stopped, see `stop`.
         """
@@ -260,6 +264,8 @@ class Runner:
                 raise ToolKilledError(f"{name} {killed}, perhaps for want of memory. {why}", cleans_up=cleans_up)
             if _UNREACHED.search(why):
                 raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
+            if _REFUSED_FOR_NOW.search(why):
+                raise CloudUnreachableError(f"{name} failed because AWS throttled it or failed itself: {why}")
             raise ToolFailedError(f"{name} failed with status {result.status}. {why}")
         return result
 

@@ -131,12 +131,23 @@ def test_a_failure_carries_status_and_the_end_of_the_output(make_runner: Callabl
     [
         ("Error: RequestError: send request failed caused by: connect: connection refused", CloudUnreachableError),
         ("Error: S3: PutObject, https response error StatusCode: 0, request send failed, Put", CloudUnreachableError),
+        ("Error querying AMI: RequestLimitExceeded: Request limit exceeded.", CloudUnreachableError),
+        ("Error: operation error EC2: DescribeVpcs, api error InternalError: An internal error", CloudUnreachableError),
         ("Error: Plugin did not respond", ToolKilledError),
         ("Build 'amazon-ebs' errored after 9 seconds: unexpected EOF", ToolKilledError),
         ("tar: Unexpected EOF in archive", ToolFailedError),
         ("Error: Plugin did not respond\\nError: The terraform-provider-aws plugin crashed!", ToolFailedError),
     ],
-    ids=["not reached", "nothing sent", "plugin killed", "Packer's plugin killed", "bad archive", "plugin panicked"],
+    ids=[
+        "not reached",
+        "nothing sent",
+        "throttled",
+        "AWS failed",
+        "plugin killed",
+        "Packer's plugin killed",
+        "bad archive",
+        "plugin panicked",
+    ],
 )
 def test_the_output_of_a_failed_tool_decides_whether_it_may_be_tried_again(
     make_runner: Callable[..., Runner], output: str, error: type[Exception]
@@ -144,7 +155,7 @@ def test_the_output_of_a_failed_tool_decides_whether_it_may_be_tried_again(
     with pytest.raises(error) as caught:
         make_runner(f'printf "{output}\\n"; exit 1').run("build")
 
-    assert ("did not reach AWS" in str(caught.value)) == (error is CloudUnreachableError)
+    assert ("AWS" in str(caught.value).splitlines()[0]) == (error is CloudUnreachableError)
 
 
 @pytest.mark.parametrize("script", ["echo half; kill -KILL $$", "echo half; exit 137"])
