@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.iam.models import AccessKey
 from moto.iam.responses import IamResponse
+from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
 
 from localcloud.iam.evaluation import Request, consents
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 
 EC2 = "ec2.amazonaws.com"
 INSTANCE_SECONDS = 6 * 3600
-RENEWAL_SECONDS = 300
+RENEWED_BEFORE = timedelta(minutes=5)
 HOUR = 3600
-_of_instances: WeakKeyDictionary[Any, tuple[str, AccessKey, Session]] = WeakKeyDictionary()
+_of_instances: WeakKeyDictionary[Any, tuple[AccessKey, Session]] = WeakKeyDictionary()
 _moto_assume: Callable[[Any], ActionResult] = TokenResponse.assume_role
 _moto_create_user: Callable[[Any], ActionResult] = IamResponse.create_user
 
@@ -50,21 +52,17 @@ class _NoKeys:
 def credentials_of(instance: Instance) -> dict[str, str]:
     """Return what the instance metadata service gives: temporary credentials of the role in the instance's profile.
 
-    Args:
-        instance: Any instance of the cloud.
-
-    Returns:
-        As the metadata service writes them, or nothing: of an instance without a profile, of a profile without a role,
-        or of a role whose trust policy does not name EC2. They are the same until they are about to expire.
+    Without a profile, a role in it, or a trust policy that names EC2, it gives none. They are the same until they are
+    about to expire.
     """
     role = role_of(instance)
-    account = instance.owner_id
-    if role is None or not _trusts_ec2(role):
+    if role is None or not consents(role.assume_role_policy_document, _assumption_of(role), {EC2}):
         return {}
-    arn, key, session = _of_instances.get(instance) or ("", None, None)
-    if key is None or session is None or arn != role.arn or _expires_soon(session):
-        key = iam_of(account).create_temp_access_key()
-        region = instance.ec2_backend.region_name
+    key, session = _of_instances.get(instance) or (None, None)
+    if session is None or session.role_arn != role.arn or session.expires - utcnow() < RENEWED_BEFORE:
+        region, account = instance.ec2_backend.region_name, instance.owner_id
+        sts = sts_backends[account][PARTITION]
+        key = sts.assume_role(region, instance.id, role.arn, "", INSTANCE_SECONDS, "").access_key
         session = begin_session(
             key,
             INSTANCE_SECONDS,
@@ -72,7 +70,7 @@ def credentials_of(instance: Instance) -> dict[str, str]:
             name=instance.id,
             instance=f"arn:{PARTITION}:ec2:{region}:{account}:instance/{instance.id}",
         )
-        _of_instances[instance] = (role.arn, key, session)
+        _of_instances[instance] = (key, session)
     stamp = "%Y-%m-%dT%H:%M:%SZ"
     return {
         "Code": "Success",
@@ -93,13 +91,8 @@ def role_of(instance: Instance) -> Any:
     return profile.roles[0] if profile and profile.roles else None
 
 
-def _expires_soon(session: Session) -> bool:
-    return (session.expires - utcnow()).total_seconds() < RENEWAL_SECONDS
-
-
-def _trusts_ec2(role: Any) -> bool:
-    request = Request("sts:AssumeRole", role.arn, _NoKeys())
-    return bool(consents(role.assume_role_policy_document, request, {EC2}))
+def _assumption_of(role: Any) -> Request:
+    return Request("sts:AssumeRole", role.arn, _NoKeys())
 
 
 def install(authenticator: Authenticator) -> None:
