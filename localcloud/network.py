@@ -34,11 +34,7 @@ def host_routes(table: str | None = None) -> list[ipaddress.IPv4Network]:
 
 
 def choose(name: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
-    """Return a /24 of 10.64.0.0/10 for the cloud of that name: the same one each time, unless it is taken.
-
-    Raises:
-        LocalCloudError: every such network overlaps a taken one.
-    """
+    """Return a /24 of 10.64.0.0/10 for the cloud of that name: the same one each time, unless it is taken."""
     taken = [PODMANS, *taken]
     count = 2 ** (PREFIX_LENGTH - POOL.prefixlen)
     first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")

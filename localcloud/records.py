@@ -80,11 +80,7 @@ class Records(Engine):
         yield from ()
 
     def run(self, instance_id: str, argv: Sequence[str]) -> Completed:
-        """Refuse: there is nothing to run a program in.
-
-        Raises:
-            EngineError: always.
-        """
+        """Refuse: there is nothing to run a program in."""
         raise EngineError(f"{argv[0]} cannot run in {instance_id}: with --metadata-only an instance is a record only")
 
     def has_file(self, instance_id: str, path: str) -> bool:

@@ -45,7 +45,9 @@ class LocalCertificateManagerBackend(AdoptedBackend, AWSCertificateManagerBacken
     def delete_certificate(self, arn: str) -> None:
         """Delete a certificate that no listener has."""
         if self._load_balancing().balancers_using(arn):
-            raise CertificateInUseError(f"Certificate {arn} in account {self.account_id} is in use.")
+            raise ServiceException(
+                "ResourceInUseException", f"Certificate {arn} in account {self.account_id} is in use."
+            )
         super().delete_certificate(arn)
 
     def _load_balancing(self) -> Any:
@@ -54,18 +56,8 @@ class LocalCertificateManagerBackend(AdoptedBackend, AWSCertificateManagerBacken
         return elbv2_backends[self.account_id][self.region_name]
 
 
-class CertificateInUseError(ServiceException):
-    """A listener has the certificate."""
-
-    code = "ResourceInUseException"
-
-
 def find_certificate(account_id: str, region: str, arn: str) -> Certificate:
-    """Return a certificate of ACM, or a server certificate of IAM.
-
-    Raises:
-        ELBClientError: There is none of that ARN, or it is not issued.
-    """
+    """Return a certificate of ACM, or a server certificate of IAM."""
     if SERVER_CERTIFICATE in arn:
         server = iam_backends[account_id]["aws"].get_certificate_by_arn(arn)
         if server:

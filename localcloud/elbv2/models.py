@@ -26,7 +26,6 @@ from localcloud.vpc.load_balancers import connect, disconnect, regroup, require_
 from .attributes import defaults, require_valid
 from .certificates import find_certificate
 from .checks import require_name, require_protocol, require_tags, settings_of
-from .exceptions import OperationNotPermittedError
 from .routing import Redirect, Rule, routes_of, rule_of
 from .target_groups import TargetGroupRules
 from .tls import Tls
@@ -117,8 +116,9 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
         if balancer is None:
             return
         if balancer.attrs.get("deletion_protection.enabled") == "true":
-            raise OperationNotPermittedError(
-                f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+            raise ELBClientError(
+                "OperationNotPermitted",
+                f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled",
             )
         super().delete_load_balancer(arn)
         for listener_arn in balancer.listeners:
@@ -293,7 +293,7 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
     def _changeable_rule(self, arn: str, done: str) -> Any:
         rule = self.describe_rules(listener_arn=None, rule_arns=[arn])[0]
         if rule.is_default:
-            raise OperationNotPermittedError(f"Default rule '{arn}' cannot be {done}")
+            raise ELBClientError("OperationNotPermitted", f"Default rule '{arn}' cannot be {done}")
         return rule
 
     def _compile(
@@ -340,7 +340,9 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
         listener = self._secure_listener(arn)
         removed = set(_arns(certificates))
         if removed - set(listener.more_certificates) >= {listener.certificate}:
-            raise OperationNotPermittedError(f"Default certificate '{listener.certificate}' cannot be removed")
+            raise ELBClientError(
+                "OperationNotPermitted", f"Default certificate '{listener.certificate}' cannot be removed"
+            )
         listener.more_certificates = [each for each in listener.more_certificates if each not in removed]
         self._listen(listener)
 

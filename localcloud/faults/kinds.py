@@ -148,9 +148,6 @@ def read(request: Any) -> tuple[str, dict[str, Any]]:
 
     Args:
         request: A mapping with `kind` and the settings of that kind.
-
-    Raises:
-        FaultError: something in it is wrong.
     """
     if not isinstance(request, dict):
         raise FaultError('a fault is a JSON object such as {"kind": "throttle", "action": "ec2:*", "rate": 0.3}')

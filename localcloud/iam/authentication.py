@@ -40,11 +40,7 @@ class Authenticator:
         return principal_of(*found) if found else None
 
     def authenticate(self, call: Call) -> Principal:
-        """Return who signed a request.
-
-        Raises:
-            UnauthenticatedError: nobody, or nobody who is known.
-        """
+        """Return who signed a request."""
         environ, body = call.environ.get(ARRIVED) or (call.environ, call.body)
         signed = sigv4.signature_of(environ)
         if signed is None:

@@ -26,11 +26,7 @@ COPIES = {"ec2:CopyImage", "ec2:CopySnapshot"}
 
 
 def find(question: Question) -> list[Found]:
-    """Return the resources of a request.
-
-    Raises:
-        UnmappedError: one that it needs is not among its parameters.
-    """
+    """Return the resources of a request."""
     if question.action.name == "ec2:RunInstances":
         return launch(question, question.params)
     ec2 = question.backend("ec2")

@@ -22,11 +22,7 @@ Tags = Mapping[str, str] | None
 
 
 def find(question: Question) -> list[Found]:
-    """Return the resources of a request; of one that is about none, `*`.
-
-    Raises:
-        UnmappedError: which they are cannot be said.
-    """
+    """Return the resources of a request; of one that is about none, `*`."""
     service = question.action.name.partition(":")[0]
     if service == "ec2":
         return ec2_resources.find(question)

@@ -35,13 +35,6 @@ _moto_assume: Callable[[Any], ActionResult] = TokenResponse.assume_role
 _moto_create_user: Callable[[Any], ActionResult] = IamResponse.create_user
 
 
-class StsError(ServiceException):
-    """A refusal of STS."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-
-
 class _NoKeys:
     """The condition keys of a service that assumes a role: none."""
 
@@ -104,7 +97,7 @@ def install(authenticator: Authenticator) -> None:
         signed = scope_of({"HTTP_AUTHORIZATION": headers.get("Authorization", ""), "QUERY_STRING": query})
         caller = authenticator.owner(signed.access_key)
         if caller is None:
-            raise StsError("InvalidClientTokenId", "The security token included in the request is invalid.")
+            raise ServiceException("InvalidClientTokenId", "The security token included in the request is invalid.")
         return caller
 
     def assume_role(self: Any) -> ActionResult:
@@ -114,7 +107,7 @@ def install(authenticator: Authenticator) -> None:
         _check_duration(caller, self._get_param("RoleArn"), seconds)
         policy = self._get_param("Policy")
         if policy and UNREADABLE in parse(policy):
-            raise StsError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
+            raise ServiceException("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
         answer = _moto_assume(self)
         result: Any = answer.result
         assumed = result["Credentials"]
@@ -138,7 +131,7 @@ def install(authenticator: Authenticator) -> None:
         """GetSessionToken: moto gives everybody the same, which are nobody's."""
         caller = caller_of(self)
         if caller.session:
-            raise StsError("AccessDenied", "Cannot call GetSessionToken with session credentials")
+            raise ServiceException("AccessDenied", "Cannot call GetSessionToken with session credentials")
         key = iam_of(caller.account).create_temp_access_key()
         key.user_name = caller.name or None
         session = begin_session(key, self._get_int_param("DurationSeconds", 12 * HOUR))
@@ -167,10 +160,10 @@ def _check_duration(caller: Principal, arn: str, seconds: int) -> None:
     role = find_role(arn)
     if caller.role_arn and seconds > HOUR:
         limit = "1 hour session limit for roles assumed by role chaining."
-        raise StsError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+        raise ServiceException("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
     if role and seconds > int(role.max_session_duration or HOUR):
         limit = "MaxSessionDuration set for this role."
-        raise StsError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+        raise ServiceException("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
 
 
 def create_user(self: Any) -> ActionResult:

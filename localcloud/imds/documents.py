@@ -56,11 +56,7 @@ def _meta_data(instance: Any) -> Tree:
         "local-ipv4s": address,
         "mac": interface.mac_address,
         "owner-id": instance.owner_id,
-        **(
-            {"public-hostname": instance.public_dns_name, "public-ipv4s": instance.public_ip}
-            if instance.public_ip
-            else {}
-        ),
+        **({**public_name, "public-ipv4s": instance.public_ip} if instance.public_ip else {}),
         "security-group-ids": "\n".join(group.id for group in instance.security_groups),
         "security-groups": groups,
         "subnet-id": subnet.id,
@@ -91,11 +87,7 @@ def _meta_data(instance: Any) -> Tree:
             "region": region,
         },
         "profile": "default-hvm",
-        **(
-            {"public-hostname": instance.public_dns_name, "public-ipv4": instance.public_ip}
-            if instance.public_ip
-            else {}
-        ),
+        **({**public_name, "public-ipv4": instance.public_ip} if instance.public_ip else {}),
         **_public_keys(instance),
         "reservation-id": lambda: next((each.id for each in reservations if instance in each.instances), ""),
         "security-groups": groups,
