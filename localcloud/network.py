@@ -70,10 +70,6 @@ class Addresses:
 
     The engine's own address management counts from the bottom up, so the two do not meet in a shared network. An
     address that was just given back is used again last: nobody mistakes a new instance for the old one.
-
-    Args:
-        network: Whose addresses.
-        reserved: A part of it that is left out.
     """
 
     def __init__(self, network: ipaddress.IPv4Network, reserved: ipaddress.IPv4Network | None = None) -> None:

@@ -34,11 +34,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 class Records(Engine):
-    """Stands in for the container engine: every operation succeeds at once, and nothing runs.
-
-    Args:
-        name: The cloud's name.
-    """
+    """Stands in for the container engine: every operation succeeds at once, and nothing runs."""
 
     runs_machines = False
     connect = create = remove_image = remove_images = clean_up = _nothing

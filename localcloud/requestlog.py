@@ -58,14 +58,7 @@ class RequestLog:
         self._entries: deque[Entry] = deque(maxlen=capacity)
 
     def record(self, scope: Scope, action: str, status: int, environ: Mapping[str, Any]) -> None:
-        """Add a request.
-
-        Args:
-            scope: What it is signed for, and by whom.
-            action: AWS's name of the action.
-            status: The HTTP status of its response.
-            environ: The WSGI environment, with what the way to the response has noted in it.
-        """
+        """Add a request."""
         noted = environ.get(FIRED, ""), environ.get(MISSING, "")
         self._entries.append(Entry(round(self._clock(), 3), scope.service, action, scope.access_key, status, *noted))
 

@@ -26,11 +26,7 @@ __all__ = ["LoadBalancing", "install"]
 
 
 class LoadBalancing:
-    """The load balancers of one cloud.
-
-    Args:
-        cloud: The cloud whose moto backends are extended.
-    """
+    """The load balancers of one cloud."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -16,10 +16,6 @@ class AddressBook:
 
     Where the cloud itself is not bound to loopback (in a container of a compose stack), every load balancer has the
     container's own address, and differs from the others by its listeners' ports.
-
-    Args:
-        name: The cloud's name.
-        bind: The address that the cloud's API listens on.
     """
 
     def __init__(self, name: str, bind: str) -> None:

@@ -189,7 +189,8 @@ class Balancer:
             raise ELBClientError(
                 "InvalidConfigurationRequest",
                 f"The embedded cloud cannot listen on {listener.address}:{listener.port} ({error.strerror or error}). "
-                "Give the listener another port, or stop the process that listens there; ports below 1024 need privileges.",
+                "Give the listener another port, or stop the process that listens there; ports below 1024 need "
+                "privileges.",
             ) from error
         listener.restrict()
 

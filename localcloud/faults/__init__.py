@@ -20,11 +20,7 @@ __all__ = ["FaultPart", "Faults", "install"]
 
 
 class FaultPart:
-    """The threads and patches of fault injection.
-
-    Args:
-        cloud: Whose faults they are.
-    """
+    """The threads and patches of fault injection."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -21,12 +21,7 @@ class UnauthenticatedError(Exception):
 
 
 class Authenticator:
-    """Knows the keys of roots, users and sessions.
-
-    Args:
-        root_keys: The keys of accounts' roots.
-        clock: Seconds since the epoch.
-    """
+    """Knows the keys of roots, users and sessions."""
 
     def __init__(self, root_keys: Iterable[RootKey], clock: Callable[[], float] = time.time) -> None:
         self._roots = {key.access_key: key for key in root_keys}

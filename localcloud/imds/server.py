@@ -24,12 +24,7 @@ TOKENS_KEPT = 10_000
 
 
 class MetadataServer:
-    """The service of one cloud, at one address that only its instances reach.
-
-    Args:
-        cloud: Whose instances these are.
-        locate: Returns the instance that has an address, or None.
-    """
+    """The service of one cloud, at one address that only its instances reach."""
 
     def __init__(self, cloud: Cloud, locate: Callable[[str], LocalInstance | None]) -> None:
         self.cloud = cloud

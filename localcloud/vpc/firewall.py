@@ -30,12 +30,7 @@ RETRY_SECONDS = 1.0
 
 
 class Firewall:
-    """Applies rules in the background, soon after a request that may change them, and before an instance is running.
-
-    Args:
-        cloud: The cloud whose records are followed.
-        image: The engine's image for the helper.
-    """
+    """Applies rules in the background, soon after a request that may change them, and before an instance is running."""
 
     def __init__(self, cloud: Cloud, image: str) -> None:
         self.cloud = cloud
