@@ -53,16 +53,18 @@ def interface_name(cloud: str) -> str:
 
 def subnets_of(details: Mapping[str, Any]) -> list[ipaddress.IPv4Network]:
     """Return the IPv4 subnets of a network, from the engine's NetworkInspect."""
-    pools = (details.get("IPAM") or {}).get("Config") or []
-    subnets = (ipaddress.ip_network(pool["Subnet"]) for pool in pools if pool.get("Subnet"))
-    return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network)]
+    return _in_pools(details, "Subnet")
 
 
 def reserved_in(details: Mapping[str, Any]) -> ipaddress.IPv4Network | None:
     """Return the part of a network from which the engine takes addresses itself, if it has one."""
+    return next(iter(_in_pools(details, "IPRange")), None)
+
+
+def _in_pools(details: Mapping[str, Any], name: str) -> list[ipaddress.IPv4Network]:
     pools = (details.get("IPAM") or {}).get("Config") or []
-    ranges = [ipaddress.ip_network(pool["IPRange"], strict=False) for pool in pools if pool.get("IPRange")]
-    return next((each for each in ranges if isinstance(each, ipaddress.IPv4Network)), None)
+    found = (ipaddress.ip_network(pool[name], strict=False) for pool in pools if pool.get(name))
+    return [each for each in found if isinstance(each, ipaddress.IPv4Network)]
 
 
 class Addresses:

@@ -75,13 +75,13 @@ def _groups(question: Question, kind: ResourceType) -> set[str]:
     names = set(value_of(params.get("AutoScalingGroupName")))
     names |= {str(tag.get("ResourceId")) for tag in params.get("Tags") or [] if tag.get("ResourceId")}
     if not names and (instance := params.get("InstanceId")):
-        states = {state.instance.id: group.name for group in _all_groups(backend) for state in group.instance_states}
+        states = {
+            state.instance.id: group.name
+            for group in backend.autoscaling_groups.values()
+            for state in group.instance_states
+        }
         names = {states[instance]} if instance in states else {"*"}
     return {question.arn(kind, {"GroupFriendlyName": name}) for name in names}
-
-
-def _all_groups(backend: Any) -> list[Any]:
-    return list(backend.autoscaling_groups.values())
 
 
 # Load balancing
@@ -129,10 +129,6 @@ def _instances(question: Question, kind: ResourceType) -> set[str]:
     if not ids and params.get("Targets"):
         ids = ("*",)
     return {question.arn(kind, {"InstanceId": one}) for one in ids if not one.startswith("mi-")}
-
-
-def _nothing(_: Question, __: ResourceType) -> set[str]:
-    return set()
 
 
 # IAM and STS
@@ -186,7 +182,7 @@ _ARNS: dict[tuple[str, str], Callable[[Question, ResourceType], set[str]]] = {
     ("iam", "user"): _users,
     ("ssm", "document"): _ssm("Document", "AWS-", "DocumentName", "Name"),
     ("ssm", "instance"): _instances,
-    ("ssm", "managed-instance"): _nothing,
+    ("ssm", "managed-instance"): lambda _, __: set(),
     ("ssm", "parameter"): _ssm("Parameter", "/aws/", "Name", "Names", "Path"),
 }
 
