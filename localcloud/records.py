@@ -91,4 +91,6 @@ class Records(Engine):
         """Return the reference that the image would have; there is no disk to keep."""
         return self.reference(ami_id)
 
-    tag = commit
+    def tag(self, image: str, ami_id: str) -> str:
+        """Return the reference of an image that is a copy."""
+        return self.reference(ami_id)

@@ -51,8 +51,8 @@ def credentials_of(instance: Instance) -> dict[str, str]:
     role = role_of(instance)
     if role is None or not consents(role.assume_role_policy_document, _assumption_of(role), {EC2}):
         return {}
-    key, session = _of_instances.get(instance) or (None, None)
-    if session is None or session.role_arn != role.arn or session.expires - utcnow() < RENEWED_BEFORE:
+    known = _of_instances.get(instance)
+    if known is None or known[1].role_arn != role.arn or known[1].expires - utcnow() < RENEWED_BEFORE:
         region, account = instance.ec2_backend.region_name, instance.owner_id
         sts = sts_backends[account][PARTITION]
         key = sts.assume_role(region, instance.id, role.arn, "", INSTANCE_SECONDS, "").access_key
@@ -63,7 +63,8 @@ def credentials_of(instance: Instance) -> dict[str, str]:
             name=instance.id,
             instance=f"arn:{PARTITION}:ec2:{region}:{account}:instance/{instance.id}",
         )
-        _of_instances[instance] = (key, session)
+        known = _of_instances[instance] = (key, session)
+    key, session = known
     stamp = "%Y-%m-%dT%H:%M:%SZ"
     return {
         "Code": "Success",
