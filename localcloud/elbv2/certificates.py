@@ -45,15 +45,19 @@ class LocalCertificateManagerBackend(AdoptedBackend, AWSCertificateManagerBacken
     def delete_certificate(self, arn: str) -> None:
         """Delete a certificate that no listener has."""
         if self._load_balancing().balancers_using(arn):
-            raise ServiceException(
-                "ResourceInUseException", f"Certificate {arn} in account {self.account_id} is in use."
-            )
+            raise CertificateInUseError(f"Certificate {arn} in account {self.account_id} is in use.")
         super().delete_certificate(arn)
 
     def _load_balancing(self) -> Any:
         from moto.elbv2.models import elbv2_backends
 
         return elbv2_backends[self.account_id][self.region_name]
+
+
+class CertificateInUseError(ServiceException):
+    """A listener has the certificate; of a class of moto's own it would look up the error's model."""
+
+    code = "ResourceInUseException"
 
 
 def find_certificate(account_id: str, region: str, arn: str) -> Certificate:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.iam.models import AccessKey
 from moto.iam.responses import IamResponse
+from moto.sts.exceptions import STSClientError
 from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
 
@@ -98,7 +98,7 @@ def install(authenticator: Authenticator) -> None:
         signed = scope_of({"HTTP_AUTHORIZATION": headers.get("Authorization", ""), "QUERY_STRING": query})
         caller = authenticator.owner(signed.access_key)
         if caller is None:
-            raise ServiceException("InvalidClientTokenId", "The security token included in the request is invalid.")
+            raise STSClientError("InvalidClientTokenId", "The security token included in the request is invalid.")
         return caller
 
     def assume_role(self: Any) -> ActionResult:
@@ -108,7 +108,7 @@ def install(authenticator: Authenticator) -> None:
         _check_duration(caller, self._get_param("RoleArn"), seconds)
         policy = self._get_param("Policy")
         if policy and UNREADABLE in parse(policy):
-            raise ServiceException("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
+            raise STSClientError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
         answer = _moto_assume(self)
         result: Any = answer.result
         assumed = result["Credentials"]
@@ -132,7 +132,7 @@ def install(authenticator: Authenticator) -> None:
         """GetSessionToken: moto gives everybody the same, which are nobody's."""
         caller = caller_of(self)
         if caller.session:
-            raise ServiceException("AccessDenied", "Cannot call GetSessionToken with session credentials")
+            raise STSClientError("AccessDenied", "Cannot call GetSessionToken with session credentials")
         key = iam_of(caller.account).create_temp_access_key()
         key.user_name = caller.name or None
         session = begin_session(key, self._get_int_param("DurationSeconds", 12 * HOUR))
@@ -161,10 +161,10 @@ def _check_duration(caller: Principal, arn: str, seconds: int) -> None:
     role = find_role(arn)
     if caller.role_arn and seconds > HOUR:
         limit = "1 hour session limit for roles assumed by role chaining."
-        raise ServiceException("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+        raise STSClientError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
     if role and seconds > int(role.max_session_duration or HOUR):
         limit = "MaxSessionDuration set for this role."
-        raise ServiceException("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+        raise STSClientError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
 
 
 def create_user(self: Any) -> ActionResult:
