@@ -55,7 +55,7 @@ class LocalCertificateManagerBackend(AdoptedBackend, AWSCertificateManagerBacken
 
 
 class CertificateInUseError(ServiceException):
-    """A listener has the certificate; of a class of moto's own it would look up the error's model."""
+    """A listener has the certificate. Of a plain ServiceException, moto could not tell the service."""
 
     code = "ResourceInUseException"
 
