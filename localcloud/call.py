@@ -37,12 +37,7 @@ class MalformedError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A request to an action of a service.
-
-    Args:
-        environ: The WSGI environment, whose body was read.
-        body: The body.
-    """
+    """A request to an action of a service."""
 
     environ: Mapping[str, Any]
     body: bytes

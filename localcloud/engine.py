@@ -412,10 +412,6 @@ def list_images(api: docker.APIClient, filters: Mapping[str, Any]) -> list[dict[
 
     Podman 4 answers 500 then ("image not known") for the whole list.
 
-    Args:
-        api: the engine.
-        filters: those of the Docker Engine API, ImageList, such as `{"label": ["a=b"]}`.
-
     Raises:
         docker.errors.APIError: the engine refuses.
     """

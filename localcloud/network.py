@@ -34,11 +34,7 @@ def host_routes(table: str | None = None) -> list[ipaddress.IPv4Network]:
 
 
 def choose(name: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
-    """Return a /24 of 10.64.0.0/10 for the cloud of that name: the same one each time, unless it is taken.
-
-    Raises:
-        LocalCloudError: every such network overlaps a taken one.
-    """
+    """Return a /24 of 10.64.0.0/10 for the cloud of that name: the same one each time, unless it is taken."""
     taken = [PODMANS, *taken]
     count = 2 ** (PREFIX_LENGTH - POOL.prefixlen)
     first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
@@ -57,16 +53,18 @@ def interface_name(cloud: str) -> str:
 
 def subnets_of(details: Mapping[str, Any]) -> list[ipaddress.IPv4Network]:
     """Return the IPv4 subnets of a network, from the engine's NetworkInspect."""
-    pools = (details.get("IPAM") or {}).get("Config") or []
-    subnets = (ipaddress.ip_network(pool["Subnet"]) for pool in pools if pool.get("Subnet"))
-    return [subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network)]
+    return _in_pools(details, "Subnet")
 
 
 def reserved_in(details: Mapping[str, Any]) -> ipaddress.IPv4Network | None:
     """Return the part of a network from which the engine takes addresses itself, if it has one."""
+    return next(iter(_in_pools(details, "IPRange")), None)
+
+
+def _in_pools(details: Mapping[str, Any], name: str) -> list[ipaddress.IPv4Network]:
     pools = (details.get("IPAM") or {}).get("Config") or []
-    ranges = [ipaddress.ip_network(pool["IPRange"], strict=False) for pool in pools if pool.get("IPRange")]
-    return next((each for each in ranges if isinstance(each, ipaddress.IPv4Network)), None)
+    found = (ipaddress.ip_network(pool[name], strict=False) for pool in pools if pool.get(name))
+    return [each for each in found if isinstance(each, ipaddress.IPv4Network)]
 
 
 class Addresses:
@@ -74,10 +72,6 @@ class Addresses:
 
     The engine's own address management counts from the bottom up, so the two do not meet in a shared network. An
     address that was just given back is used again last: nobody mistakes a new instance for the old one.
-
-    Args:
-        network: Whose addresses.
-        reserved: A part of it that is left out.
     """
 
     def __init__(self, network: ipaddress.IPv4Network, reserved: ipaddress.IPv4Network | None = None) -> None:

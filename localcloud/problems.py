@@ -49,29 +49,26 @@ def protocol_of(service: str, environ: Mapping[str, Any]) -> str:
     return {"s3": "rest-xml", "ec2": "ec2"}.get(service, "query")
 
 
+_ENVELOPES = {
+    "ec2": "<Response><Errors><Error>{error}</Error></Errors><RequestID>{identity}</RequestID></Response>",
+    "query": (
+        "<ErrorResponse><Error><Type>{blames}</Type>{error}</Error><RequestId>{identity}</RequestId></ErrorResponse>"
+    ),
+    "rest-xml": "<Error>{error}<RequestId>{identity}</RequestId></Error>",
+}
+
+
 def render(problem: Problem, protocol: str, method: str) -> tuple[str, list[tuple[str, str]], bytes]:
     """Return status line, headers and body of an error."""
     identity = str(uuid.uuid4())
-    code, message = escape(problem.code), escape(UNPRINTABLE.sub("?", problem.message))
-    headers = [("x-amzn-RequestId", identity)]
-    content_type = "text/xml;charset=UTF-8"
-    if protocol == "ec2":
-        body = (
-            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
-            f"<RequestID>{identity}</RequestID></Response>"
-        ).encode()
-    elif protocol == "rest-xml":
-        content_type = "application/xml"
-        headers = [("x-amz-request-id", identity)]
-        body = (
-            f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{identity}</RequestId></Error>"
-        ).encode()
-    elif protocol == "query":
+    headers = [("x-amz-request-id" if protocol == "rest-xml" else "x-amzn-RequestId", identity)]
+    if protocol in _ENVELOPES:
+        content_type = "application/xml" if protocol == "rest-xml" else "text/xml;charset=UTF-8"
+        text = escape(UNPRINTABLE.sub("?", problem.message))
+        error = f"<Code>{escape(problem.code)}</Code><Message>{text}</Message>"
         blames = "Receiver" if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Sender"
-        body = (
-            f"<ErrorResponse><Error><Type>{blames}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-            f"<RequestId>{identity}</RequestId></ErrorResponse>"
-        ).encode()
+        envelope = _ENVELOPES[protocol].format(error=error, identity=identity, blames=blames)
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n{envelope}'.encode()
     elif protocol == "cbor":
         content_type = "application/cbor"
         headers.append(("smithy-protocol", "rpc-v2-cbor"))
@@ -81,22 +78,13 @@ def render(problem: Problem, protocol: str, method: str) -> tuple[str, list[tupl
         headers.append(("x-amzn-ErrorType", problem.code))
         content_type = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
         body = json.dumps({"__type": problem.code, "message": problem.message}).encode()
-    if protocol.endswith("xml") or protocol in {"ec2", "query"}:
-        body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + body
-    if method == "HEAD":
-        body = b""
+    body = b"" if method == "HEAD" else body
     headers += [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-    return _status_line(problem.status), headers, body
+    known = problem.status in HTTPStatus.__members__.values()
+    return f"{problem.status} {HTTPStatus(problem.status).phrase if known else 'Unknown'}", headers, body
 
 
 def _cbor(text: str) -> bytes:
     """Return a text of fewer than 256 bytes in CBOR: its major type, its length in one byte, itself."""
     encoded = text.encode()[:255]
     return bytes((0x78, len(encoded))) + encoded
-
-
-def _status_line(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"{status} Unknown"

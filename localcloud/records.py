@@ -6,7 +6,8 @@ For tests of scale and of policies, where thousands of instances are listed and 
 import ipaddress
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from localcloud import network
 from localcloud.engine import Completed, Engine
@@ -28,29 +29,24 @@ class _NoAddresses(network.Addresses):
         return sys.maxsize
 
 
-class Records(Engine):
-    """Stands in for the container engine: every operation succeeds at once, and nothing runs.
+def _nothing(*_: Any, **__: Any) -> None:
+    """Do nothing: there is no engine to connect to, and no container, image or network."""
 
-    Args:
-        name: The cloud's name.
-    """
+
+class Records(Engine):
+    """Stands in for the container engine: every operation succeeds at once, and nothing runs."""
 
     runs_machines = False
+    connect = create = remove_image = remove_images = clean_up = _nothing
 
     def __init__(self, name: str) -> None:
         super().__init__("", name)
         self._up: set[str] = set()
 
-    def connect(self) -> None:
-        """Do nothing: there is no engine to connect to."""
-
     def create_network(self, cidr: str | None = None) -> None:
         """Make no network."""
         self.cidr = cidr or CIDR
         self.addresses = _NoAddresses(ipaddress.IPv4Network("0.0.0.0/32"))
-
-    def create(self, instance_id: str, image: str, address: str, hostname: str, files: Mapping[str, bytes]) -> None:
-        """Do nothing: a record needs no container."""
 
     def start(self, instance_id: str) -> None:
         """Mark the instance as up."""
@@ -60,9 +56,7 @@ class Records(Engine):
         """Mark the instance as down."""
         self._up.discard(instance_id)
 
-    def remove(self, instance_id: str) -> None:
-        """Forget the instance."""
-        self._up.discard(instance_id)
+    remove = stop
 
     def is_up(self, instance_id: str) -> bool:
         """Return whether the instance was started and not stopped since."""
@@ -82,11 +76,7 @@ class Records(Engine):
         yield from ()
 
     def run(self, instance_id: str, argv: Sequence[str]) -> Completed:
-        """Refuse: there is nothing to run a program in.
-
-        Raises:
-            EngineError: always.
-        """
+        """Refuse: there is nothing to run a program in."""
         raise EngineError(f"{argv[0]} cannot run in {instance_id}: with --metadata-only an instance is a record only")
 
     def has_file(self, instance_id: str, path: str) -> bool:
@@ -104,12 +94,3 @@ class Records(Engine):
     def tag(self, image: str, ami_id: str) -> str:
         """Return the reference of an image that is a copy."""
         return self.reference(ami_id)
-
-    def remove_image(self, reference: str) -> None:
-        """Do nothing: there is no image to remove."""
-
-    def remove_images(self) -> None:
-        """Do nothing: there are no images."""
-
-    def clean_up(self) -> None:
-        """Do nothing: there is nothing to clean up."""

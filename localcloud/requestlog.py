@@ -1,6 +1,5 @@
 """A bounded log of API requests: who called which action. Policies and tests are checked against it."""
 
-import functools
 import re
 import time
 from collections import deque
@@ -10,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote_plus
 
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import HTTPException
 
 CAPACITY = 20_000
 FIRED = "localcloud.faults"
@@ -58,14 +58,7 @@ class RequestLog:
         self._entries: deque[Entry] = deque(maxlen=capacity)
 
     def record(self, scope: Scope, action: str, status: int, environ: Mapping[str, Any]) -> None:
-        """Add a request.
-
-        Args:
-            scope: What it is signed for, and by whom.
-            action: AWS's name of the action.
-            status: The HTTP status of its response.
-            environ: The WSGI environment, with what the way to the response has noted in it.
-        """
+        """Add a request."""
         noted = environ.get(FIRED, ""), environ.get(MISSING, "")
         self._entries.append(Entry(round(self._clock(), 3), scope.service, action, scope.access_key, status, *noted))
 
@@ -100,42 +93,14 @@ def name_action(service: str, environ: Mapping[str, Any], body: bytes) -> str:
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     if "Action" in query:
         return query["Action"][0]
-    method, path = environ.get("REQUEST_METHOD", "GET"), environ.get("PATH_INFO", "/")
-    if service == "s3":
-        return _s3_operation(method, path, set(query), "HTTP_X_AMZ_COPY_SOURCE" in environ)
-    return f"{method} {path}"
+    operation = _s3_operation(environ) if service == "s3" else None
+    return operation or f"{environ.get('REQUEST_METHOD', 'GET')} {environ.get('PATH_INFO', '/')}"
 
 
-def _s3_operation(method: str, path: str, query: set[str], copies: bool) -> str:
-    depth = min(len([part for part in path.split("/", 2) if part]), 2)
-    candidates = [
-        (len(keys), name)
-        for name, verb, parts, keys, copying in _s3_operations()
-        if verb == method and parts == depth and keys <= query and copying == copies
-    ]
-    # The most specific wins: `?versioning` beats the bare bucket.
-    best = max((count for count, _ in candidates), default=0)
-    return next((name for count, name in candidates if count == best), f"{method} {path}")
-
-
-@functools.cache
-def _s3_operations() -> list[tuple[str, str, int, frozenset[str], bool]]:
-    """Each S3 operation with its method, depth of path, the query keys that mark it, and whether it copies."""
-    # A loader of its own: a client of S3 takes the bucket out of the paths of the model that its session has loaded.
-    model = ServiceModel(Loader().load_service_model("s3", "service-2"))
-    operations = []
-    for name in model.operation_names:
-        operation = model.operation_model(name)
-        path, _, marks = operation.http["requestUri"].partition("?")
-        keys = {key for key in parse_qs(marks, keep_blank_values=True) if key != "x-id"}
-        members = operation.input_shape.members if operation.input_shape else {}
-        for required in operation.input_shape.required_members if operation.input_shape else ():
-            if members[required].serialization.get("location") == "querystring":
-                keys.add(members[required].serialization["name"])
-        depth = len([part for part in path.split("/") if part])
-        operations.append((name, operation.http["method"], depth, frozenset(keys), "CopySource" in members))
-    # An older and a newer operation may be alike on the wire: the older one's name is the IAM action.
-    return sorted(operations, key=lambda entry: (-len(entry[3]), len(entry[0]), entry[0]))
+def _s3_operation(environ: Mapping[str, Any]) -> str | None:
+    with suppress(HTTPException):
+        return get_service_router("s3").match(Request(dict(environ)))[0].name
+    return None
 
 
 def read_body(environ: Mapping[str, Any]) -> Iterable[bytes]:

@@ -248,8 +248,6 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
             from localcloud import iam  # it needs a package, and half a second, that others do without
 
             authorize = iam.enforce(cloud, settings.root_keys)
-            if cloud.firewall:
-                cloud.firewall.metadata.credentials = iam.credentials_of
         for part in parts:
             part.start()
             stack.callback(part.stop)

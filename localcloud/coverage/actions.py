@@ -1,8 +1,10 @@
 """Which of a service's actions this package answers, which moto answers, and which nobody does."""
 
 import inspect
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -68,50 +70,24 @@ def _is_ours(module: str) -> bool:
 
 def services() -> list[Service]:
     """Return the services that this package changes."""
-    from moto.autoscaling.responses import AutoScalingResponse
-    from moto.cloudwatch.responses import CloudWatchResponse
-    from moto.ec2.responses import EC2Response
-    from moto.elbv2.responses import ELBV2Response
-    from moto.ssm.responses import SimpleSystemManagerResponse
-
-    import localcloud.autoscaling.behaviours
-    import localcloud.autoscaling.models
-    import localcloud.autoscaling.responses
-    import localcloud.cloudwatch.behaviours
-    import localcloud.cloudwatch.models
-    import localcloud.cloudwatch.responses
-    import localcloud.ec2.behaviours
-    import localcloud.ec2.models
-    import localcloud.ec2.responses
-    import localcloud.elbv2.behaviours
-    import localcloud.elbv2.models
-    import localcloud.elbv2.responses
-    import localcloud.ssm.behaviours
-    import localcloud.ssm.models
-    import localcloud.ssm.responses
-    import localcloud.vpc.behaviours
-
-    autoscaling, ec2, elbv2, ssm = localcloud.autoscaling, localcloud.ec2, localcloud.elbv2, localcloud.ssm
-    cloudwatch, vpc = localcloud.cloudwatch, localcloud.vpc
     return [
-        Service(
-            "autoscaling", "Auto Scaling", AutoScalingResponse, autoscaling.models.LocalAutoScalingBackend,
-            autoscaling.responses, autoscaling.behaviours.ACTIONS,
-        ),
-        Service(
-            "elbv2", "Elastic Load Balancing (version 2)", ELBV2Response, elbv2.models.LocalELBv2Backend,
-            elbv2.responses, elbv2.behaviours.ACTIONS,
-        ),
-        Service(
-            "ec2", "EC2", EC2Response, ec2.models.LocalEC2Backend, ec2.responses,
-            {**ec2.behaviours.ACTIONS, **vpc.behaviours.ACTIONS},
-        ),
-        Service(
-            "ssm", "Systems Manager", SimpleSystemManagerResponse, ssm.models.LocalSSMBackend,
-            ssm.responses, ssm.behaviours.ACTIONS,
-        ),
-        Service(
-            "cloudwatch", "CloudWatch", CloudWatchResponse, cloudwatch.models.LocalCloudWatchBackend,
-            cloudwatch.responses, cloudwatch.behaviours.ACTIONS,
-        ),
-    ]  # fmt: skip
+        _service("autoscaling", "Auto Scaling", "AutoScalingResponse", "LocalAutoScalingBackend"),
+        _service("elbv2", "Elastic Load Balancing (version 2)", "ELBV2Response", "LocalELBv2Backend"),
+        _service("ec2", "EC2", "EC2Response", "LocalEC2Backend", "vpc"),
+        _service("ssm", "Systems Manager", "SimpleSystemManagerResponse", "LocalSSMBackend"),
+        _service("cloudwatch", "CloudWatch", "CloudWatchResponse", "LocalCloudWatchBackend"),
+    ]
+
+
+def _service(name: str, title: str, response: str, backend: str, *others: str) -> Service:
+    """Return a service, whose changed actions its own part declares, and others."""
+    wire = import_module(f"localcloud.{name}.responses")
+    changed = [import_module(f"localcloud.{part}.behaviours").ACTIONS for part in (name, *others)]
+    return Service(
+        name,
+        title,
+        getattr(import_module(f"moto.{name}.responses"), response),
+        getattr(import_module(f"localcloud.{name}.models"), backend),
+        wire,
+        dict(ChainMap(*reversed(changed))),
+    )

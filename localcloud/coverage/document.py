@@ -1,16 +1,9 @@
 """The document, from the declarations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-
-from localcloud.autoscaling import behaviours as of_groups
-from localcloud.autoscaling.refresh import behaviours as of_refreshes
-from localcloud.cloudwatch import behaviours as of_alarms
-from localcloud.ec2 import behaviours as of_instances
-from localcloud.elbv2 import behaviours as of_balancers
-from localcloud.ssm import behaviours as of_commands
-from localcloud.vpc import behaviours as of_networks
 
 from . import Behaviour
 from .actions import Service, services
@@ -35,20 +28,23 @@ embedded cloud. `make fidelity` runs them, and writes this table.
 FACTS_BEGIN, FACTS_END = "<!-- facts -->\n", "<!-- end of the facts -->\n"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "localcloud-coverage.md"
 
-SECTIONS: tuple[tuple[str, Sequence[Behaviour]], ...] = (
-    ("Instance refresh", of_refreshes.BEHAVIOURS),
-    ("Auto Scaling groups", of_groups.BEHAVIOURS),
-    ("Load balancers", of_balancers.BEHAVIOURS),
-    ("Instances and images", of_instances.BEHAVIOURS),
-    ("Networks and instance metadata", of_networks.BEHAVIOURS),
-    ("Run Command", of_commands.BEHAVIOURS),
-    ("CloudWatch", of_alarms.BEHAVIOURS),
-)
+PARTS = {
+    "Instance refresh": "autoscaling.refresh",
+    "Auto Scaling groups": "autoscaling",
+    "Load balancers": "elbv2",
+    "Instances and images": "ec2",
+    "Networks and instance metadata": "vpc",
+    "Run Command": "ssm",
+    "CloudWatch": "cloudwatch",
+}
+SECTIONS: Mapping[str, Sequence[Behaviour]] = {
+    title: import_module(f"localcloud.{part}.behaviours").BEHAVIOURS for title, part in PARTS.items()
+}
 
 
 def behaviours() -> list[Behaviour]:
     """Return every declaration."""
-    return [each for _, section in SECTIONS for each in section]
+    return [each for section in SECTIONS.values() for each in section]
 
 
 def facts_of(document: str) -> str:
@@ -65,7 +61,7 @@ def render(facts: str) -> str:
     compared = len([each for each in behaviours() if each.compared_with_aws])
     summary = f"{compared} of {len(behaviours())} were" if compared else "None was"
     parts = [INTRODUCTION.format(compared=summary)]
-    parts += [f"## {title}\n\n{_behaviours(section)}" for title, section in SECTIONS]
+    parts += [f"## {title}\n\n{_behaviours(section)}" for title, section in SECTIONS.items()]
     known = services()
     parts.append(f"## Facts\n\n{FACTS}\n{FACTS_BEGIN}{facts}{FACTS_END}")
     parts.append(

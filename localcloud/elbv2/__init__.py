@@ -26,11 +26,7 @@ __all__ = ["LoadBalancing", "install"]
 
 
 class LoadBalancing:
-    """The load balancers of one cloud.
-
-    Args:
-        cloud: The cloud whose moto backends are extended.
-    """
+    """The load balancers of one cloud: extends moto's, and is started and stopped by the caller."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -69,6 +65,4 @@ class LoadBalancing:
         return any(flaps(self._cloud.faults, arn, target_id, pool.check) for arn in arns)
 
 
-def install(cloud: Cloud) -> LoadBalancing:
-    """Extend moto's Elastic Load Balancing; the result is started and stopped by the caller."""
-    return LoadBalancing(cloud)
+install = LoadBalancing

@@ -4,7 +4,7 @@ import hashlib
 import ipaddress
 import socket
 
-from .exceptions import NoAddressError
+from moto.elbv2.exceptions import ELBClientError
 
 # A socket bound to this port, and never listening, holds an address for as long as its load balancer lives: another
 # embedded cloud on this machine that derives the same address cannot bind it, and takes the next one.
@@ -16,10 +16,6 @@ class AddressBook:
 
     Where the cloud itself is not bound to loopback (in a container of a compose stack), every load balancer has the
     container's own address, and differs from the others by its listeners' ports.
-
-    Args:
-        name: The cloud's name.
-        bind: The address that the cloud's API listens on.
     """
 
     def __init__(self, name: str, bind: str) -> None:
@@ -32,7 +28,7 @@ class AddressBook:
         """Return an address for one load balancer.
 
         Raises:
-            NoAddressError: All 254 addresses are taken.
+            ELBClientError: All 254 addresses are taken.
         """
         if self._shared:
             return self._shared
@@ -48,7 +44,11 @@ class AddressBook:
                 continue
             self._held[address] = holder
             return address
-        raise NoAddressError(f"{self._prefix}.1", f"{self._prefix}.254")
+        raise ELBClientError(
+            "TooManyLoadBalancers",
+            f"Every address from {self._prefix}.1 to {self._prefix}.254 is taken by a load balancer of the embedded "
+            "cloud. Delete load balancers that are not needed, or stop the other embedded clouds on this machine.",
+        )
 
     def release(self, address: str) -> None:
         """Free an address; one that was never allocated is ignored."""

@@ -72,11 +72,7 @@ def defaults(shape: str) -> dict[str, str]:
 
 
 def require_valid(shape: str, what: str, changes: Mapping[str, str]) -> None:
-    """Refuse unknown names and values.
-
-    Raises:
-        ValidationError: The first that is wrong.
-    """
+    """Refuse unknown names and values."""
     for name, value in changes.items():
         known = documented(shape).get(name)
         if known is None:

@@ -8,7 +8,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .exceptions import ListenFailedError
+from moto.elbv2.exceptions import ELBClientError
+
 from .health import Endpoint, HealthChecker
 from .proxy import Proxy, client_session, listen
 from .routing import Routes
@@ -101,7 +102,7 @@ class Balancer:
         """Open a listener, or change an open one: its rules, its port, and how it speaks TLS, for new connections.
 
         Raises:
-            ListenFailedError: The socket cannot be bound; an open listener stays as it was.
+            ELBClientError: The socket cannot be bound; an open listener stays as it was.
         """
         before = self._listeners.get(arn)
         if before and (before.address, before.port, bool(before.tls)) == (address, port, bool(tls)):
@@ -184,7 +185,13 @@ class Balancer:
         try:
             listener.server, listener.handler = await listen(proxy, listener.address, listener.port, listener.context)
         except OSError as error:
-            raise ListenFailedError(listener.address, listener.port, error) from error
+            # AWS has no such failure; the code is that of a bad configuration.
+            raise ELBClientError(
+                "InvalidConfigurationRequest",
+                f"The embedded cloud cannot listen on {listener.address}:{listener.port} ({error.strerror or error}). "
+                "Give the listener another port, or stop the process that listens there; ports below 1024 need "
+                "privileges.",
+            ) from error
         listener.restrict()
 
     async def _close(self, listener: Listener) -> None:

@@ -55,17 +55,13 @@ class LocalCertificateManagerBackend(AdoptedBackend, AWSCertificateManagerBacken
 
 
 class CertificateInUseError(ServiceException):
-    """A listener has the certificate."""
+    """A listener has the certificate. Of a plain ServiceException, moto could not tell the service."""
 
     code = "ResourceInUseException"
 
 
 def find_certificate(account_id: str, region: str, arn: str) -> Certificate:
-    """Return a certificate of ACM, or a server certificate of IAM.
-
-    Raises:
-        ELBClientError: There is none of that ARN, or it is not issued.
-    """
+    """Return a certificate of ACM, or a server certificate of IAM."""
     if SERVER_CERTIFICATE in arn:
         server = iam_backends[account_id]["aws"].get_certificate_by_arn(arn)
         if server:

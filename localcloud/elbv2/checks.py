@@ -63,11 +63,7 @@ def settings_of(action: dict[str, Any]) -> Any:
 
 
 def health_check(group: FakeTargetGroup) -> HealthCheck:
-    """Read a target group's health check.
-
-    Raises:
-        ELBClientError: AWS would not accept it.
-    """
+    """Read a target group's health check."""
     port, path = str(group.health_check_port or "traffic-port"), group.health_check_path or "/"
     if port != "traffic-port" and not (port.isdecimal() and 1 <= int(port) <= LARGEST_PORT):
         raise ValidationError(f"Health check port '{port}' must be a port from 1 to {LARGEST_PORT}, or 'traffic-port'")

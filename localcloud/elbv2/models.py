@@ -26,7 +26,6 @@ from localcloud.vpc.load_balancers import connect, disconnect, regroup, require_
 from .attributes import defaults, require_valid
 from .certificates import find_certificate
 from .checks import require_name, require_protocol, require_tags, settings_of
-from .exceptions import OperationNotPermittedError
 from .routing import Redirect, Rule, routes_of, rule_of
 from .target_groups import TargetGroupRules
 from .tls import Tls
@@ -117,8 +116,9 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
         if balancer is None:
             return
         if balancer.attrs.get("deletion_protection.enabled") == "true":
-            raise OperationNotPermittedError(
-                f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+            raise ELBClientError(
+                "OperationNotPermitted",
+                f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled",
             )
         super().delete_load_balancer(arn)
         for listener_arn in balancer.listeners:
@@ -293,7 +293,7 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
     def _changeable_rule(self, arn: str, done: str) -> Any:
         rule = self.describe_rules(listener_arn=None, rule_arns=[arn])[0]
         if rule.is_default:
-            raise OperationNotPermittedError(f"Default rule '{arn}' cannot be {done}")
+            raise ELBClientError("OperationNotPermitted", f"Default rule '{arn}' cannot be {done}")
         return rule
 
     def _compile(
@@ -340,24 +340,22 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
         listener = self._secure_listener(arn)
         removed = set(_arns(certificates))
         if removed - set(listener.more_certificates) >= {listener.certificate}:
-            raise OperationNotPermittedError(f"Default certificate '{listener.certificate}' cannot be removed")
+            raise ELBClientError(
+                "OperationNotPermitted", f"Default certificate '{listener.certificate}' cannot be removed"
+            )
         listener.more_certificates = [each for each in listener.more_certificates if each not in removed]
         self._listen(listener)
 
     def balancers_using(self, certificate: str) -> list[str]:
         """Return the ARNs of the load balancers that serve a certificate."""
-        return [
-            balancer.arn
-            for balancer in self.load_balancers.values()
-            if any(certificate in _certificates_of(listener) for listener in balancer.listeners.values())
-        ]
+        using = (each for each in self._every_listener() if certificate in _certificates_of(each))
+        return list(dict.fromkeys(each.load_balancer_arn for each in using))
 
     def renew(self, certificate: str) -> None:
         """Serve a certificate as it is now, to new connections."""
-        for balancer in self.load_balancers.values():
-            for listener in balancer.listeners.values():
-                if certificate in _certificates_of(listener):
-                    self._listen(listener)
+        for listener in self._every_listener():
+            if certificate in _certificates_of(listener):
+                self._listen(listener)
 
     def _secure_listener(self, arn: str) -> Any:
         listener = self.describe_listeners(load_balancer_arn=None, listener_arns=[arn])[0]
@@ -417,6 +415,9 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
 
     # Keeping the balancer in step
 
+    def _every_listener(self) -> list[Any]:
+        return [listener for balancer in self.load_balancers.values() for listener in balancer.listeners.values()]
+
     def _listen(self, listener: Any) -> None:
         balancer = self.load_balancers[listener.load_balancer_arn]
         routes = routes_of(listener, self.balancer.pools)
@@ -425,21 +426,18 @@ class LocalELBv2Backend(AdoptedBackend, TargetGroupRules):
         self.balancer.listen(listener.arn, balancer.dns_name, int(listener.port), routes, tls, balancer.source)
 
     def _reroute(self) -> None:
-        for balancer in self.load_balancers.values():
-            for listener in balancer.listeners.values():
-                self.balancer.route(listener.arn, routes_of(listener, self.balancer.pools))
+        for listener in self._every_listener():
+            self.balancer.route(listener.arn, routes_of(listener, self.balancer.pools))
         self._follow_usage()
 
     def _follow_usage(self) -> None:
         """Record which load balancers use each target group, which moto only ever adds to."""
         used: dict[str, list[str]] = {arn: [] for arn in self.target_groups}
-        for balancer in self.load_balancers.values():
-            for listener in balancer.listeners.values():
-                for rule in listener.rules.values():
-                    for action in rule.actions:
-                        for arn in self._get_target_group_arns_from(action.data):
-                            if arn in used and balancer.arn not in used[arn]:
-                                used[arn].append(balancer.arn)
+        for listener in self._every_listener():
+            for action in (each for rule in listener.rules.values() for each in rule.actions):
+                for arn in self._get_target_group_arns_from(action.data):
+                    if arn in used and listener.load_balancer_arn not in used[arn]:
+                        used[arn].append(listener.load_balancer_arn)
         for arn, balancers in used.items():
             self.target_groups[arn].load_balancer_arns = balancers
             if pool := self.balancer.pools.get(arn):

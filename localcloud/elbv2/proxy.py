@@ -46,14 +46,7 @@ BROKEN = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError
 
 
 class Proxy:
-    """Handles the requests of one listener.
-
-    Args:
-        routes: Returns the listener's rules as they are now.
-        session: The connections to targets, shared by all listeners.
-        scheme: http or https.
-        port: The listener's port.
-    """
+    """Handles the requests of one listener."""
 
     def __init__(self, routes: Callable[[], Routes], session: aiohttp.ClientSession, scheme: str, port: int) -> None:
         self._routes = routes

@@ -47,10 +47,6 @@ def restrict(listening: Any, networks: Iterable[ipaddress.IPv4Network]) -> None:
     """Have the kernel drop packets to a listening socket from elsewhere, so that connecting times out, as at AWS.
 
     Connections that exist keep the filter of their time, as AWS's tracked ones do.
-
-    Args:
-        listening: The socket.
-        networks: Whence it may be reached.
     """
     program = []
     for network in networks:

@@ -21,11 +21,7 @@ ANY = "*"
 
 
 def parse(text: str) -> list[str]:
-    """Return the patterns of a list such as `s3:*,ssm:Get*`, each by the service's signing name.
-
-    Raises:
-        ValueError: a pattern can match nothing; with the reason.
-    """
+    """Return the patterns of a list such as `s3:*,ssm:Get*`, each by the service's signing name."""
     patterns = [_parse(part.strip()) for part in text.split(",") if part.strip()]
     if not patterns:
         raise ValueError("it names no action")

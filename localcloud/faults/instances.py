@@ -53,9 +53,6 @@ class ServiceKiller:
     """Kills services a set time after their instance runs.
 
     The time starts when the instance is first seen running, or when the fault is made if that is later.
-
-    Args:
-        cloud: Where the instances run.
     """
 
     def __init__(self, cloud: Cloud) -> None:

@@ -144,14 +144,7 @@ HOW = {"unavailable": ("reset", "503"), "state-lock": ("held", "503")}
 
 
 def read(request: Any) -> tuple[str, dict[str, Any]]:
-    """Return the kind and the settings, defaults included, of a requested fault.
-
-    Args:
-        request: A mapping with `kind` and the settings of that kind.
-
-    Raises:
-        FaultError: something in it is wrong.
-    """
+    """Return the kind and the settings, defaults included, of a requested fault."""
     if not isinstance(request, dict):
         raise FaultError('a fault is a JSON object such as {"kind": "throttle", "action": "ec2:*", "rate": 0.3}')
     name = request.get("kind")

@@ -23,13 +23,7 @@ Application = Callable[[Call, Callable[..., Any]], Iterable[bytes]]
 
 
 class FaultyApi:
-    """Answers requests that a fault hits, and passes the others on.
-
-    Args:
-        api: The real application.
-        faults: The cloud's.
-        sleep: Waits; seconds.
-    """
+    """Answers requests that a fault hits, and passes the others on."""
 
     def __init__(self, api: Application, faults: Faults, sleep: Callable[[float], None] = time.sleep) -> None:
         self._api = api

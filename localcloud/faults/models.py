@@ -68,11 +68,7 @@ class Fault:
 
 
 class Faults:
-    """The faults of one cloud, in the order in which they were made.
-
-    Args:
-        clock: Monotonic seconds.
-    """
+    """The faults of one cloud, in the order in which they were made."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

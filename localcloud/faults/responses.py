@@ -32,12 +32,6 @@ def throttled(service: str, protocol: str) -> Problem:
 def administer(faults: Faults, method: str, query: str, body: bytes) -> tuple[HTTPStatus, Any]:
     """Answer a request to the admin endpoint: list, make or remove faults.
 
-    Args:
-        faults: The cloud's.
-        method: GET, POST or DELETE.
-        query: `id=` names the one fault to remove.
-        body: JSON, of a fault to make.
-
     Returns:
         The status, and what to answer as JSON; None for no body.
     """

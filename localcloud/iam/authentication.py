@@ -21,12 +21,7 @@ class UnauthenticatedError(Exception):
 
 
 class Authenticator:
-    """Knows the keys of roots, users and sessions.
-
-    Args:
-        root_keys: The keys of accounts' roots.
-        clock: Seconds since the epoch.
-    """
+    """Knows the keys of roots, users and sessions."""
 
     def __init__(self, root_keys: Iterable[RootKey], clock: Callable[[], float] = time.time) -> None:
         self._roots = {key.access_key: key for key in root_keys}
@@ -40,11 +35,7 @@ class Authenticator:
         return principal_of(*found) if found else None
 
     def authenticate(self, call: Call) -> Principal:
-        """Return who signed a request.
-
-        Raises:
-            UnauthenticatedError: nobody, or nobody who is known.
-        """
+        """Return who signed a request."""
         environ, body = call.environ.get(ARRIVED) or (call.environ, call.body)
         signed = sigv4.signature_of(environ)
         if signed is None:

@@ -100,10 +100,6 @@ def arn_matches(parts: Sequence[tuple[str, bool]], arn: str) -> bool:
     return all(matches(field, value) for field, value in zip(fields, values, strict=True))
 
 
-def _number(text: str) -> float:
-    return float(text)
-
-
 def _date(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
@@ -138,7 +134,7 @@ _POSITIVE: dict[str, _Compare] = {
     "bool": lambda wanted, value: plain(wanted).lower() == value.lower(),
     "binaryequals": lambda wanted, value: plain(wanted) == value,
     "ipaddress": _ip,
-    **{f"numeric{name}": compare for name, compare in _ordered(_number).items()},
+    **{f"numeric{name}": compare for name, compare in _ordered(float).items()},
     **{f"date{name}": compare for name, compare in _ordered(_date).items()},
 }
 _NEGATIVE = {

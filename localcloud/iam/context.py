@@ -57,12 +57,7 @@ class Need:
 
 
 class Keys:
-    """The condition keys of one permission that a request needs: a `conditions.Context`.
-
-    Args:
-        need: The permission.
-        common: What `common_keys` returns for the request.
-    """
+    """The condition keys of one permission that a request needs: a `conditions.Context`."""
 
     def __init__(self, need: Need, common: Mapping[str, Values]) -> None:
         self._need = need

@@ -6,8 +6,10 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -26,11 +28,7 @@ COPIES = {"ec2:CopyImage", "ec2:CopySnapshot"}
 
 
 def find(question: Question) -> list[Found]:
-    """Return the resources of a request.
-
-    Raises:
-        UnmappedError: one that it needs is not among its parameters.
-    """
+    """Return the resources of a request."""
     if question.action.name == "ec2:RunInstances":
         return launch(question, question.params)
     ec2 = question.backend("ec2")
@@ -79,9 +77,9 @@ def _template_id(ec2: Any, name: str) -> str:
 def existing(question: Question, ec2: Any, kind: ResourceType, name: str) -> Found:
     """Return a resource by its id (a key pair by its name); one that does not exist has no tags."""
     keys = {"ec2:region": (question.region,), **_by_params(question)}
-    resource = _OBJECTS[kind.name](ec2, name) if kind.name in _OBJECTS else None
+    resource = _find(ec2, kind.name, name)
     if resource is not None:
-        keys |= _KEYS[kind.name](resource, question)
+        keys |= _keys_of(kind.name, resource, question)
     identity = getattr(resource, "id", name)
     return Found(kind.name, question.arn(kind, {kind.placeholders[0]: name}), dict(ec2.tags.get(identity, {})), keys)
 
@@ -149,7 +147,7 @@ def launch(question: Question, given: Mapping[str, Any]) -> list[Found]:
     kinds = {kind.name: kind for kind in question.action.types}
     interfaces = params.get("NetworkInterfaces") or []
     subnets = _named(params, "SubnetId") | {one for each in interfaces for one in _named(each, "SubnetId")}
-    subnet = _OBJECTS["subnet"](ec2, min(subnets)) if subnets else _default_subnet(ec2)
+    subnet = _find(ec2, "subnet", min(subnets)) if subnets else _default_subnet(ec2)
     groups = _named(params, "SecurityGroupIds", "SecurityGroupId")
     groups |= {one for each in interfaces for one in _named(each, "Groups")}
     groups |= {
@@ -249,74 +247,65 @@ def _place(question: Question, subnet: Any) -> dict[str, Values]:
     }
 
 
-def _in_vpc(question: Question, vpc: str) -> dict[str, Values]:
-    return {"ec2:vpc": (f"arn:aws:ec2:{question.region}:{question.account}:vpc/{vpc}",)}
+def _find(ec2: Any, kind: str, name: str) -> Any:
+    """Return moto's record of a resource (a key pair's by its name); None where it has none."""
+    if kind == "instance":
+        return ec2.get_instance_by_id(name)
+    if kind == "security-group":
+        return ec2.get_security_group_from_id(name)
+    if kind == "subnet":
+        with suppress(ServiceException):
+            return ec2.get_subnet(name)
+    return getattr(ec2, _RECORDS[kind]).get(name) if kind in _RECORDS else None
 
 
-def _safely(get: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    """Return None for what moto does not find."""
+def _keys_of(kind: str, resource: Any, question: Question) -> dict[str, Values]:
+    """Return the condition keys of a resource that exists."""
+    keys = {f"ec2:{key}": value_of(value) for key, value in _ALWAYS.get(kind, {}).items()}
+    for key, attribute in _ATTRIBUTES.get(kind, {}).items():
+        value = attrgetter(attribute)(resource)
+        keys[f"ec2:{key}"] = value_of(bool(value) if key in _FLAGS else value)
+    if kind == "security-group":
+        keys["ec2:vpc"] = (f"arn:aws:ec2:{question.region}:{question.account}:vpc/{resource.vpc_id}",)
+    elif kind in {"network-interface", "subnet"}:
+        keys |= _place(question, resource if kind == "subnet" else resource.subnet)
+    return keys
 
-    def get_or_none(ec2: Any, name: str) -> Any:
-        try:
-            return get(ec2, name)
-        except ServiceException:
-            return None
 
-    return get_or_none
-
-
-_OBJECTS: dict[str, Callable[[Any, str], Any]] = {
-    "image": lambda ec2, name: ec2.amis.get(name),
-    "instance": lambda ec2, name: ec2.get_instance_by_id(name),
-    "key-pair": lambda ec2, name: ec2.key_pairs.get(name),
-    "network-interface": lambda ec2, name: ec2.enis.get(name),
-    "security-group": lambda ec2, name: ec2.get_security_group_from_id(name),
-    "snapshot": lambda ec2, name: ec2.snapshots.get(name),
-    "subnet": _safely(lambda ec2, name: ec2.get_subnet(name)),
-    "volume": lambda ec2, name: ec2.volumes.get(name),
-    "vpc": lambda ec2, name: ec2.vpcs.get(name),
+_RECORDS = {
+    "image": "amis",
+    "key-pair": "key_pairs",
+    "network-interface": "enis",
+    "snapshot": "snapshots",
+    "volume": "volumes",
+    "vpc": "vpcs",
 }
-
-_KEYS: dict[str, Callable[[Any, Question], dict[str, Values]]] = {
-    "image": lambda image, _: {
-        "ec2:imageid": (image.id,),
-        "ec2:imagetype": ("machine",),
-        "ec2:owner": (str(image.owner_id),),
-        "ec2:public": (str(image.is_public).lower(),),
-        "ec2:rootdevicetype": ("ebs",),
+"""moto's dictionary of each type that has one."""
+_ATTRIBUTES = {
+    "image": {"imageid": "id", "owner": "owner_id", "public": "is_public"},
+    "instance": {
+        "availabilityzone": "placement.zone",
+        "ebsoptimized": "ebs_optimized",
+        "instanceid": "id",
+        "instancetype": "instance_type",
     },
-    "instance": lambda instance, _: {
-        "ec2:availabilityzone": value_of(instance.placement.zone),
-        "ec2:ebsoptimized": (str(bool(instance.ebs_optimized)).lower(),),
-        "ec2:instanceid": (instance.id,),
-        "ec2:instancetype": (instance.instance_type,),
-        "ec2:rootdevicetype": ("ebs",),
-        "ec2:tenancy": ("default",),
+    "key-pair": {"keypairname": "key_name", "keypairtype": "key_type"},
+    "network-interface": {"networkinterfaceid": "id"},
+    "security-group": {"securitygroupid": "id"},
+    "snapshot": {"owner": "owner_id", "snapshotid": "id", "volumesize": "volume.size"},
+    "subnet": {"subnetid": "id"},
+    "volume": {
+        "availabilityzone": "availability_zone",
+        "encrypted": "encrypted",
+        "volumeid": "id",
+        "volumesize": "size",
+        "volumetype": "volume_type",
     },
-    "key-pair": lambda pair, _: {"ec2:keypairname": (pair.key_name,), "ec2:keypairtype": (pair.key_type,)},
-    "network-interface": lambda interface, question: {
-        "ec2:networkinterfaceid": (interface.id,),
-        **_place(question, interface.subnet),
-    },
-    "security-group": lambda group, question: {
-        "ec2:securitygroupid": (group.id,),
-        **_in_vpc(question, group.vpc_id),
-    },
-    "snapshot": lambda snapshot, _: {
-        "ec2:owner": (str(snapshot.owner_id),),
-        "ec2:snapshotid": (snapshot.id,),
-        "ec2:volumesize": (str(snapshot.volume.size),),
-    },
-    "subnet": lambda subnet, question: {
-        "ec2:subnetid": (subnet.id,),
-        **_place(question, subnet),
-    },
-    "volume": lambda volume, _: {
-        "ec2:availabilityzone": value_of(getattr(volume.zone, "name", volume.zone)),
-        "ec2:encrypted": (str(bool(volume.encrypted)).lower(),),
-        "ec2:volumeid": (volume.id,),
-        "ec2:volumesize": (str(volume.size),),
-        "ec2:volumetype": value_of(volume.volume_type),
-    },
-    "vpc": lambda vpc, _: {"ec2:vpcid": (vpc.id,), "ec2:tenancy": (vpc.instance_tenancy,)},
+    "vpc": {"vpcid": "id", "tenancy": "instance_tenancy"},
+}
+"""The condition keys of each type, and moto's attributes that have them."""
+_FLAGS = {"ebsoptimized", "encrypted", "public"}
+_ALWAYS = {
+    "image": {"imagetype": "machine", "rootdevicetype": "ebs"},
+    "instance": {"rootdevicetype": "ebs", "tenancy": "default"},
 }

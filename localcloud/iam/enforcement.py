@@ -31,12 +31,7 @@ NO_ROOT = Problem("AccessDenied", 403, "Roles may not be assumed by root account
 
 
 class Enforcement:
-    """A gate that lets only those requests pass whose signer is known and allowed to make them.
-
-    Args:
-        cloud: The cloud.
-        authenticator: Knows the signers.
-    """
+    """A gate that lets only those requests pass whose signer is known and allowed to make them."""
 
     def __init__(self, cloud: Cloud, authenticator: Authenticator) -> None:
         self._cloud = cloud

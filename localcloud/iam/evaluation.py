@@ -47,12 +47,12 @@ def refusal(principal: Principal, request: Request, guard: Guard | None = None) 
     if principal.limits:
         sources.append(("session policy", list(principal.limits)))
     for kind, documents in sources:
-        if denial(documents, request):
+        if denies(documents, request):
             article = "an" if kind.startswith("i") else "a"
             return f"with an explicit deny in {article} {kind}"
     consent: set[str] = set()
     if guard and guard.document:
-        if denial([guard.document], request, principal.forms):
+        if denies([guard.document], request, principal.forms):
             return f"with an explicit deny in a {guard.kind}"
         consent = consents(guard.document, request, principal.forms)
     missing = [kind for kind, documents in sources if not allows(documents, request)]
@@ -63,22 +63,18 @@ def refusal(principal: Principal, request: Request, guard: Guard | None = None) 
 
 def allows(documents: Iterable[str], request: Request) -> bool:
     """Return whether a statement allows it, whatever others deny."""
-    return any(
-        statement.allows and statement.applies(request.action, request.resource, request.context) is True
-        for document in documents
-        for statement in parse(document)
-    )
+    statements = (statement for document in documents for statement in parse(document))
+    return any(each.allows and _applies(each, request) is True for each in statements)
 
 
-def denial(documents: Iterable[str], request: Request, forms: Collection[str] | None = None) -> Statement | None:
-    """Return a statement that denies it, or that may deny it and cannot be evaluated."""
-    for document in documents:
-        for statement in parse(document):
-            if statement.allows or (forms is not None and not statement.names(forms)):
-                continue
-            if statement.applies(request.action, request.resource, request.context) is not False:
-                return statement
-    return None
+def denies(documents: Iterable[str], request: Request, forms: Collection[str] | None = None) -> bool:
+    """Return whether a statement denies it, or may deny it and cannot be evaluated."""
+    statements = (statement for document in documents for statement in parse(document) if not statement.allows)
+    return any((forms is None or each.names(forms)) and _applies(each, request) is not False for each in statements)
+
+
+def _applies(statement: Statement, request: Request) -> bool | None:
+    return statement.applies(request.action, request.resource, request.context)
 
 
 def consents(document: str, request: Request, forms: Collection[str]) -> set[str]:
@@ -86,7 +82,7 @@ def consents(document: str, request: Request, forms: Collection[str]) -> set[str
     found: set[str] = set()
     for statement in parse(document):
         names = statement.names(forms) if statement.allows else set()
-        if names and statement.applies(request.action, request.resource, request.context) is True:
+        if names and _applies(statement, request) is True:
             found |= names
     return found
 

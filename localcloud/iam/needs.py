@@ -32,11 +32,7 @@ _TAGGING = {
 
 
 def needs_of(call: Call, cloud: Cloud, caller: Principal) -> list[Need]:
-    """Return the permissions that a request needs of its caller.
-
-    Raises:
-        UnmappedError: the action or a resource of it is not known here.
-    """
+    """Return the permissions that a request needs of its caller."""
     service = table.PREFIXES.get(call.service, call.service)
     if f"{service}:{call.action}" in FREE:
         return []

@@ -16,17 +16,11 @@ from localcloud.iam.found import Found, Question, UnmappedError, texts, value_of
 from localcloud.iam.principals import iam_of, tag_values
 from localcloud.iam.table import ResourceType
 
-_PUBLIC_PARAMETERS = "/aws/"
-_PUBLIC_DOCUMENTS = "AWS-"
 Tags = Mapping[str, str] | None
 
 
 def find(question: Question) -> list[Found]:
-    """Return the resources of a request; of one that is about none, `*`.
-
-    Raises:
-        UnmappedError: which they are cannot be said.
-    """
+    """Return the resources of a request; of one that is about none, `*`."""
     service = question.action.name.partition(":")[0]
     if service == "ec2":
         return ec2_resources.find(question)
@@ -81,13 +75,13 @@ def _groups(question: Question, kind: ResourceType) -> set[str]:
     names = set(value_of(params.get("AutoScalingGroupName")))
     names |= {str(tag.get("ResourceId")) for tag in params.get("Tags") or [] if tag.get("ResourceId")}
     if not names and (instance := params.get("InstanceId")):
-        states = {state.instance.id: group.name for group in _all_groups(backend) for state in group.instance_states}
+        states = {
+            state.instance.id: group.name
+            for group in backend.autoscaling_groups.values()
+            for state in group.instance_states
+        }
         names = {states[instance]} if instance in states else {"*"}
     return {question.arn(kind, {"GroupFriendlyName": name}) for name in names}
-
-
-def _all_groups(backend: Any) -> list[Any]:
-    return list(backend.autoscaling_groups.values())
 
 
 # Load balancing
@@ -111,32 +105,22 @@ def _target_groups(question: Question, kind: ResourceType) -> set[str]:
 # Systems Manager
 
 
-def _parameters(question: Question, kind: ResourceType) -> set[str]:
-    params = question.params
-    names = value_of(params.get("Name")) + value_of(params.get("Names")) + value_of(params.get("Path"))
-    names += value_of(params.get("ResourceId")) if params.get("ResourceType") == "Parameter" else ()
-    arns = set()
-    for name in names:
-        if name.startswith("arn:"):
-            arns.add(name)
-            continue
-        arn = question.arn(kind, {"ParameterNameWithoutLeadingSlash": name.partition(":")[0].removeprefix("/")})
-        public = name.startswith(_PUBLIC_PARAMETERS)
-        arns.add(arn.replace(f":{question.account}:", "::", 1) if public else arn)
-    return arns
+def _ssm(record: str, public: str, *parameters: str) -> Callable[[Question, ResourceType], set[str]]:
+    """Return a search for parameters or documents; AWS's own, whose names begin with `public`, are in no account."""
 
+    def find_records(question: Question, kind: ResourceType) -> set[str]:
+        params, arns = question.params, set()
+        names = [name for parameter in parameters for name in value_of(params.get(parameter))]
+        names += value_of(params.get("ResourceId")) if params.get("ResourceType") == record else ()
+        if question.action.name == "ssm:StartSession":
+            names = names or ["SSM-SessionManagerRunShell"]
+        for name in names:
+            plain = name.partition(":")[0].removeprefix("/")
+            arn = name if name.startswith("arn:") else question.arn(kind, {kind.placeholders[-1]: plain})
+            arns.add(arn.replace(f":{question.account}:", "::", 1) if name.startswith(public) else arn)
+        return arns
 
-def _documents(question: Question, kind: ResourceType) -> set[str]:
-    params = question.params
-    names = value_of(params.get("DocumentName")) + value_of(params.get("Name"))
-    if question.action.name == "ssm:StartSession":
-        names = names or ("SSM-SessionManagerRunShell",)
-    names += value_of(params.get("ResourceId")) if params.get("ResourceType") == "Document" else ()
-    arns = set()
-    for name in names:
-        arn = name if name.startswith("arn:") else question.arn(kind, {"DocumentName": name})
-        arns.add(arn.replace(f":{question.account}:", "::", 1) if name.startswith(_PUBLIC_DOCUMENTS) else arn)
-    return arns
+    return find_records
 
 
 def _instances(question: Question, kind: ResourceType) -> set[str]:
@@ -145,10 +129,6 @@ def _instances(question: Question, kind: ResourceType) -> set[str]:
     if not ids and params.get("Targets"):
         ids = ("*",)
     return {question.arn(kind, {"InstanceId": one}) for one in ids if not one.startswith("mi-")}
-
-
-def _nothing(_: Question, __: ResourceType) -> set[str]:
-    return set()
 
 
 # IAM and STS
@@ -200,10 +180,10 @@ _ARNS: dict[tuple[str, str], Callable[[Question, ResourceType], set[str]]] = {
     ("iam", "policy"): _policies,
     ("iam", "role"): _linked_roles,
     ("iam", "user"): _users,
-    ("ssm", "document"): _documents,
+    ("ssm", "document"): _ssm("Document", "AWS-", "DocumentName", "Name"),
     ("ssm", "instance"): _instances,
-    ("ssm", "managed-instance"): _nothing,
-    ("ssm", "parameter"): _parameters,
+    ("ssm", "managed-instance"): lambda _, __: set(),
+    ("ssm", "parameter"): _ssm("Parameter", "/aws/", "Name", "Names", "Path"),
 }
 
 

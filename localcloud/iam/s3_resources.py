@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actio
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from localcloud.iam import table
 from localcloud.iam.context import Values
 from localcloud.iam.found import Found
 from localcloud.iam.policies import EVERYBODY
@@ -19,21 +21,7 @@ if TYPE_CHECKING:
 _ACTIONS = {
     "CompleteMultipartUpload": "PutObject",
     "CreateMultipartUpload": "PutObject",
-    "DeleteBucketCors": "PutBucketCORS",
-    "DeleteBucketEncryption": "PutEncryptionConfiguration",
-    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
-    "DeleteBucketReplication": "PutReplicationConfiguration",
-    "DeleteBucketTagging": "PutBucketTagging",
     "DeleteObjects": "DeleteObject",
-    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
-    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
-    "GetBucketEncryption": "GetEncryptionConfiguration",
-    "GetBucketLifecycle": "GetLifecycleConfiguration",
-    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
-    "GetBucketNotificationConfiguration": "GetBucketNotification",
-    "GetBucketReplication": "GetReplicationConfiguration",
-    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "HeadBucket": "ListBucket",
     "HeadObject": "GetObject",
     "ListBuckets": "ListAllMyBuckets",
@@ -42,19 +30,26 @@ _ACTIONS = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
     "ListParts": "ListMultipartUploadParts",
-    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "PutBucketLifecycle": "PutLifecycleConfiguration",
-    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "PutBucketNotificationConfiguration": "PutBucketNotification",
-    "PutBucketReplication": "PutReplicationConfiguration",
-    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
     "UploadPart": "PutObject",
 }
-"""The action in policies of an operation that is called otherwise."""
+"""The action in policies of an operation that is called otherwise, but for those that `_action_of` derives."""
 _OF_A_VERSION = {"DeleteObject", "GetObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging"}
 COPIES = {"CopyObject", "UploadPartCopy"}
+
+
+@cache
+def _action_of(operation: str) -> str:
+    """Return an operation's action in policies; who may put a bucket's configuration may delete it, too."""
+    if operation in _ACTIONS or table.action("s3", operation):
+        return _ACTIONS.get(operation, operation)
+    verb, noun = next(
+        (each, operation.removeprefix(each)) for each in ("Get", "Put", "Delete", "") if operation.startswith(each)
+    )
+    bare, verb = noun.removeprefix("Bucket"), "Put" if verb == "Delete" else verb
+    for name in (noun, bare, f"{bare}Configuration", noun.removesuffix("Configuration"), f"Bucket{noun}"):
+        if known := table.action("s3", f"{verb}{name}"):
+            return known.name.removeprefix("s3:")
+    return operation
 
 
 def permissions(call: Call) -> list[tuple[str, str, str, str]]:
@@ -65,7 +60,7 @@ def permissions(call: Call) -> list[tuple[str, str, str, str]]:
         source = unquote(str(params.get("CopySource", "")).partition("?")[0]).lstrip("/")
         source_bucket, _, source_key = source.partition("/")
         return [("GetObject", "object", source_bucket, source_key), ("PutObject", "object", bucket, key)]
-    action = _ACTIONS.get(call.action, call.action)
+    action = _action_of(call.action)
     if params.get("VersionId") and action in _OF_A_VERSION:
         action = action.replace("Object", "ObjectVersion", 1)
     if call.action == "DeleteObjects":

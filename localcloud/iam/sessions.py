@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.iam.models import AccessKey
 from moto.iam.responses import IamResponse
+from moto.sts.exceptions import STSClientError
+from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
 
 from localcloud.iam.evaluation import Request, consents
@@ -26,18 +28,11 @@ if TYPE_CHECKING:
 
 EC2 = "ec2.amazonaws.com"
 INSTANCE_SECONDS = 6 * 3600
-RENEWAL_SECONDS = 300
+RENEWED_BEFORE = timedelta(minutes=5)
 HOUR = 3600
-_of_instances: WeakKeyDictionary[Any, tuple[str, AccessKey, Session]] = WeakKeyDictionary()
+_of_instances: WeakKeyDictionary[Any, tuple[AccessKey, Session]] = WeakKeyDictionary()
 _moto_assume: Callable[[Any], ActionResult] = TokenResponse.assume_role
 _moto_create_user: Callable[[Any], ActionResult] = IamResponse.create_user
-
-
-class StsError(ServiceException):
-    """A refusal of STS."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
 
 
 class _NoKeys:
@@ -50,21 +45,17 @@ class _NoKeys:
 def credentials_of(instance: Instance) -> dict[str, str]:
     """Return what the instance metadata service gives: temporary credentials of the role in the instance's profile.
 
-    Args:
-        instance: Any instance of the cloud.
-
-    Returns:
-        As the metadata service writes them, or nothing: of an instance without a profile, of a profile without a role,
-        or of a role whose trust policy does not name EC2. They are the same until they are about to expire.
+    Without a profile, a role in it, or a trust policy that names EC2, it gives none. They are the same until they are
+    about to expire.
     """
     role = role_of(instance)
-    account = instance.owner_id
-    if role is None or not _trusts_ec2(role):
+    if role is None or not consents(role.assume_role_policy_document, _assumption_of(role), {EC2}):
         return {}
-    arn, key, session = _of_instances.get(instance) or ("", None, None)
-    if key is None or session is None or arn != role.arn or _expires_soon(session):
-        key = iam_of(account).create_temp_access_key()
-        region = instance.ec2_backend.region_name
+    known = _of_instances.get(instance)
+    if known is None or known[1].role_arn != role.arn or known[1].expires - utcnow() < RENEWED_BEFORE:
+        region, account = instance.ec2_backend.region_name, instance.owner_id
+        sts = sts_backends[account][PARTITION]
+        key = sts.assume_role(region, instance.id, role.arn, "", INSTANCE_SECONDS, "").access_key
         session = begin_session(
             key,
             INSTANCE_SECONDS,
@@ -72,7 +63,8 @@ def credentials_of(instance: Instance) -> dict[str, str]:
             name=instance.id,
             instance=f"arn:{PARTITION}:ec2:{region}:{account}:instance/{instance.id}",
         )
-        _of_instances[instance] = (role.arn, key, session)
+        known = _of_instances[instance] = (key, session)
+    key, session = known
     stamp = "%Y-%m-%dT%H:%M:%SZ"
     return {
         "Code": "Success",
@@ -93,13 +85,8 @@ def role_of(instance: Instance) -> Any:
     return profile.roles[0] if profile and profile.roles else None
 
 
-def _expires_soon(session: Session) -> bool:
-    return (session.expires - utcnow()).total_seconds() < RENEWAL_SECONDS
-
-
-def _trusts_ec2(role: Any) -> bool:
-    request = Request("sts:AssumeRole", role.arn, _NoKeys())
-    return bool(consents(role.assume_role_policy_document, request, {EC2}))
+def _assumption_of(role: Any) -> Request:
+    return Request("sts:AssumeRole", role.arn, _NoKeys())
 
 
 def install(authenticator: Authenticator) -> None:
@@ -111,7 +98,7 @@ def install(authenticator: Authenticator) -> None:
         signed = scope_of({"HTTP_AUTHORIZATION": headers.get("Authorization", ""), "QUERY_STRING": query})
         caller = authenticator.owner(signed.access_key)
         if caller is None:
-            raise StsError("InvalidClientTokenId", "The security token included in the request is invalid.")
+            raise STSClientError("InvalidClientTokenId", "The security token included in the request is invalid.")
         return caller
 
     def assume_role(self: Any) -> ActionResult:
@@ -121,7 +108,7 @@ def install(authenticator: Authenticator) -> None:
         _check_duration(caller, self._get_param("RoleArn"), seconds)
         policy = self._get_param("Policy")
         if policy and UNREADABLE in parse(policy):
-            raise StsError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
+            raise STSClientError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
         answer = _moto_assume(self)
         result: Any = answer.result
         assumed = result["Credentials"]
@@ -145,7 +132,7 @@ def install(authenticator: Authenticator) -> None:
         """GetSessionToken: moto gives everybody the same, which are nobody's."""
         caller = caller_of(self)
         if caller.session:
-            raise StsError("AccessDenied", "Cannot call GetSessionToken with session credentials")
+            raise STSClientError("AccessDenied", "Cannot call GetSessionToken with session credentials")
         key = iam_of(caller.account).create_temp_access_key()
         key.user_name = caller.name or None
         session = begin_session(key, self._get_int_param("DurationSeconds", 12 * HOUR))
@@ -174,10 +161,10 @@ def _check_duration(caller: Principal, arn: str, seconds: int) -> None:
     role = find_role(arn)
     if caller.role_arn and seconds > HOUR:
         limit = "1 hour session limit for roles assumed by role chaining."
-        raise StsError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+        raise STSClientError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
     if role and seconds > int(role.max_session_duration or HOUR):
         limit = "MaxSessionDuration set for this role."
-        raise StsError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
+        raise STSClientError("ValidationError", f"The requested DurationSeconds exceeds the {limit}")
 
 
 def create_user(self: Any) -> ActionResult:

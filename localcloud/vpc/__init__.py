@@ -10,12 +10,7 @@ if TYPE_CHECKING:
 
 
 def install(cloud: Cloud, os_image: str) -> Firewall:
-    """Prepare security groups and the instance metadata service; the result is started and stopped by the caller.
-
-    Args:
-        cloud: Whose instances they are for.
-        os_image: The engine's image that the helper runs.
-    """
+    """Prepare security groups and the instance metadata service; the result is started and stopped by the caller."""
     from localcloud.elbv2.models import LocalELBv2Backend
     from localcloud.vpc.firewall import Firewall
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from localcloud.call import Call
     from localcloud.cloud import Cloud
     from localcloud.ec2.instances import LocalInstance
-    from localcloud.elbv2.balancer import Balancer
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +29,7 @@ RETRY_SECONDS = 1.0
 
 
 class Firewall:
-    """Applies rules in the background, soon after a request that may change them, and before an instance is running.
-
-    Args:
-        cloud: The cloud whose records are followed.
-        image: The engine's image for the helper.
-    """
+    """Applies rules in the background, soon after a request that may change them, and before an instance is running."""
 
     def __init__(self, cloud: Cloud, image: str) -> None:
         self.cloud = cloud
@@ -143,12 +137,14 @@ class Firewall:
                 for instance, peer in instances.items()
             }
             for backend, balancer, peer in balancers:
-                _restrict(backend.balancer, balancer, peer, peers)
+                for listener in balancer.listeners.values():
+                    backend.balancer.restrict(listener.arn, admitted(peer, int(listener.port), peers))
         self._helper.refill()
         stale = {
             key: rules for key, rules in wanted.items() if self._applied.get(key) != (rules[0], rules[2]) and rules[0]
         }
-        for batch in _batches(list(stale)):
+        ids = list(stale)
+        for batch in (ids[start : start + BATCH] for start in range(0, len(ids), BATCH)):
             refused = self._helper.filter(stale[key] for key in batch)
             if refused:
                 log.error("nftables refused the rules of instances: %s", refused)
@@ -193,12 +189,3 @@ def _balancers(backend: Any) -> Iterable[tuple[Any, Any, Peer]]:
                 balancer,
                 _peer(balancer.source, addresses, balancer.interfaces[0].group_set, is_balancer=True),
             )
-
-
-def _restrict(listeners: Balancer, balancer: Any, peer: Peer, peers: list[Peer]) -> None:
-    for listener in balancer.listeners.values():
-        listeners.restrict(listener.arn, admitted(peer, int(listener.port), peers))
-
-
-def _batches(ids: list[str]) -> Iterable[list[str]]:
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))

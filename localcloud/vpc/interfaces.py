@@ -7,6 +7,7 @@ from typing import Any
 
 from moto.ec2.exceptions import (
     DependencyViolationError,
+    EC2ClientError,
     InvalidParameterCombination,
     InvalidParameterValue,
 )
@@ -14,7 +15,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
 from localcloud.ec2.security_groups import GroupRules
-from localcloud.vpc.exceptions import DifferentNetworksError, SubnetFullError
+from localcloud.vpc.subnets import subnet_full
 
 
 class LocalInterface(NetworkInterface):
@@ -52,11 +53,6 @@ class VpcRules(GroupRules, EC2Backend):
             names: Names of security groups.
             template: The launch template's data; its network interfaces count where the request names none.
             options: moto's arguments of RunInstances, which are changed.
-
-        Raises:
-            InvalidParameterCombination: groups beside network interfaces.
-            DifferentNetworksError: a group belongs to another VPC.
-            SubnetFullError: the subnet has not enough free addresses.
         """
         interfaces = options.get("nics") or []
         groups = list(options.get("security_group_ids") or [])
@@ -81,12 +77,13 @@ class VpcRules(GroupRules, EC2Backend):
         groups += [group.id for group in map(self.get_security_group_by_name_or_id, names) if group]
         for group_id in groups:
             if self.known_group(group_id).vpc_id != subnet.vpc_id:
-                raise DifferentNetworksError(group_id, subnet_id)
+                message = f"Security group {group_id} and subnet {subnet_id} belong to different networks."
+                raise EC2ClientError("InvalidParameter", message)
         requested = options.get("private_ip") or first.get("PrivateIpAddress")
         if requested:
             subnet.require_free(requested)
         if subnet.available_ip_address_count < count:
-            raise SubnetFullError(subnet_id)
+            raise subnet_full(subnet_id)
 
     def _default_subnet_id(self, options: Mapping[str, Any]) -> str | None:
         defaults = self.get_default_subnets()
@@ -133,11 +130,7 @@ class VpcRules(GroupRules, EC2Backend):
         return interface
 
     def delete_network_interface(self, eni_id: str) -> None:
-        """DeleteNetworkInterface.
-
-        Raises:
-            InvalidParameterValue: an instance or a load balancer has it.
-        """
+        """DeleteNetworkInterface, but not while an instance or a load balancer has it."""
         interface: Any = self.get_network_interface(eni_id)
         if interface.status == "in-use":
             raise InvalidParameterValue(f"Network interface '{eni_id}' is currently in use.")
@@ -167,22 +160,14 @@ class VpcRules(GroupRules, EC2Backend):
         return interface
 
     def delete_subnet(self, subnet_id: str) -> Any:
-        """DeleteSubnet.
-
-        Raises:
-            DependencyViolationError: network interfaces are in it; AWS refuses that, and moto does not.
-        """
+        """DeleteSubnet, but not with network interfaces in it, which moto does not check."""
         subnet: Any = self.get_subnet(subnet_id)
         if subnet.in_use:
             raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
         return super().delete_subnet(subnet_id)
 
     def delete_vpc(self, vpc_id: str) -> Any:
-        """DeleteVpc.
-
-        Raises:
-            DependencyViolationError: it has groups of its own or an internet gateway, which moto does not check.
-        """
+        """DeleteVpc, but not with groups of its own or an internet gateway, which moto does not check."""
         self.get_vpc(vpc_id)
         groups = [group for group in self.groups.get(vpc_id, {}).values() if group.name != "default"]
         gateways = self.describe_internet_gateways(filters={"attachment.vpc-id": [vpc_id]})

@@ -11,11 +11,7 @@ NEEDED = 8
 
 
 def require_room(ec2: Any, subnet_ids: list[str]) -> None:
-    """Refuse subnets that are nearly full.
-
-    Raises:
-        ELBClientError: InvalidSubnet.
-    """
+    """Refuse subnets that are nearly full."""
     for subnet_id in subnet_ids:
         if ec2.get_subnet(subnet_id).available_ip_address_count < NEEDED:
             raise ELBClientError(

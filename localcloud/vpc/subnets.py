@@ -6,13 +6,19 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from moto.ec2.exceptions import InvalidParameterValue
+from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue
 from moto.ec2.models.subnets import Subnet
-
-from localcloud.vpc.exceptions import AddressInUseError, SubnetFullError
 
 RESERVED = 5
 """AWS keeps the first four addresses of a subnet and the last one."""
+
+
+def subnet_full(subnet_id: str) -> EC2ClientError:
+    """Return AWS's error for a subnet with fewer free addresses than are needed."""
+    return EC2ClientError(
+        "InsufficientFreeAddressesInSubnet",
+        f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the requested number of instances.",
+    )
 
 
 class LocalSubnet(Subnet):
@@ -34,11 +40,7 @@ class LocalSubnet(Subnet):
         return super().get_filter_value(name, method_name)
 
     def get_available_subnet_ip(self, instance: Any) -> str:
-        """Return a free address, which is the owner's from now on.
-
-        Raises:
-            SubnetFullError: all are in use.
-        """
+        """Return a free address, which is the owner's from now on."""
         size = self.cidr.num_addresses - RESERVED
         for _ in range(size if self.available_ip_address_count > 0 else 0):
             address = self.cidr.network_address + 4 + self._drawn % size
@@ -46,15 +48,10 @@ class LocalSubnet(Subnet):
             if str(address) not in self._subnet_ips and address not in self._reserved_ips:
                 self._subnet_ips[str(address)] = instance
                 return str(address)
-        raise SubnetFullError(self.id)
+        raise subnet_full(self.id)
 
     def require_free(self, address: str) -> None:
-        """Refuse an address that a request may not choose.
-
-        Raises:
-            InvalidParameterValue: it is not one of the subnet, or AWS keeps it.
-            AddressInUseError: it has an owner.
-        """
+        """Refuse an address that a request may not choose."""
         try:
             offset = int(ipaddress.IPv4Address(address)) - int(self.cidr.network_address)
         except ValueError:
@@ -64,29 +61,19 @@ class LocalSubnet(Subnet):
         if offset < RESERVED - 1 or offset == self.cidr.num_addresses - 1:
             raise InvalidParameterValue(f"Address {address} is in subnet's reserved address range")
         if address in self._subnet_ips:
-            raise AddressInUseError(address)
+            raise EC2ClientError("InvalidIPAddress.InUse", f"Address {address} is in use.")
 
     def request_ip(self, ip: str, instance: Any) -> None:
-        """Give an address of the request's choice to its owner.
-
-        Raises:
-            InvalidParameterValue: it is not one of the subnet, or AWS keeps it.
-            AddressInUseError: it has an owner.
-        """
+        """Give an address of the request's choice to its owner."""
         self.require_free(ip)
         self._subnet_ips[ip] = instance
 
     def take(self, owner: Any, wanted: Sequence[str | None]) -> list[str]:
-        """Take addresses, all or none; one that is None is AWS's choice.
-
-        Raises:
-            SubnetFullError: of `get_available_subnet_ip`.
-            InvalidParameterValue, AddressInUseError: of `require_free`.
-        """
+        """Take addresses, all or none; one that is None is AWS's choice."""
         for address in filter(None, wanted):
             self.require_free(address)
         if self.available_ip_address_count < len(wanted):
-            raise SubnetFullError(self.id)
+            raise subnet_full(self.id)
         self._subnet_ips.update({address: owner for address in wanted if address})
         return [address or self.get_available_subnet_ip(owner) for address in wanted]
 
