@@ -23,9 +23,6 @@ class Hook(LifecycleHook):
     Args:
         group_name: The group.
         spec: What PutLifecycleHook was given, this time and before.
-
-    Raises:
-        ValidationError: That is no hook.
     """
 
     def __init__(self, group_name: str, spec: Mapping[str, Any]) -> None:

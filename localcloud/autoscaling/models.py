@@ -59,22 +59,14 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     clock: ClassVar[Callable[[], float]]
 
     def group(self, name: str) -> ManagedGroup:
-        """Return a group.
-
-        Raises:
-            GroupNotFoundError: There is none of that name.
-        """
+        """Return a group."""
         group = self.autoscaling_groups.get(name)
         if group is None:
             raise GroupNotFoundError(name)
         return group
 
     def managed(self, instance_id: str) -> ManagedInstance:
-        """Return an instance of any group.
-
-        Raises:
-            InstanceNotFoundError: No group has it.
-        """
+        """Return an instance of any group."""
         for group in self.autoscaling_groups.values():
             found = group.find(instance_id)
             if found:
@@ -107,11 +99,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         return super().describe_auto_scaling_instances(instance_ids)
 
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
-        """Change a group's desired state.
-
-        Raises:
-            ConfigurationLockedError: The template is to change while a refresh to a desired configuration is active.
-        """
+        """Change a group's desired state."""
         group = self.group(name)
         templates = ("launch_config_name", "launch_template", "mixed_instances_policy")
         refresh = group.refreshes.active if group.refreshes else None
@@ -144,11 +132,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         group.set_desired_capacity(desired)
 
     def check_cooldown(self, group: ManagedGroup) -> None:
-        """Refuse to scale during a scaling activity or the group's cooldown after it.
-
-        Raises:
-            ScalingInProgressError: One is under way.
-        """
+        """Refuse to scale during a scaling activity or the group's cooldown after it."""
         since = group.scaled_at
         if group.is_scaling or (since is not None and type(self).clock() - since < group.default_cooldown):
             raise ScalingInProgressError(f"A scaling activity or cooldown of {group.name} is in progress.")
@@ -157,10 +141,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         """Delete a group; with force its instances go first, and until then it is described as being deleted.
 
         A refresh under way ends with it: the API names no error for that.
-
-        Raises:
-            ScalingInProgressError: Force was not requested, and instances come or go.
-            GroupInUseError: Force was not requested, and it has instances.
         """
         group = self.group(group_name)
         if not force and group.is_scaling:
@@ -304,11 +284,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         group.set_desired_capacity(wanted)
 
     def _free_instance(self, instance_id: str, group: ManagedGroup) -> Any:
-        """Return an instance that may be attached: it runs, in one of the group's zones and in no group.
-
-        Raises:
-            ValidationError: It may not.
-        """
+        """Return an instance that may be attached: it runs, in one of the group's zones and in no group."""
         instance = self.ec2_backend.get_instance_by_id(instance_id)
         if instance is None:
             raise ValidationError(f"Invalid Instance ID(s): [{instance_id}]")
@@ -406,11 +382,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def _members(
         self, group: ManagedGroup, instance_ids: list[str], states: Collection[str] = ()
     ) -> list[ManagedInstance]:
-        """Return instances of a group.
-
-        Raises:
-            ValidationError: One is not in the group, or in none of these states, if some are given.
-        """
+        """Return instances of a group."""
         members = []
         for instance_id in instance_ids:
             instance = group.find(instance_id)

@@ -20,11 +20,7 @@ REQUIRED = {
 
 
 def check_policy(request: Mapping[str, Any]) -> None:
-    """Refuse a PutScalingPolicy that lacks what its type requires.
-
-    Raises:
-        ValidationError: It does.
-    """
+    """Refuse a PutScalingPolicy that lacks what its type requires."""
     kind = request.get("PolicyType") or "SimpleScaling"
     if kind not in REQUIRED:
         raise ValidationError(f"Invalid policy type: {kind}")
@@ -43,9 +39,6 @@ def capacity_after(policy: Any, capacity: int, breach: float | None) -> int:
         policy: moto's record of it.
         capacity: The desired capacity now.
         breach: How far a step policy's metric is above the alarm's threshold.
-
-    Raises:
-        ValidationError: It cannot be executed, or has no step for that breach.
     """
     if policy.policy_type == "StepScaling":
         amount = _step(policy.step_adjustments, breach)

@@ -39,11 +39,7 @@ MOST_DESCRIBED = 50
 
 
 def check(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
-    """Refuse settings of a group that name what does not exist.
-
-    Raises:
-        ValidationError: They do.
-    """
+    """Refuse settings of a group that name what does not exist."""
     _check_source(backend, settings)
     _check_zones_and_subnets(backend, settings)
     check_target_groups(backend, settings.get("target_group_arns") or [])
@@ -59,11 +55,7 @@ def without_blanks(subnets: str | None) -> str | None:
 
 
 def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
-    """Refuse sizes that contradict each other.
-
-    Raises:
-        ValidationError: They do.
-    """
+    """Refuse sizes that contradict each other."""
     sizes = (("minSize", minimum), ("maxSize", maximum), ("desiredCapacity", desired or 0))
     negative = [(name, size, "have value greater than or equal to 0") for name, size in sizes if size < 0]
     if negative:
@@ -77,11 +69,7 @@ def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
 
 
 def check_emulated(request: Mapping[str, Any]) -> None:
-    """Refuse parameters that would be dropped, and termination policies that there are not.
-
-    Raises:
-        ValidationError: There is one.
-    """
+    """Refuse parameters that would be dropped, and termination policies that there are not."""
     for name in NOT_EMULATED:
         if request.get(name):
             raise NotEmulatedError(name)
@@ -95,33 +83,20 @@ def check_emulated(request: Mapping[str, Any]) -> None:
 
 
 def check_target_groups(backend: AutoScalingBackend, arns: Sequence[str]) -> None:
-    """Refuse target groups that do not exist, or whose targets are not instances.
-
-    Raises:
-        ValidationError: There is one.
-    """
+    """Refuse target groups that do not exist, or whose targets are not instances."""
     known = backend.elbv2_backend.target_groups
     if any(arn not in known or known[arn].target_type != "instance" for arn in arns):
         raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
 
 
 def check_load_balancers(backend: AutoScalingBackend, names: Sequence[str]) -> None:
-    """Refuse classic load balancers that do not exist.
-
-    Raises:
-        ValidationError: There is one.
-    """
+    """Refuse classic load balancers that do not exist."""
     if not set(names) <= set(backend.elb_backend.load_balancers):
         raise ValidationError("Provided Load Balancers may not be valid. Please ensure they exist and try again.")
 
 
 def check_tags(tags: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Refuse tags that a group cannot have, beside those that it has.
-
-    Raises:
-        ValidationError: A key or type is AWS's own, or unknown.
-        LimitExceededError: They would be too many.
-    """
+    """Refuse tags that a group cannot have, beside those that it has."""
     for tag in tags:
         if str(tag["Key"]).lower().startswith("aws:"):
             raise ValidationError(f"Tag keys that begin with aws: are reserved: {tag['Key']}")

@@ -51,22 +51,14 @@ def template_of_group(group: Any) -> TemplateRef | None:
 
 
 def template_of_desired(desired: Mapping[str, Any], ec2: Any) -> TemplateRef:
-    """Return the template that a DesiredConfiguration names.
-
-    Raises:
-        ValidationError: It names none or two, or one that does not exist.
-    """
+    """Return the template that a DesiredConfiguration names."""
     if desired.get("MixedInstancesPolicy"):
         raise NotEmulatedError("DesiredConfiguration.MixedInstancesPolicy")
     return find_template(desired.get("LaunchTemplate") or {}, ec2)
 
 
 def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
-    """Return the template that a LaunchTemplateSpecification names, in a version that exists.
-
-    Raises:
-        ValidationError: It names none or two, or one that does not exist.
-    """
+    """Return the template that a LaunchTemplateSpecification names, in a version that exists."""
     template_id, name = spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
     version = str(spec.get("Version") or "$Default")
     if bool(template_id) == bool(name):
@@ -85,11 +77,7 @@ def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
 
 
 def check_launchable(template: TemplateRef, ec2: Any) -> None:
-    """Refuse a template without an image and a profile that exist; AWS tries a launch when a group gets one.
-
-    Raises:
-        InvalidTemplateError: It cannot be launched.
-    """
+    """Refuse a template without an image and a profile that exist; AWS tries a launch when a group gets one."""
     version = template.resolve(ec2)
     profile = version.data.get("IamInstanceProfile")
     if profile:

@@ -36,9 +36,6 @@ class ImageStates:
         Args:
             ami_id: The image.
             when: UTC, without a time zone, as moto has its times.
-
-        Raises:
-            InvalidParameterValue: the moment is in the past, or more than ten years ahead.
         """
         image = self.registered_image(ami_id)
         now = utcnow()
@@ -54,11 +51,7 @@ class ImageStates:
         self.registered_image(ami_id).deprecated_at = None
 
     def disable_image(self, ami_id: str) -> None:
-        """Forbid launches of an image, and end its sharing (DisableImage).
-
-        Raises:
-            ImageUnavailableError: it is pending, or failed.
-        """
+        """Forbid launches of an image, and end its sharing (DisableImage)."""
         image = self.registered_image(ami_id)
         if image.state not in ("available", "disabled"):
             raise ImageUnavailableError(ami_id)
@@ -74,12 +67,7 @@ class ImageStates:
     def modify_image_attribute(
         self, ami_id: str, launch_permissions_to_add: list[Any], launch_permissions_to_remove: list[Any]
     ) -> None:
-        """Share an image, or end that (ModifyImageAttribute, launchPermission).
-
-        Raises:
-            ImageUnavailableError: it is pending, failed or disabled, and cannot be shared.
-            OperationNotPermitted: it is to be public, which AWS blocks in new accounts.
-        """
+        """Share an image, or end that (ModifyImageAttribute, launchPermission)."""
         if launch_permissions_to_add and self.registered_image(ami_id).state != "available":
             raise ImageUnavailableError(ami_id)
         if {"Group": "all"} in launch_permissions_to_add and self.image_block_public_access != "unblocked":
@@ -138,12 +126,7 @@ class ImageStates:
         return seen
 
     def registered_image(self, ami_id: str) -> LocalAmi:
-        """Return an image that was not deregistered.
-
-        Raises:
-            InvalidAMIIdError: there never was one of that id.
-            UnvailableAMIIdError: it was deregistered.
-        """
+        """Return an image that was not deregistered."""
         if ami_id in self.deleted_amis:
             raise UnvailableAMIIdError(ami_id)
         if ami_id not in self.amis:

@@ -109,12 +109,7 @@ class ImageRules:
         *,
         no_reboot: bool = False,
     ) -> LocalAmi:
-        """Begin to make an image of an instance, running or stopped; it is pending until the disk is kept.
-
-        Raises:
-            DuplicateImageNameError: an image of that name exists.
-            IncorrectInstanceStateError: the instance is neither running nor stopped.
-        """
+        """Begin to make an image of an instance, running or stopped; it is pending until the disk is kept."""
         instance: LocalInstance = self.get_instance(instance_id)  # type: ignore[attr-defined]
         if instance.state not in ("running", "stopped"):
             raise IncorrectInstanceStateError(instance_id, "imaged")
@@ -136,11 +131,7 @@ class ImageRules:
         return image
 
     def _new_image(self, ami_id: str, **settings: Any) -> LocalAmi:
-        """Record an image of a root volume, with a snapshot of its own.
-
-        Raises:
-            DuplicateImageNameError: an image of that name exists.
-        """
+        """Record an image of a root volume, with a snapshot of its own."""
         for other in self.amis.values():
             if other.name == settings["name"]:
                 raise DuplicateImageNameError(other.name, other.id)
@@ -200,14 +191,7 @@ class ImageRules:
         encrypted: bool = False,
         kms_key_id: str | None = None,
     ) -> LocalAmi:
-        """Begin to copy an image, also from another region: another name for the same disk, pending for a moment.
-
-        Raises:
-            InvalidAMIIdError: there is no such image.
-            ImageUnavailableError: it is pending, failed or disabled.
-            EC2ClientError: it is another account's, which shares the image but not its snapshot.
-            DuplicateImageNameError: an image of that name exists.
-        """
+        """Begin to copy an image, also from another region: another name for the same disk, pending for a moment."""
         there = self.cloud.backend("ec2", self.account_id, source_region)
         source: LocalAmi = there.launchable_image(source_image_id) or there.registered_image(source_image_id)
         if source.state != "available":
@@ -256,10 +240,6 @@ class ImageRules:
         Args:
             name: The image's.
             settings: The request's other parameters.
-
-        Raises:
-            UnknownSnapshotError: there is no such snapshot.
-            DuplicateImageNameError: an image of that name exists.
         """
         root = settings.get("RootDeviceName") or ROOT_DEVICE
         mappings = {mapping["DeviceName"]: mapping for mapping in settings.get("BlockDeviceMappings", [])}
@@ -283,12 +263,7 @@ class ImageRules:
         return image
 
     def delete_snapshot(self, snapshot_id: str) -> Snapshot:
-        """Forget a snapshot, and remove the engine's image of its disk as soon as no instance runs it.
-
-        Raises:
-            UnknownSnapshotError: there is no such snapshot.
-            InvalidSnapshotInUse: an image is registered from it.
-        """
+        """Forget a snapshot, and remove the engine's image of its disk as soon as no instance runs it."""
         self.get_snapshot(snapshot_id)  # type: ignore[attr-defined] # a lookup
         for ami_id in self._users.get(snapshot_id, []):
             if ami_id in self.amis:

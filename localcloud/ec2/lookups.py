@@ -37,19 +37,11 @@ class Lookups:
         return found[0] if found else None
 
     def get_instance(self, instance_id: str) -> Instance:
-        """Return an instance.
-
-        Raises:
-            InvalidInstanceIdError: there never was one of that id.
-        """
+        """Return an instance."""
         return self.get_multi_instances_by_id([instance_id])[0]
 
     def get_multi_instances_by_id(self, instance_ids: Sequence[str], filters: Any = None) -> list[Instance]:
-        """Return instances, each once.
-
-        Raises:
-            InvalidInstanceIdError: there never was one of some id.
-        """
+        """Return instances, each once."""
         found = {each: self.get_instance_by_id(each) for each in instance_ids}
         unknown = [each for each, instance in found.items() if instance is None]
         if unknown:
@@ -69,11 +61,7 @@ class Lookups:
         return filter_reservations(every, filters) if filters else every
 
     def get_snapshot(self, snapshot_id: str) -> Snapshot:
-        """Return a snapshot.
-
-        Raises:
-            UnknownSnapshotError: there is none of that id.
-        """
+        """Return a snapshot."""
         if snapshot_id not in self.snapshots:
             raise UnknownSnapshotError(snapshot_id)
         return self.snapshots[snapshot_id]
@@ -97,11 +85,7 @@ class Lookups:
         return exist
 
     def create_tags(self, resource_ids: Sequence[str], tags: dict[str, str]) -> bool:
-        """Set tags, of which a resource may have 50; those that AWS sets itself do not count, as they do in moto.
-
-        Raises:
-            TagLimitExceeded: a resource would have more.
-        """
+        """Set tags, of which a resource may have 50; those that AWS sets itself do not count, as they do in moto."""
         for resource_id in resource_ids:
             present = self.tags.get(resource_id, {})
             if len(present) + len(tags) > TAGS:
@@ -145,11 +129,7 @@ class Lookups:
         exec_users: list[str] | None = None,
         owners: list[str] | None = None,
     ) -> list[Any]:
-        """Return images; moto's launching requests one by its id alone, each time.
-
-        Raises:
-            InvalidAMIIdError: there never was one of some id.
-        """
+        """Return images; moto's launching requests one by its id alone, each time."""
         wanted = filters.get("image-id") if filters and len(filters) == 1 else None
         if isinstance(wanted, str) and not (ami_ids or exec_users or owners):
             ami_ids, filters = [wanted], None

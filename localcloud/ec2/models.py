@@ -76,16 +76,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         security_group_names: list[str],
         **kwargs: Any,
     ) -> Reservation:
-        """Launch instances, also for Auto Scaling: they are pending when this returns, and boot by themselves.
-
-        Raises:
-            InvalidAMIIdError: there is no such image.
-            ImageUnavailableError: the image is still pending, failed, or is disabled.
-            InvalidKeyPairNameError: there is no key pair of that name.
-            UnknownProfileError: there is no such instance profile.
-            InsufficientAddressesError: the containers' network is full.
-            EC2ClientError: of `VpcRules.place`.
-        """
+        """Launch instances, also for Auto Scaling: they are pending when this returns, and boot by themselves."""
         template: dict[str, Any] = {}
         if kwargs.get("launch_template"):
             template = self.template_version(kwargs["launch_template"]).data
@@ -134,12 +125,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
                 self._refuse_attached(interface["NetworkInterfaceId"])
 
     def require_profile(self, name: str | None, arn: str | None) -> None:
-        """Make sure that an instance profile exists, if one is named.
-
-        Raises:
-            InvalidParameterCombination: it is named by both its name and its ARN.
-            UnknownProfileError: there is none of that name or ARN.
-        """
+        """Make sure that an instance profile exists, if one is named."""
         if name and arn:
             raise InvalidParameterCombination(
                 "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'"
@@ -160,22 +146,14 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         return super().associate_iam_instance_profile(instance_id, iam_instance_profile_name, iam_instance_profile_arn)
 
     def capacity(self, smallest: int, largest: int, subnet_id: str | None) -> int:
-        """Return how many instances RunInstances launches: as many as there is room for, up to the largest number.
-
-        Raises:
-            InsufficientAddressesError: there is no room for the smallest number.
-        """
+        """Return how many instances RunInstances launches: as many as there is room for, up to the largest number."""
         room = min(largest, self.cloud.engine.addresses.count_free())
         if room < smallest:
             raise InsufficientAddressesError(self.cloud.engine.cidr)
         return max(smallest, min(room, self.get_subnet(subnet_id).available_ip_address_count)) if subnet_id else room
 
     def resolved_image(self, image_id: str) -> str:
-        """Return the id of an image that may be named by a parameter of Systems Manager.
-
-        Raises:
-            ImageParameterError: there is no such parameter, or it is no parameter for images.
-        """
+        """Return the id of an image that may be named by a parameter of Systems Manager."""
         if not image_id.startswith(SSM_IMAGE):
             return image_id
         name = image_id.removeprefix(SSM_IMAGE)
@@ -254,11 +232,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
             interface.add_tags(interface_tags)
 
     def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
-        """Terminate instances; none in an Availability Zone where one of them is protected.
-
-        Raises:
-            OperationNotPermitted4: one is protected.
-        """
+        """Terminate instances; none in an Availability Zone where one of them is protected."""
         instances = self.get_multi_instances_by_id(instance_ids)
         protected = [instance for instance in instances if instance.disable_api_termination]
         zones = {instance.availability_zone for instance in protected}
@@ -268,11 +242,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         return ended
 
     def modify_instance_attribute(self, instance_id: str, key: str, value: Any) -> Instance:
-        """Set an attribute of an instance.
-
-        Raises:
-            NotStoppedError: the instance runs, and has to be stopped for that.
-        """
+        """Set an attribute of an instance."""
         instance = self.get_instance(instance_id)
         if key in STOPPED_ONLY and instance.state != "stopped":
             raise NotStoppedError(instance_id)

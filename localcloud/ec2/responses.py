@@ -105,11 +105,7 @@ def create_image(self: Any) -> ActionResult:
 
 
 def modify_image_attribute(self: Any) -> ActionResult:
-    """ModifyImageAttribute, with the description, ImdsSupport, and every account, group and organization.
-
-    Raises:
-        InvalidParameterValue: ImdsSupport is to be anything but v2.0, which AWS takes once and for ever.
-    """
+    """ModifyImageAttribute, with the description, ImdsSupport, and every account, group and organization."""
     attribute, image_id = self._get_param("Attribute"), self._get_param("ImageId")
     image = self.ec2_backend.registered_image(image_id)
     description = self._get_param("Description.Value") or (attribute == "description" and self._get_param("Value"))
@@ -175,11 +171,7 @@ def parse_block_device_mapping(self: Any) -> list[dict[str, Any]]:
 
 
 def copy_image(self: Any) -> ActionResult:
-    """CopyImage, with the tags of the request and, if requested, of the source.
-
-    Raises:
-        EC2ClientError: there is no such region.
-    """
+    """CopyImage, with the tags of the request and, if requested, of the source."""
     source_id, source_region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
     if source_region not in ec2_backends[self.current_account].regions:
         raise EC2ClientError("InvalidRegion", f"The region '{source_region}' is not valid.")
@@ -210,11 +202,7 @@ def _tagged(self: Any, image: Any) -> ActionResult:
 
 
 def deregister_image(self: Any) -> ActionResult:
-    """DeregisterImage, with DeleteAssociatedSnapshots.
-
-    Raises:
-        OperationNotPermitted: the image is protected.
-    """
+    """DeregisterImage, with DeleteAssociatedSnapshots."""
     image = self.ec2_backend.registered_image(self._get_param("ImageId"))
     if image.deregistration_protection != "disabled":
         raise OperationNotPermitted(f"Deregistration protection is enabled for image {image.id}.")

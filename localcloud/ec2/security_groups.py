@@ -17,22 +17,14 @@ class GroupRules:
     account_id: str
 
     def known_group(self, group_id: str) -> SecurityGroup:
-        """Return the group of that id.
-
-        Raises:
-            InvalidSecurityGroupNotFoundError: there is none.
-        """
+        """Return the group of that id."""
         found = next((groups[group_id] for groups in self.groups.values() if group_id in groups), None)
         if found is None:
             raise InvalidSecurityGroupNotFoundError(group_id)
         return found
 
     def create_security_group(self, name: str, *rest: Any, **kwargs: Any) -> SecurityGroup:
-        """Create a group; none but AWS's may be the default one, which admits its own members.
-
-        Raises:
-            EC2ClientError: the name is reserved.
-        """
+        """Create a group; none but AWS's may be the default one, which admits its own members."""
         if name == "default" and not kwargs.get("is_default"):
             raise EC2ClientError("InvalidGroup.Reserved", "The security group 'default' is reserved")
         created: SecurityGroup = super().create_security_group(name, *rest, **kwargs)  # type: ignore[misc] # moto's backend comes after
@@ -44,12 +36,7 @@ class GroupRules:
         return created
 
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
-        """Delete the group.
-
-        Raises:
-            EC2ClientError: it is the default group.
-            DependencyViolationError: an interface is in it, or another group's rule names it; moto deletes it.
-        """
+        """Delete the group."""
         group = self.get_security_group_by_name_or_id(group_id or name or "")  # type: ignore[attr-defined] # moto's
         if group is not None and group.is_default:
             raise EC2ClientError(
@@ -68,11 +55,7 @@ class GroupRules:
         return any((rule.source_group or {}).get("GroupId") == group_id for rule in rules)
 
     def modify_instance_security_groups(self, instance_id: str, new_group_id_list: list[str]) -> Instance:
-        """Put the instance into other groups: its primary interface, which moto leaves in the old ones as well.
-
-        Raises:
-            InvalidSecurityGroupNotFoundError: there is no such group.
-        """
+        """Put the instance into other groups: its primary interface, which moto leaves in the old ones as well."""
         instance: Instance = self.get_instance(instance_id)  # type: ignore[attr-defined] # as above
         instance.security_groups = [self.known_group(group_id) for group_id in new_group_id_list]
         instance.nics[0]._group_set = list(instance.security_groups)  # noqa: SLF001 # moto has no seam here

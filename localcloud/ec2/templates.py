@@ -40,11 +40,7 @@ class LocalTemplate(LaunchTemplate):
         return version
 
     def get_version(self, num: Any) -> LaunchTemplateVersion:
-        """Return a version by its number, `$Latest` or `$Default`.
-
-        Raises:
-            InvalidLaunchTemplateVersionNotFound: there is none, any more or yet.
-        """
+        """Return a version by its number, `$Latest` or `$Default`."""
         named = str(num).lower()
         if named == "$latest":
             return self.latest_version()
@@ -82,12 +78,7 @@ class TemplateRules:
     launch_template_name_to_ids: dict[str, str]
 
     def named_template(self, template_id: str | None, name: str | None) -> LaunchTemplate:
-        """Return the template of that id or name.
-
-        Raises:
-            InvalidLaunchTemplateIdNotFound: there is none of that id.
-            InvalidLaunchTemplateNameNotFoundWithNameError: there is none of that name.
-        """
+        """Return the template of that id or name."""
         found = self.launch_templates.get(template_id or self.launch_template_name_to_ids.get(name or "", ""))
         if found is None:
             if template_id:
@@ -166,9 +157,6 @@ class TemplateRules:
 
         Returns:
             The numbers deleted; and those not deleted, each with an error's code and message.
-
-        Raises:
-            InvalidParameterValue: more than 200 are named.
         """
         if len(numbers) > LARGEST_DELETION:
             raise InvalidParameterValue(f"{len(numbers)} versions are named, and at most {LARGEST_DELETION} may be.")

@@ -28,12 +28,6 @@ def verify(headers: Mapping[str, str], body: bytes, raw_body: bytes) -> None:
         headers: The request's.
         body: What was to be sent.
         raw_body: The same as it was sent: in chunks, where checksums may follow.
-
-    Raises:
-        BadDigestError: it has another checksum.
-        ContentHashMismatchError: it has another hash than was signed.
-        InvalidDigestError: Content-MD5 is no MD5.
-        InvalidRequestError: a checksum is none of its algorithm.
     """
     md5 = headers.get("Content-MD5")
     if md5:

@@ -33,11 +33,7 @@ class LocalS3Backend(S3Backend):
     """S3 of one account."""
 
     def create_bucket(self, bucket_name: str, region_name: str, bucket_namespace: str | None = None) -> FakeBucket:
-        """Make a bucket, which is encrypted, closed to the public, and without ACLs.
-
-        Raises:
-            InvalidBucketName: the name is none for a bucket.
-        """
+        """Make a bucket, which is encrypted, closed to the public, and without ACLs."""
         if not _NAME.fullmatch(bucket_name) or bucket_name.endswith(_SUFFIXES):
             raise InvalidBucketName
         bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
@@ -64,21 +60,12 @@ class LocalS3Backend(S3Backend):
         return super().complete_multipart_upload(bucket_name, multipart_id, body)
 
     def _require_upload(self, bucket_name: str, upload_id: str) -> None:
-        """Make sure that an upload goes on.
-
-        Raises:
-            NoSuchUpload: it is unknown, was completed or aborted.
-        """
+        """Make sure that an upload goes on."""
         if upload_id not in self.get_bucket(bucket_name).multiparts:
             raise NoSuchUpload(upload_id=upload_id)
 
     def put_bucket_policy(self, bucket_name: str, policy: bytes) -> None:
-        """Set the bucket's policy.
-
-        Raises:
-            AccessDeniedError: it lets the public in, which the bucket blocks.
-            MalformedPolicyError: it is no policy.
-        """
+        """Set the bucket's policy."""
         _require_policy(policy)
         try:
             blocks = self.get_public_access_block(bucket_name).block_public_policy
@@ -93,11 +80,7 @@ class LocalS3Backend(S3Backend):
 
 
 def _require_policy(text: bytes) -> None:
-    """Make sure that a text has a bucket policy's parts.
-
-    Raises:
-        MalformedPolicyError: it has not.
-    """
+    """Make sure that a text has a bucket policy's parts."""
     try:
         policy: Any = json.loads(text)
     except ValueError:

@@ -202,13 +202,7 @@ def _tagging_from_xml(self: Any) -> dict[str, str]:
 
 
 def _require_validity(self: Any) -> None:
-    """Make sure that a request is not presigned for another time, and that its body is what was sent.
-
-    Raises:
-        AccessDeniedError: its time is over.
-        QueryParametersError: its parameters do not say until when, or it is presigned for too long.
-        S3ClientError: a checksum is wrong, see `localcloud.s3.digests`.
-    """
+    """Make sure that a request is not presigned for another time, and that its body is what was sent."""
     until = _presigned_until(dict(urllib.parse.parse_qsl(self.parsed_url.query)))
     if until is not None and until < time.time():
         raise AccessDeniedError("Request has expired")
@@ -216,12 +210,7 @@ def _require_validity(self: Any) -> None:
 
 
 def _presigned_until(query: dict[str, str]) -> float | None:
-    """Return when a presigned address expires, by its parameters of either version; None for another request.
-
-    Raises:
-        AccessDeniedError: version 2 has no valid time.
-        QueryParametersError: version 4 has no valid time, or one that is too far away.
-    """
+    """Return when a presigned address expires, by its parameters of either version; None for another request."""
     if "X-Amz-Expires" in query:
         seconds = query["X-Amz-Expires"]
         if not re.fullmatch(r"-?\d{1,18}", seconds, re.ASCII):
@@ -252,12 +241,7 @@ def _presigned_until(query: dict[str, str]) -> float | None:
 
 
 def _require_conditions(self: Any, key: str) -> None:
-    """Make sure that what is written over is what the request expects.
-
-    Raises:
-        MissingKey: it expects an object, and there is none.
-        PreconditionFailed: it expects another object, or none.
-    """
+    """Make sure that what is written over is what the request expects."""
     found = self.backend.get_object(self.bucket_name, key)
     wanted = self.headers.get("If-Match")
     if wanted and not found:

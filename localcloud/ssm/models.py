@@ -61,15 +61,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         timeout_seconds: int | None = None,
         **_unused: Any,
     ) -> Command:
-        """Begin to run a script on instances, named by id or by the targets' tags.
-
-        Raises:
-            InvalidDocumentError: the document is not AWS-RunShellScript.
-            InvalidParametersError: there are no commands, the execution timeout is no number of seconds, or targets
-                are chosen by something else than ids and tags.
-            InvalidInstanceIdError: an instance named by id does not run.
-            DuplicateInstanceIdError: an instance is named twice.
-        """
+        """Begin to run a script on instances, named by id or by the targets' tags."""
         if document_name.rpartition("/")[2] != DOCUMENT:
             raise InvalidDocumentError(document_name)
         if not parameters.get("commands"):
@@ -101,22 +93,14 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         return command
 
     def get_command_by_id(self, command_id: str) -> Command:  # type: ignore[override] # as above
-        """Return the command.
-
-        Raises:
-            InvalidCommandIdError: there is none of that id.
-        """
+        """Return the command."""
         for command in self._commands:
             if command.command_id == command_id:
                 return command
         raise InvalidCommandIdError
 
     def get_command_invocation(self, command_id: str, instance_id: str, plugin_name: str | None) -> dict[str, Any]:
-        """Return the command's result so far on that instance.
-
-        Raises:
-            InvocationDoesNotExistError: no such command was sent to that instance, or only a moment ago.
-        """
+        """Return the command's result so far on that instance."""
         for invocation in self._invocations():
             if (invocation.command.command_id, invocation.instance_id) == (command_id, instance_id):
                 if plugin_name not in (None, PLUGIN):
@@ -138,11 +122,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         ]
 
     def cancel_command(self, command_id: str, instance_ids: Sequence[str]) -> None:
-        """End a command where it still runs, on all its instances or on some.
-
-        Raises:
-            InvalidCommandIdError: there is no such command.
-        """
+        """End a command where it still runs, on all its instances or on some."""
         for invocation in self.get_command_by_id(command_id).invocations:
             if not instance_ids or invocation.instance_id in instance_ids:
                 self.cloud.in_background(
@@ -159,9 +139,6 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
 
         Args:
             filters: Accepted values by key, such as `InstanceIds`, `PingStatus` or `tag:NAME`.
-
-        Raises:
-            InvalidFilterKeyError: AWS has no such key.
         """
         for key in filters:
             if key not in FILTERS and not key.startswith("tag:"):
@@ -197,11 +174,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         return described
 
     def _targeted(self, targets: Sequence[dict[str, Any]]) -> list[str]:
-        """Ids of the running instances that match every target.
-
-        Raises:
-            InvalidParametersError: a target is none of those that are emulated.
-        """
+        """Ids of the running instances that match every target."""
         if not targets:
             return []
         for target in targets:

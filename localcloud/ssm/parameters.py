@@ -121,11 +121,7 @@ class ParameterStore(SimpleSystemManagerBackend):
         policies: str | None,
         **others: Any,
     ) -> Parameter:
-        """Add a version of a parameter: at once, or as soon as the image that it names is checked.
-
-        Raises:
-            SSMException: AWS would refuse it.
-        """
+        """Add a version of a parameter: at once, or as soon as the image that it names is checked."""
         name = name.strip()
         _require_name(name)
         versions = self._parameters[name]
@@ -152,11 +148,7 @@ class ParameterStore(SimpleSystemManagerBackend):
         return parameter
 
     def delete_parameter(self, name: str) -> None:
-        """Delete one of the account's own parameters.
-
-        Raises:
-            ParameterNotFound: it has none of that name.
-        """
+        """Delete one of the account's own parameters."""
         if name.startswith(PUBLIC) or name not in self._parameters:
             raise ParameterNotFound(f"Parameter {name} not found.")
         super().delete_parameter(name)
@@ -166,21 +158,13 @@ class ParameterStore(SimpleSystemManagerBackend):
         return super().delete_parameters([name for name in names if not name.startswith(PUBLIC)])
 
     def add_tags_to_resource(self, resource_type: str, resource_id: str, tags: dict[str, str]) -> None:
-        """Tag a resource.
-
-        Raises:
-            TooManyTagsError: it would have more than 50.
-        """
+        """Tag a resource."""
         if len({*self.list_tags_for_resource(resource_type, resource_id), *tags}) > TAGS:
             raise TooManyTagsError
         super().add_tags_to_resource(resource_type, resource_id, tags)
 
     def get_parameters_by_path(self, path: str, *args: Any, **kwargs: Any) -> tuple[list[Parameter], str | None]:
-        """Return a page of the parameters below a path.
-
-        Raises:
-            ValidationException: it does not begin with a slash.
-        """
+        """Return a page of the parameters below a path."""
         if not path.startswith("/"):
             raise ValidationException(
                 "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a "
@@ -209,12 +193,7 @@ class ParameterStore(SimpleSystemManagerBackend):
 
 
 def _require_name(name: str) -> None:
-    """Make sure that a parameter may have that name.
-
-    Raises:
-        HierarchyLevelLimitExceededError: it has too many levels.
-        ValidationException: it is no name.
-    """
+    """Make sure that a parameter may have that name."""
     if len(name) > NAME_CHARACTERS:
         raise ValidationException(f"Parameter name must be no longer than {NAME_CHARACTERS} characters.")
     if "/" in name and not name.startswith("/"):
@@ -229,12 +208,7 @@ def _require_name(name: str) -> None:
 
 
 def _require_same_kind(previous: Parameter, parameter_type: str | None, data_type: str | None) -> None:
-    """Make sure that a new version is of its parameter's type.
-
-    Raises:
-        HierarchyTypeMismatchError: it is of another.
-        ValidationException: it is of another data type, which the parameter keeps.
-    """
+    """Make sure that a new version is of its parameter's type."""
     if parameter_type and parameter_type != previous.parameter_type:
         raise HierarchyTypeMismatchError(previous.name, previous.parameter_type, parameter_type)
     if data_type and data_type != previous.data_type and {data_type, previous.data_type} & {*FIXED_DATA_TYPES}:
@@ -244,12 +218,7 @@ def _require_same_kind(previous: Parameter, parameter_type: str | None, data_typ
 
 
 def _require_pattern(value: str, pattern: str | None) -> None:
-    """Make sure that a value matches the pattern of its request; AWS says nothing of those of earlier versions.
-
-    Raises:
-        InvalidAllowedPatternError: the pattern is no regular expression.
-        ParameterPatternMismatchError: it does not match.
-    """
+    """Make sure that a value matches the pattern of its request; AWS says nothing of those of earlier versions."""
     if not pattern:
         return
     try:
@@ -261,11 +230,7 @@ def _require_pattern(value: str, pattern: str | None) -> None:
 
 
 def _tier(value: str, requested: str, previous: Parameter | None, policies: str | None) -> str:
-    """Return the tier of a new version.
-
-    Raises:
-        ValidationException: it would be a lower one than the parameter's, or is too low for the value.
-    """
+    """Return the tier of a new version."""
     was_advanced = previous is not None and previous.tier == "Advanced"
     tier = requested
     if requested == "Intelligent-Tiering":

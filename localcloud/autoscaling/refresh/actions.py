@@ -47,10 +47,6 @@ def start(
         preferences: As in the request.
         engine: Knows the alarms.
         now: The clock.
-
-    Raises:
-        ValidationError: The request contradicts itself or the group.
-        RefreshInProgressError: One is active.
     """
     strategy = strategy or "Rolling"
     _check_strategy(strategy)
@@ -88,9 +84,6 @@ def cancel(group: ManagedGroup, now: float, *, wait: bool) -> InstanceRefresh:
         group: The group.
         now: The clock.
         wait: Whether launches and terminations under way are waited for.
-
-    Raises:
-        RefreshNotFoundError: None is active.
     """
     refresh = group.refreshes.active if group.refreshes else None
     if refresh is None:
@@ -102,12 +95,7 @@ def cancel(group: ManagedGroup, now: float, *, wait: bool) -> InstanceRefresh:
 
 
 def roll_back(group: ManagedGroup, engine: RefreshEngine, now: float) -> InstanceRefresh:
-    """Roll the active refresh back.
-
-    Raises:
-        RefreshNotFoundError: None is in progress.
-        IrreversibleRefreshError: There is no template to return to.
-    """
+    """Roll the active refresh back."""
     refresh = group.refreshes.active if group.refreshes else None
     if refresh is None or refresh.status not in CAN_ROLL_BACK:
         raise RefreshNotFoundError("in progress or baking", group.name)

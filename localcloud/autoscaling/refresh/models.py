@@ -148,11 +148,7 @@ class InstanceRefresh:
         return self.original if self.rolling_back or not self.is_active else self.target
 
     def enter(self, status: Status, now: float, reason: str | None = None) -> None:
-        """Change state.
-
-        Raises:
-            IllegalTransitionError: The state cannot follow the present one.
-        """
+        """Change state."""
         if status not in NEXT[self.status]:
             raise IllegalTransitionError(f"refresh {self.id} of {self.group_name}: {self.status} -> {status}")
         self.status, self.status_reason, self.paused_until = status, reason, None

@@ -52,9 +52,6 @@ def effective(requested: Mapping[str, Any], warmup: int, policy: Mapping[str, in
         requested: As in the request.
         warmup: The group's own warm-up, in seconds.
         policy: The group's instance maintenance policy; empty when it has none.
-
-    Raises:
-        ValidationError: A value out of range, or values that contradict each other.
     """
     _check_values(requested)
     checkpoints = _checkpoints(requested)
