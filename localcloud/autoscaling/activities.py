@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 KEPT = 200  # per group; AWS keeps six weeks
 
@@ -26,10 +26,11 @@ class ScalingActivity:
         """Record progress."""
         self.status_code, self.progress = status_code, progress
 
-    def finish(self, status_code: str = "Successful", message: str | None = None) -> None:
-        """Record the end."""
+    def finish(self, status_code: str = "Successful", message: str | None = None) -> Self:
+        """Record the end, and return the activity."""
         self.status_code, self.status_message, self.progress = status_code, message, 100
         self.end_time = datetime.now(UTC)
+        return self
 
     def describe(self) -> dict[str, Any]:
         """Return the activity as the API does."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.models import LifecycleHook
-
-from .exceptions import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from moto.core.responses import ActionResult
 
 from localcloud.pages import page
 
-from .exceptions import InvalidNextTokenError, constraint_errors
+from . import exceptions
 
 PAGES = {
     "describe_auto_scaling_groups": ("AutoScalingGroups", 50, 100),
@@ -42,12 +42,12 @@ def paged(whole: Callable[[Any], ActionResult], key: str, usual: int, largest: i
         size = self._get_int_param("MaxRecords", usual)
         if not 1 <= size <= largest:
             bound = "greater than or equal to 1" if size < 1 else f"less than or equal to {largest}"
-            raise constraint_errors(("maxRecords", size, f"have value {bound}"))
+            raise exceptions.constraint_error("maxRecords", size, f"have value {bound}")
         token = self._get_param("NextToken")
         self.params.pop("NextToken", None)
         self.params["MaxRecords"] = sys.maxsize
         answer: Any = whole(self).result
-        shown, following = page(answer[key], size, token, InvalidNextTokenError)
+        shown, following = page(answer[key], size, token, exceptions.invalid_next_token)
         return ActionResult({**answer, key: shown, "NextToken": following})
 
     return one_page

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .exceptions import ValidationError
+from moto.autoscaling.exceptions import ValidationError
 
 ADJUSTMENTS = frozenset({"ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"})
 REQUIRED = {

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.core.exceptions import ServiceException
 
-from .exceptions import (
-    LaunchConfigurationNotFoundError,
-    LimitExceededError,
-    NotEmulatedError,
-    ValidationError,
-    constraint_errors,
-)
+from . import exceptions
 from .templates import check_launchable, find_template
 
 if TYPE_CHECKING:
@@ -57,9 +52,9 @@ def without_blanks(subnets: str | None) -> str | None:
 def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
     """Refuse sizes that contradict each other."""
     sizes = (("minSize", minimum), ("maxSize", maximum), ("desiredCapacity", desired or 0))
-    negative = [(name, size, "have value greater than or equal to 0") for name, size in sizes if size < 0]
-    if negative:
-        raise constraint_errors(*negative)
+    for name, size in sizes:
+        if size < 0:
+            raise exceptions.constraint_error(name, size, "have value greater than or equal to 0")
     if minimum > maximum:
         raise ValidationError(f"Max bound, {maximum}, must be greater than or equal to min bound, {minimum}")
     if desired is not None and not minimum <= desired <= maximum:
@@ -72,12 +67,12 @@ def check_emulated(request: Mapping[str, Any]) -> None:
     """Refuse parameters that would be dropped, and termination policies that there are not."""
     for name in NOT_EMULATED:
         if request.get(name):
-            raise NotEmulatedError(name)
+            raise exceptions.not_emulated(name)
     if request.get("DeletionProtection") not in {None, "none"}:
-        raise NotEmulatedError("DeletionProtection")
+        raise exceptions.not_emulated("DeletionProtection")
     unknown = [policy for policy in request.get("TerminationPolicies") or () if policy not in POLICIES]
     if any(policy.startswith("arn:") for policy in unknown):
-        raise NotEmulatedError("a termination policy of your own")
+        raise exceptions.not_emulated("a termination policy of your own")
     if unknown:
         raise ValidationError(f"Invalid termination policy: {', '.join(unknown)}")
 
@@ -103,13 +98,13 @@ def check_tags(tags: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str,
         if tag.get("ResourceType") not in {None, "auto-scaling-group"}:
             raise ValidationError(f"{tag['ResourceType']} is not a valid resource type.")
     if len({tag["Key"] for tag in (*tags, *present)}) > MOST_TAGS:
-        raise LimitExceededError(f"A group may have at most {MOST_TAGS} tags.")
+        raise exceptions.limit_exceeded(f"A group may have at most {MOST_TAGS} tags.")
 
 
 def _check_source(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
     configuration = settings.get("launch_config_name")
     if configuration and configuration not in backend.launch_configurations:
-        raise LaunchConfigurationNotFoundError(configuration)
+        raise exceptions.configuration_not_found(configuration)
     policy = (settings.get("mixed_instances_policy") or {}).get("LaunchTemplate") or {}
     spec = settings.get("launch_template") or policy.get("LaunchTemplateSpecification")
     if spec:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.core.exceptions import ServiceException
 
-from .exceptions import InvalidTemplateError, NotEmulatedError, ValidationError
+from . import exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ def template_of_group(group: Any) -> TemplateRef | None:
 def template_of_desired(desired: Mapping[str, Any], ec2: Any) -> TemplateRef:
     """Return the template that a DesiredConfiguration names."""
     if desired.get("MixedInstancesPolicy"):
-        raise NotEmulatedError("DesiredConfiguration.MixedInstancesPolicy")
+        raise exceptions.not_emulated("DesiredConfiguration.MixedInstancesPolicy")
     return find_template(desired.get("LaunchTemplate") or {}, ec2)
 
 
@@ -72,7 +73,7 @@ def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
         reference = TemplateRef(template.id, template.name, version)
         reference.resolve(ec2)
     except ServiceException as error:
-        raise InvalidTemplateError(str(error.message)) from error
+        raise exceptions.invalid_template(str(error.message)) from error
     return reference
 
 
@@ -84,10 +85,10 @@ def check_launchable(template: TemplateRef, ec2: Any) -> None:
         try:
             ec2.require_profile(profile.get("Name"), profile.get("Arn"))
         except ServiceException as error:
-            raise InvalidTemplateError(str(error.message)) from error
+            raise exceptions.invalid_template(str(error.message)) from error
     image = version.image_id
     if not image:
-        raise InvalidTemplateError("The request must contain the parameter ImageId")
+        raise exceptions.invalid_template("The request must contain the parameter ImageId")
     if str(image).startswith("resolve:ssm:"):
         return
     try:
@@ -95,4 +96,4 @@ def check_launchable(template: TemplateRef, ec2: Any) -> None:
     except ServiceException:
         found = []
     if not found:
-        raise InvalidTemplateError(f"The image id '[{image}]' does not exist")
+        raise exceptions.invalid_template(f"The image id '[{image}]' does not exist")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, OperationNotPermitted, UnvailableAMIIdError
 
-from localcloud.ec2.exceptions import ImageUnavailableError
+from localcloud.ec2 import exceptions
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -54,7 +54,7 @@ class ImageStates:
         """Forbid launches of an image, and end its sharing (DisableImage)."""
         image = self.registered_image(ami_id)
         if image.state not in ("available", "disabled"):
-            raise ImageUnavailableError(ami_id)
+            raise exceptions.image_unavailable(ami_id)
         image.state = "disabled"
         image.launch_permissions.clear()
 
@@ -69,7 +69,7 @@ class ImageStates:
     ) -> None:
         """Share an image, or end that (ModifyImageAttribute, launchPermission)."""
         if launch_permissions_to_add and self.registered_image(ami_id).state != "available":
-            raise ImageUnavailableError(ami_id)
+            raise exceptions.image_unavailable(ami_id)
         if {"Group": "all"} in launch_permissions_to_add and self.image_block_public_access != "unblocked":
             raise OperationNotPermitted(
                 "You can’t publicly share this image because block public access for AMIs is enabled for this "  # noqa: RUF001 # AWS's own apostrophe

@@ -15,11 +15,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import StateReason
 from moto.ec2.utils import convert_tag_spec, random_ami_id
 
-from localcloud.ec2.exceptions import (
-    DuplicateImageNameError,
-    ImageUnavailableError,
-    IncorrectInstanceStateError,
-)
+from localcloud.ec2 import exceptions
 from localcloud.exceptions import EngineError, ImageInUseError
 
 if TYPE_CHECKING:
@@ -112,7 +108,7 @@ class ImageRules:
         """Begin to make an image of an instance, running or stopped; it is pending until the disk is kept."""
         instance: LocalInstance = self.get_instance(instance_id)  # type: ignore[attr-defined]
         if instance.state not in ("running", "stopped"):
-            raise IncorrectInstanceStateError(instance_id, "imaged")
+            raise exceptions.incorrect_instance_state(instance_id, "imaged")
         tags = convert_tag_spec(tag_specifications)
         ami_id = random_ami_id()
         image = self._new_image(
@@ -134,7 +130,7 @@ class ImageRules:
         """Record an image of a root volume, with a snapshot of its own."""
         for other in self.amis.values():
             if other.name == settings["name"]:
-                raise DuplicateImageNameError(other.name, other.id)
+                raise exceptions.duplicate_image_name(other.name, other.id)
         image = LocalAmi(self, ami_id, **{"root_device_name": ROOT_DEVICE, "root_device_type": "ebs", **settings})
         image.image_location = f"{image.owner_id}/{image.name}"
         image.ebs_snapshot.volume.size = ROOT_GIBIBYTES
@@ -195,7 +191,7 @@ class ImageRules:
         there = self.cloud.backend("ec2", self.account_id, source_region)
         source: LocalAmi = there.launchable_image(source_image_id) or there.registered_image(source_image_id)
         if source.state != "available":
-            raise ImageUnavailableError(source_image_id)
+            raise exceptions.image_unavailable(source_image_id)
         storage = source.ebs_snapshot
         if source.owner_id == storage.owner_id != self.account_id and not (
             source.is_public

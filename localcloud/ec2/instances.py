@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from localcloud.ec2.exceptions import IncorrectInstanceStateError
+from localcloud.ec2 import exceptions
 from localcloud.ec2.machines import Machine
 from localcloud.exceptions import EngineError
 from localcloud.faults import instances as faults
@@ -98,7 +98,7 @@ class LocalInstance(Instance):
         if self.state in ("pending", "running"):
             return previous
         if self.state != "stopped":
-            raise IncorrectInstanceStateError(self.id, "started")
+            raise exceptions.incorrect_instance_state(self.id, "started")
         super().start()
         self._enter("pending")
         self._in_background("boot", self._boot)
@@ -110,7 +110,7 @@ class LocalInstance(Instance):
         if self.state in ("stopping", "stopped"):
             return previous
         if self.state in ("shutting-down", "terminated"):
-            raise IncorrectInstanceStateError(self.id, "stopped")
+            raise exceptions.incorrect_instance_state(self.id, "stopped")
         super().stop()
         self._enter("stopping", self.state_reason)
         self._in_background("halt", self._halt)
@@ -128,7 +128,7 @@ class LocalInstance(Instance):
     def reboot(self) -> None:
         """Restart the machine; the state stays running, as AWS shows it."""
         if self.state != "running":
-            raise IncorrectInstanceStateError(self.id, "rebooted")
+            raise exceptions.incorrect_instance_state(self.id, "rebooted")
         self._expected_down = True
         self._in_background("reboot", self._reboot)
 

@@ -10,7 +10,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import Instance, Reservation
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, filter_reservations, generic_filter, get_prefix
 
-from localcloud.ec2.exceptions import UnknownSnapshotError
+from localcloud.ec2 import exceptions
 from localcloud.ec2.validation import RESERVED, TAGS
 
 
@@ -63,7 +63,7 @@ class Lookups:
     def get_snapshot(self, snapshot_id: str) -> Snapshot:
         """Return a snapshot."""
         if snapshot_id not in self.snapshots:
-            raise UnknownSnapshotError(snapshot_id)
+            raise exceptions.unknown_snapshot(snapshot_id)
         return self.snapshots[snapshot_id]
 
     def describe_snapshots(self, snapshot_ids: list[str] | None = None, filters: Any = None) -> list[Snapshot]:

@@ -24,14 +24,7 @@ from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
 from moto.iam.exceptions import NotFoundException
 
 from localcloud.adoption import AdoptedBackend
-from localcloud.ec2.exceptions import (
-    ImageParameterError,
-    ImageUnavailableError,
-    InsufficientAddressesError,
-    NotStoppedError,
-    UnknownProfileError,
-    VolumeTooSmallError,
-)
+from localcloud.ec2 import exceptions
 from localcloud.ec2.image_states import ImageStates
 from localcloud.ec2.images import ROOT_DEVICE, ROOT_GIBIBYTES, ImageRules, LocalAmi
 from localcloud.ec2.instances import LocalInstance
@@ -133,7 +126,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         try:
             filter_iam_instance_profiles(self.account_id, self.partition, arn, name)
         except NotFoundException:
-            raise UnknownProfileError(arn or name or "") from None
+            raise exceptions.unknown_profile(arn or name, "arn" if arn else "name", "ARN" if arn else "name") from None
 
     def associate_iam_instance_profile(
         self,
@@ -149,7 +142,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         """Return how many instances RunInstances launches: as many as there is room for, up to the largest number."""
         room = min(largest, self.cloud.engine.addresses.count_free())
         if room < smallest:
-            raise InsufficientAddressesError(self.cloud.engine.cidr)
+            raise exceptions.insufficient_addresses(self.cloud.engine.cidr)
         return max(smallest, min(room, self.get_subnet(subnet_id).available_ip_address_count)) if subnet_id else room
 
     def resolved_image(self, image_id: str) -> str:
@@ -159,9 +152,9 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         name = image_id.removeprefix(SSM_IMAGE)
         found = self.cloud.backend("ssm", self.account_id, self.region_name).get_parameters([name]).get(name)
         if found is None:
-            raise ImageParameterError(f"The following aliases are invalid: {name}")
+            raise exceptions.image_parameter(f"The following aliases are invalid: {name}")
         if found.data_type != "aws:ec2:image":
-            raise ImageParameterError(f"Unsupported data type of {name}, supported: aws:ec2:image")
+            raise exceptions.image_parameter(f"Unsupported data type of {name}, supported: aws:ec2:image")
         return str(found.value)
 
     def _launchable(self, image_id: str) -> LocalAmi:
@@ -169,7 +162,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         if image is None:
             raise InvalidAMIIdError(image_id)
         if image.state != "available" or not image.engine_image:
-            raise ImageUnavailableError(image_id)
+            raise exceptions.image_unavailable(image_id)
         return image
 
     def _refuse_attached(self, interface_id: str) -> None:
@@ -195,7 +188,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
             if snapshot_id:
                 snapshot = self.get_snapshot(snapshot_id)
                 if ebs.get("VolumeSize") and int(ebs["VolumeSize"]) < snapshot.volume.size:
-                    raise VolumeTooSmallError(ebs["VolumeSize"], snapshot_id, snapshot.volume.size)
+                    raise exceptions.volume_too_small(ebs["VolumeSize"], snapshot_id, snapshot.volume.size)
         return [{"DeviceName": name, "Ebs": ebs} for name, ebs in merged.items()]
 
     def _take_addresses(self, count: int) -> list[str]:
@@ -205,7 +198,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
             address = self.cloud.engine.addresses.take()
             if address is None:
                 self._release(taken)
-                raise InsufficientAddressesError(self.cloud.engine.cidr)
+                raise exceptions.insufficient_addresses(self.cloud.engine.cidr)
             taken.append(address)
         return taken
 
@@ -245,7 +238,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         """Set an attribute of an instance."""
         instance = self.get_instance(instance_id)
         if key in STOPPED_ONLY and instance.state != "stopped":
-            raise NotStoppedError(instance_id)
+            raise exceptions.not_stopped(instance_id)
         if key in SWITCHES:
             value = str(value).lower() == "true"
         return super().modify_instance_attribute(instance_id, key, value)

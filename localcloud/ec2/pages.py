@@ -7,7 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import InvalidParameterValue
 
-from localcloud.ec2.exceptions import InvalidNextTokenError
+from localcloud.ec2 import exceptions
 from localcloud.pages import page
 
 
@@ -36,7 +36,7 @@ def paged(
         self.params.pop("NextToken", None)
         self.params["MaxResults"] = sys.maxsize
         answer: Any = whole(self).result
-        shown, following = page(answer[key], size, token, InvalidNextTokenError)
+        shown, following = page(answer[key], size, token, exceptions.invalid_next_token)
         return ActionResult({**answer, key: shown, "NextToken": following})
 
     one_page.__name__ = action

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from localcloud.s3.exceptions import BadDigestError, ContentHashMismatchError, InvalidDigestError, InvalidRequestError
+from localcloud.s3 import exceptions
 
 DEFAULT: Final = "CRC64NVME"
 """The algorithm of an object whose client chose none."""
@@ -33,18 +33,18 @@ def verify(headers: Mapping[str, str], body: bytes, raw_body: bytes) -> None:
     if md5:
         expected = _decoded(md5)
         if len(expected) != hashlib.md5(usedforsecurity=False).digest_size:
-            raise InvalidDigestError
+            raise exceptions.invalid_digest()
         if expected != hashlib.md5(body, usedforsecurity=False).digest():
-            raise BadDigestError("Content-MD5")
+            raise exceptions.bad_digest("Content-MD5", "what we received")
     signed = headers.get("x-amz-content-sha256", "")
     if re.fullmatch(r"[0-9a-f]{64}", signed) and hashlib.sha256(body).hexdigest() != signed:
-        raise ContentHashMismatchError
+        raise exceptions.content_hash_mismatch()
     for algorithm, text in checksums(headers, raw_body).items():
         actual, expected = ALGORITHMS[algorithm](body), _decoded(text)
         if len(expected) != len(actual):
-            raise InvalidRequestError(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
+            raise exceptions.invalid_request(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
         if expected != actual:
-            raise BadDigestError(algorithm)
+            raise exceptions.bad_digest(algorithm, "the calculated checksum")
 
 
 def checksums(headers: Mapping[str, str], raw_body: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from moto.s3.exceptions import InvalidBucketName, NoSuchPublicAccessBlockConfigu
 from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, S3Backend
 from moto.s3.utils import bucket_policy_is_public
 
-from localcloud.s3.exceptions import AccessDeniedError, MalformedPolicyError
+from localcloud.s3 import exceptions
 
 OWNER_ENFORCED: Final = "BucketOwnerEnforced"
 _NAME: Final = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-|.*\.\.|\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -72,7 +72,7 @@ class LocalS3Backend(S3Backend):
         except NoSuchPublicAccessBlockConfiguration:
             blocks = False
         if blocks and bucket_policy_is_public(policy):
-            raise AccessDeniedError(
+            raise exceptions.access_denied(
                 "User is not authorized to perform: s3:PutBucketPolicy because public policies are prevented by the "
                 "BlockPublicPolicy setting in S3 Block Public Access."
             )
@@ -84,16 +84,16 @@ def _require_policy(text: bytes) -> None:
     try:
         policy: Any = json.loads(text)
     except ValueError:
-        raise MalformedPolicyError("This policy contains invalid Json") from None
+        raise exceptions.malformed_policy("This policy contains invalid Json") from None
     statements = _statements(policy) if isinstance(policy, dict) else []
     if not statements or not all(isinstance(statement, dict) for statement in statements):
-        raise MalformedPolicyError("Missing required field Statement")
+        raise exceptions.malformed_policy("Missing required field Statement")
     for statement in statements:
         if statement.get("Effect") not in ("Allow", "Deny"):
-            raise MalformedPolicyError("Invalid effect")
+            raise exceptions.malformed_policy("Invalid effect")
         for name in ("Principal", "Action", "Resource"):
             if not statement.keys() & {name, f"Not{name}"}:
-                raise MalformedPolicyError(f"Missing required field {name}")
+                raise exceptions.malformed_policy(f"Missing required field {name}")
 
 
 def _statements(policy: dict[str, Any]) -> list[Any]:

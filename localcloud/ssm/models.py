@@ -12,16 +12,7 @@ from moto.core.utils import utcnow
 from localcloud.adoption import AdoptedBackend
 from localcloud.ec2.models import seed_image_id
 from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
-from localcloud.ssm.exceptions import (
-    DuplicateInstanceIdError,
-    InvalidCommandIdError,
-    InvalidDocumentError,
-    InvalidFilterKeyError,
-    InvalidInstanceIdError,
-    InvalidParametersError,
-    InvalidPluginNameError,
-    InvocationDoesNotExistError,
-)
+from localcloud.ssm import exceptions
 from localcloud.ssm.parameters import ParameterStore
 
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
@@ -63,15 +54,15 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
     ) -> Command:
         """Begin to run a script on instances, named by id or by the targets' tags."""
         if document_name.rpartition("/")[2] != DOCUMENT:
-            raise InvalidDocumentError(document_name)
+            raise exceptions.invalid_document(document_name)
         if not parameters.get("commands"):
-            raise InvalidParametersError(f"{DOCUMENT} needs the parameter commands, a list of lines.")
+            raise exceptions.invalid_parameters(f"{DOCUMENT} needs the parameter commands, a list of lines.")
         chosen = list(instance_ids)
         if len(set(chosen)) < len(chosen):
-            raise DuplicateInstanceIdError
+            raise exceptions.duplicate_instance_id()
         down = [instance_id for instance_id in chosen if not self.cloud.is_running(instance_id)]
         if down:
-            raise InvalidInstanceIdError(down, self.account_id)
+            raise exceptions.invalid_instance_id(", ".join(down), self.account_id)
         for instance_id in self._targeted(targets):
             if instance_id not in chosen:
                 chosen.append(instance_id)
@@ -97,16 +88,16 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         for command in self._commands:
             if command.command_id == command_id:
                 return command
-        raise InvalidCommandIdError
+        raise exceptions.invalid_command_id()
 
     def get_command_invocation(self, command_id: str, instance_id: str, plugin_name: str | None) -> dict[str, Any]:
         """Return the command's result so far on that instance."""
         for invocation in self._invocations():
             if (invocation.command.command_id, invocation.instance_id) == (command_id, instance_id):
                 if plugin_name not in (None, PLUGIN):
-                    raise InvalidPluginNameError
+                    raise exceptions.invalid_plugin_name()
                 return invocation.details()
-        raise InvocationDoesNotExistError
+        raise exceptions.invocation_does_not_exist()
 
     def list_command_invocations(
         self, command_id: str | None, instance_id: str | None, filters: Sequence[dict[str, str]]
@@ -142,7 +133,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         """
         for key in filters:
             if key not in FILTERS and not key.startswith("tag:"):
-                raise InvalidFilterKeyError(key)
+                raise exceptions.invalid_filter_key(key)
         described = []
         for instance in self.cloud.backend("ec2", self.account_id, self.region_name).all_running_instances():
             tags = instance.get_tags()
@@ -179,7 +170,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
             return []
         for target in targets:
             if target["Key"] not in TARGETS and not target["Key"].startswith("tag:"):
-                raise InvalidParametersError(f"The embedded cloud does not emulate the target {target['Key']}.")
+                raise exceptions.invalid_parameters(f"The embedded cloud does not emulate the target {target['Key']}.")
         filters = {target["Key"]: target["Values"] for target in targets}
         return [entry["InstanceId"] for entry in self.describe_instance_information(filters)]
 
@@ -187,7 +178,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
 def _execution_seconds(parameters: dict[str, list[str]]) -> int:
     text = "".join(parameters.get("executionTimeout", [])[:1]) or str(EXECUTION_SECONDS)
     if not text.isdecimal() or not 1 <= int(text) <= MAX_EXECUTION_SECONDS:
-        raise InvalidParametersError(
+        raise exceptions.invalid_parameters(
             f"executionTimeout is {text!r}: it is a number of seconds from 1 to {MAX_EXECUTION_SECONDS}."
         )
     return int(text)

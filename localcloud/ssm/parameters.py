@@ -12,14 +12,7 @@ from moto.ssm.exceptions import ParameterNotFound, ValidationException
 from moto.ssm.models import PARAMETER_VERSION_LIMIT, Parameter, ParameterDict, SimpleSystemManagerBackend
 
 from localcloud.pages import page
-from localcloud.ssm.exceptions import (
-    HierarchyLevelLimitExceededError,
-    HierarchyTypeMismatchError,
-    InvalidAllowedPatternError,
-    InvalidNextTokenError,
-    ParameterPatternMismatchError,
-    TooManyTagsError,
-)
+from localcloud.ssm import exceptions
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -160,7 +153,7 @@ class ParameterStore(SimpleSystemManagerBackend):
     def add_tags_to_resource(self, resource_type: str, resource_id: str, tags: dict[str, str]) -> None:
         """Tag a resource."""
         if len({*self.list_tags_for_resource(resource_type, resource_id), *tags}) > TAGS:
-            raise TooManyTagsError
+            raise exceptions.too_many_tags()
         super().add_tags_to_resource(resource_type, resource_id, tags)
 
     def get_parameters_by_path(self, path: str, *args: Any, **kwargs: Any) -> tuple[list[Parameter], str | None]:
@@ -173,10 +166,10 @@ class ParameterStore(SimpleSystemManagerBackend):
         return super().get_parameters_by_path(path, *args, **kwargs)
 
     def _get_values_nexttoken(self, values_list: list[Any], max_results: int, token: str | None = None) -> Any:
-        return page(values_list, int(max_results), token, InvalidNextTokenError)
+        return page(values_list, int(max_results), token, exceptions.invalid_next_token)
 
     def _get_history_nexttoken(self, history: list[Any], token: str | None, max_results: int) -> Any:
-        return page(history, int(max_results), token, InvalidNextTokenError)
+        return page(history, int(max_results), token, exceptions.invalid_next_token)
 
     def _settle(self, pending: Pending) -> None:
         """Add the version whose image was checked, or drop it silently."""
@@ -204,13 +197,13 @@ def _require_name(name: str) -> None:
             "of letters, numbers and the following 3 symbols .-_"
         )
     if name.count("/") > LEVELS:
-        raise HierarchyLevelLimitExceededError(LEVELS)
+        raise exceptions.too_many_levels(LEVELS)
 
 
 def _require_same_kind(previous: Parameter, parameter_type: str | None, data_type: str | None) -> None:
     """Make sure that a new version is of its parameter's type."""
     if parameter_type and parameter_type != previous.parameter_type:
-        raise HierarchyTypeMismatchError(previous.name, previous.parameter_type, parameter_type)
+        raise exceptions.type_mismatch(previous.name, previous.parameter_type, parameter_type)
     if data_type and data_type != previous.data_type and {data_type, previous.data_type} & {*FIXED_DATA_TYPES}:
         raise ValidationException(
             f"The data type of parameter {previous.name} can't be changed from {previous.data_type} to {data_type}."
@@ -224,9 +217,9 @@ def _require_pattern(value: str, pattern: str | None) -> None:
     try:
         found = re.search(pattern, value)
     except re.error:
-        raise InvalidAllowedPatternError(pattern) from None
+        raise exceptions.invalid_allowed_pattern(pattern) from None
     if not found:
-        raise ParameterPatternMismatchError(pattern)
+        raise exceptions.pattern_mismatch(pattern)
 
 
 def _tier(value: str, requested: str, previous: Parameter | None, policies: str | None) -> str:

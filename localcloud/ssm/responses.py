@@ -6,7 +6,7 @@ from typing import Any, Final
 from moto.core.responses import ActionResult, EmptyResult
 
 from localcloud.pages import page
-from localcloud.ssm.exceptions import InvalidNextTokenError
+from localcloud.ssm import exceptions
 
 PAGE: Final = 50
 """Items that a list returns unless the request wants fewer."""
@@ -73,7 +73,7 @@ def _paged(
     self: Any, key: str, items: Sequence[Any], describe: Callable[[Any], dict[str, Any]], size: int = PAGE
 ) -> ActionResult:
     size, token = self._get_int_param("MaxResults", size), self._get_param("NextToken")
-    shown, token = page(items, size, token, InvalidNextTokenError)
+    shown, token = page(items, size, token, exceptions.invalid_next_token)
     return ActionResult({key: [describe(item) for item in shown], "NextToken": token})
 
 
