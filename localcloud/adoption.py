@@ -45,6 +45,12 @@ def answers(module: ModuleType, owner: type, service: str) -> dict[str, Any]:
     return {name: value for name, value in named.items() if not name.startswith("__")}
 
 
+def answer_with(module: ModuleType, owner: type, service: str) -> None:
+    """Have moto's class answer with what a module has; see `answers`."""
+    for name, value in answers(module, owner, service).items():
+        setattr(owner, name, value)
+
+
 @contextmanager
 def adopted(backends: Any, backend: type) -> Iterator[None]:
     """Do so until this ends; see `adopt`."""

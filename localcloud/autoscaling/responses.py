@@ -186,7 +186,8 @@ def patch_responses() -> ExitStack:
     stack = ExitStack()
     for name, action in answers(sys.modules[__name__], AutoScalingResponse, "autoscaling").items():
         replace(stack, AutoScalingResponse, name, action)
-    for name, page in PAGES.items():
+    for action, page in PAGES.items():
+        name = camelcase_to_underscores(action)
         replace(stack, AutoScalingResponse, name, paged(vars(AutoScalingResponse)[name], *page))
     for name, is_on_a_group in _every_action():
         replace(stack, AutoScalingResponse, name, _checked(name, vars(AutoScalingResponse)[name], is_on_a_group))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, OperationNotPermitted, UnvailableAMIIdError
+from moto.ec2.exceptions import InvalidAMIIdError, OperationNotPermitted, UnvailableAMIIdError
 
 from localcloud.ec2 import exceptions
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
     from localcloud.ec2.images import LocalAmi
-
-LONGEST_DEPRECATION = timedelta(days=3653)
-"""Ten years: how far ahead a deprecation may lie."""
 
 
 class ImageStates:
@@ -29,26 +26,6 @@ class ImageStates:
     account_id: str
     image_block_public_access = "block-new-sharing"
     """AWS's default for accounts without public images."""
-
-    def enable_image_deprecation(self, ami_id: str, when: datetime) -> None:
-        """Deprecate an image from a moment on (EnableImageDeprecation), rounded to the minute.
-
-        Args:
-            ami_id: The image.
-            when: UTC, without a time zone, as moto has its times.
-        """
-        image = self.registered_image(ami_id)
-        now = utcnow()
-        if not now <= when <= now + LONGEST_DEPRECATION:
-            raise InvalidParameterValue(
-                f"Value ({when.isoformat()}Z) for parameter DeprecateAt is invalid: it must be in the future and "
-                "within 10 years."
-            )
-        image.deprecated_at = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
-
-    def disable_image_deprecation(self, ami_id: str) -> None:
-        """Cancel a deprecation (DisableImageDeprecation)."""
-        self.registered_image(ami_id).deprecated_at = None
 
     def disable_image(self, ami_id: str) -> None:
         """Forbid launches of an image, and end its sharing (DisableImage)."""

@@ -27,8 +27,8 @@ from moto.s3.models import FakeDeleteMarker
 from moto.s3.responses import S3Response
 from werkzeug.datastructures import Headers
 
-from localcloud.s3.digests import DEFAULT, checksum, checksums, verify
 from localcloud.s3 import exceptions
+from localcloud.s3.digests import DEFAULT, checksum, checksums, verify
 from localcloud.s3.models import OWNER_ENFORCED
 
 KEY_BYTES: Final = 1024
@@ -257,19 +257,3 @@ def _ownership(self: Any) -> str:
 
 def _is_metadata(name: str) -> bool:
     return name.lower().startswith(_METADATA)
-
-
-ACTIONS = (
-    _acl_from_headers,
-    _bucket_response,
-    _bucket_response_delete_keys,
-    _complete_multipart_body,
-    _get_checksum,
-    _get_key,
-    _key_response,
-    _key_response_post,
-    _tagging_from_xml,
-    copy_object,
-    delete_object,
-    list_objects_v2,
-)

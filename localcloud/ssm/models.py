@@ -11,8 +11,8 @@ from moto.core.utils import utcnow
 
 from localcloud.adoption import AdoptedBackend
 from localcloud.ec2.models import seed_image_id
-from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
 from localcloud.ssm import exceptions
+from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
 from localcloud.ssm.parameters import ParameterStore
 
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"

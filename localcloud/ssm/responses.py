@@ -75,13 +75,3 @@ def _paged(
     size, token = self._get_int_param("MaxResults", size), self._get_param("NextToken")
     shown, token = page(items, size, token, exceptions.invalid_next_token)
     return ActionResult({key: [describe(item) for item in shown], "NextToken": token})
-
-
-ACTIONS = (
-    cancel_command,
-    describe_instance_information,
-    describe_parameters,
-    list_command_invocations,
-    list_commands,
-    put_parameter,
-)
