@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 def install(cloud: Cloud, compute: Compute | None = None) -> Reconciler:
-    """Extend moto's Auto Scaling; the caller starts and stops the result, which restores moto's when it stops.
-
-    Args:
-        cloud: The cloud whose moto backends are extended.
-        compute: Launches and terminates instances; the cloud's EC2 by default.
-    """
+    """Extend moto's Auto Scaling; the caller starts and stops the result, which restores moto's when it stops."""
     patches = patch_responses()
     patches.enter_context(adopted(autoscaling_backends, LocalAutoScalingBackend))
     reconciler = LocalAutoScalingBackend.reconciler = Reconciler(cloud, compute or Compute(cloud), patches)

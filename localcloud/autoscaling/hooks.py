@@ -17,12 +17,7 @@ LONGEST_WAIT = 172800
 
 
 class Hook(LifecycleHook):
-    """moto's record of a hook, with the role and target that were given instead of moto's inventions.
-
-    Args:
-        group_name: The group.
-        spec: What PutLifecycleHook was given, this time and before.
-    """
+    """moto's record of a hook, with what PutLifecycleHook was given, this time and before, and no inventions."""
 
     def __init__(self, group_name: str, spec: Mapping[str, Any]) -> None:
         timeout = spec.get("HeartbeatTimeout")

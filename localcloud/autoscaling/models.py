@@ -15,16 +15,7 @@ from .group import IN_SERVICE, STANDBY, ManagedGroup, ManagedInstance
 from .hooks import Hook
 from .policies import capacity_after
 from .refresh import actions
-from .settings import (
-    MOST_DESCRIBED,
-    MOST_INSTANCES,
-    check,
-    check_load_balancers,
-    check_sizes,
-    check_tags,
-    check_target_groups,
-    without_blanks,
-)
+from .settings import check, check_sizes, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -63,7 +54,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
             raise ValidationError("The name of an Auto Scaling group must not contain a colon.")
         check_sizes(kwargs["min_size"] or 0, kwargs["max_size"] or 0, kwargs["desired_capacity"])
         check_tags(kwargs["tags"])
-        kwargs["vpc_zone_identifier"] = without_blanks(kwargs["vpc_zone_identifier"])
         check(self, kwargs)
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
 
@@ -71,12 +61,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         """Return groups, by filters that there are."""
         _check_filters(filters or [], "tag-key", "tag-value", "tag:")
         return super().describe_auto_scaling_groups(names, filters)
-
-    def describe_auto_scaling_instances(self, instance_ids: list[str]) -> list[Any]:
-        """Return instances of groups."""
-        if len(instance_ids) > MOST_DESCRIBED:
-            raise ValidationError(f"At most {MOST_DESCRIBED} instances may be specified, not {len(instance_ids)}.")
-        return super().describe_auto_scaling_instances(instance_ids)
 
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
         """Change a group's desired state."""
@@ -93,7 +77,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
             # moto compares with the instances that exist; AWS moves the desired capacity.
             desired = min(max(group.desired_capacity or 0, minimum), maximum)
         check_sizes(minimum, maximum, desired)
-        kwargs["vpc_zone_identifier"] = without_blanks(kwargs["vpc_zone_identifier"])
         check(self, kwargs)
         kwargs["desired_capacity"] = desired
         policy = group.mixed_instances_policy
@@ -241,7 +224,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def attach_instances(self, group_name: str, instance_ids: list[str]) -> None:
         """Attach running instances to a group, which raises its desired capacity."""
         group = self.group(group_name)
-        _check_number(instance_ids)
         wanted = (group.desired_capacity or 0) + len(instance_ids)
         if wanted > (group.max_size or 0):
             raise exceptions.sizes_forbid(group, "attach", len(instance_ids))
@@ -270,7 +252,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def detach_instances(self, group_name: str, instance_ids: list[str], should_decrement: bool) -> list[Any]:
         """Detach instances without terminating them."""
         group = self.group(group_name)
-        _check_number(instance_ids)
         instances = self._members(group, instance_ids, {IN_SERVICE, STANDBY})
         if should_decrement:
             _check_decrement(group, "detach", len([each for each in instances if each.lifecycle_state == IN_SERVICE]))
@@ -360,16 +341,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def update_attached_target_groups(self, group_name: str) -> None:
         """Leave registration to the reconciler."""
 
-    def attach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
-        """Note that a group belongs to target groups."""
-        check_target_groups(self, target_group_arns)
-        super().attach_load_balancer_target_groups(group_name, target_group_arns)
-
-    def attach_load_balancers(self, group_name: str, load_balancer_names: list[str]) -> None:
-        """Register a group's instances with classic load balancers."""
-        check_load_balancers(self, load_balancer_names)
-        super().attach_load_balancers(group_name, load_balancer_names)
-
     def detach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
         """Note that a group no longer belongs to target groups."""
         group = self.group(group_name)
@@ -391,11 +362,6 @@ def _check_filters(filters: Sequence[Mapping[str, Any]], *allowed: str) -> None:
             raise ValidationError(
                 f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
             )
-
-
-def _check_number(instance_ids: Sequence[str]) -> None:
-    if len(instance_ids) > MOST_INSTANCES:
-        raise ValidationError(f"At most {MOST_INSTANCES} instances may be specified, not {len(instance_ids)}.")
 
 
 def _check_decrement(group: ManagedGroup, what: str, count: int) -> None:

@@ -35,10 +35,7 @@ def check_policy(request: Mapping[str, Any]) -> None:
 def capacity_after(policy: Any, capacity: int, breach: float | None) -> int:
     """Return the desired capacity that a policy sets, before it is held within the group's sizes.
 
-    Args:
-        policy: moto's record of it.
-        capacity: The desired capacity now.
-        breach: How far a step policy's metric is above the alarm's threshold.
+    A step policy needs the breach: how far its metric is above the alarm's threshold.
     """
     if policy.policy_type == "StepScaling":
         amount = _step(policy.step_adjustments, breach)

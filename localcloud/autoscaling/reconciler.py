@@ -55,13 +55,7 @@ ORDERS: dict[str, Callable[[ManagedInstance], tuple[float, float]]] = {
 
 
 class Reconciler:
-    """One thread that compares each group with its desired state and takes the next step.
-
-    Args:
-        cloud: Whose groups it reconciles.
-        compute: Launches and terminates.
-        patches: What it restores of moto's when it stops.
-    """
+    """One thread that compares each group with its desired state and takes the next step."""
 
     def __init__(self, cloud: Cloud, compute: Compute, patches: ExitStack) -> None:
         self._cloud = cloud

@@ -22,7 +22,7 @@ from .models import LocalAutoScalingBackend
 from .pages import PAGES, paged
 from .policies import check_policy
 from .refresh import actions
-from .settings import PROCESSES, check_emulated
+from .settings import check_request
 
 _moto_create: Callable[[Any], ActionResult] = AutoScalingResponse.create_auto_scaling_group
 _moto_update: Callable[[Any], ActionResult] = AutoScalingResponse.update_auto_scaling_group
@@ -144,7 +144,6 @@ def set_instance_health(self: Any) -> ActionResult:
 
 def create_auto_scaling_group(self: Any) -> ActionResult:
     """CreateAutoScalingGroup, keeping what moto drops."""
-    check_emulated(self._get_params())
     hooks = self._get_param("LifecycleHookSpecificationList", [])
     for hook in hooks:
         Hook("", hook)  # refuses a bad one before there is a group
@@ -160,7 +159,6 @@ def create_auto_scaling_group(self: Any) -> ActionResult:
 
 def update_auto_scaling_group(self: Any) -> ActionResult:
     """UpdateAutoScalingGroup, keeping what moto drops."""
-    check_emulated(self._get_params())
     result: ActionResult = _moto_update(self)
     group = _group(self)
     _keep_settings(self, group)
@@ -209,13 +207,11 @@ def _checked(name: str, action: Callable[[Any], ActionResult], is_on_a_group: bo
     """Return an action that needs its group to exist and to stay, and whose errors are Auto Scaling's, not EC2's."""
 
     def checked(self: Any) -> ActionResult:
-        unknown = set(self._get_param("ScalingProcesses", [])) - PROCESSES
-        if unknown:
-            raise ValidationError(f"Invalid process: {', '.join(sorted(unknown))}")
         if is_on_a_group:
             group = _group(self)
             if group.deleting and not name.startswith(("describe", "delete")):
                 raise exceptions.group_in_deletion()
+        check_request(_backend(self), name, self._get_params())
         try:
             return action(self)
         except AutoscalingClientError:

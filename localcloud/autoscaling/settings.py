@@ -27,26 +27,20 @@ POLICIES = frozenset(
 NOT_EMULATED = ("AvailabilityZoneIds", "InstanceLifecyclePolicy", "MaxInstanceLifetime", "TrafficSources")
 """Parameters that moto drops, although a caller would count on them."""
 MOST_TAGS = 50
-MOST_INSTANCES = 20
-"""Instances that one AttachInstances or DetachInstances may name."""
-MOST_DESCRIBED = 50
-"""Instances that one DescribeAutoScalingInstances may name."""
+NO_TARGETS = "Provided {} may not be valid. Please ensure they exist and try again."
+MOST_INSTANCES = {"attach_instances": 20, "detach_instances": 20, "describe_auto_scaling_instances": 50}
+"""Instances that one request may name."""
 
 
-def check(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
-    """Refuse settings of a group that name what does not exist."""
+def check(backend: AutoScalingBackend, settings: dict[str, Any]) -> None:
+    """Refuse settings of a group that name what does not exist; subnets may have blanks beside their commas."""
+    subnets = settings["vpc_zone_identifier"]
+    settings["vpc_zone_identifier"] = subnets and ",".join(subnet.strip() for subnet in subnets.split(","))
     _check_source(backend, settings)
     _check_zones_and_subnets(backend, settings)
-    check_target_groups(backend, settings.get("target_group_arns") or [])
-    check_load_balancers(backend, settings.get("load_balancers") or [])
     unknown = set((settings.get("health_check_type") or "EC2").split(",")) - HEALTH_CHECKS
     if unknown:
         raise ValidationError(f"Invalid Health Check Type: {', '.join(sorted(unknown))}")
-
-
-def without_blanks(subnets: str | None) -> str | None:
-    """Return a VPCZoneIdentifier, which may have blanks beside its commas, as moto reads it."""
-    return subnets and ",".join(subnet.strip() for subnet in subnets.split(","))
 
 
 def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
@@ -63,31 +57,35 @@ def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
         )
 
 
-def check_emulated(request: Mapping[str, Any]) -> None:
-    """Refuse parameters that would be dropped, and termination policies that there are not."""
+def check_request(backend: AutoScalingBackend, action: str, request: Mapping[str, Any]) -> None:
+    """Refuse parameters that would be dropped, and what does not exist, where any action names it."""
+    _check_emulated(request)
+    processes = set(request.get("ScalingProcesses", [])) - PROCESSES
+    if processes:
+        raise ValidationError(f"Invalid process: {', '.join(sorted(processes))}")
+    named, most = len(request.get("InstanceIds", [])), MOST_INSTANCES.get(action)
+    if most and named > most:
+        raise ValidationError(f"At most {most} instances may be specified, not {named}.")
+    if action.startswith(("attach", "create")):
+        groups = backend.elbv2_backend.target_groups
+        for arn in request.get("TargetGroupARNs", []):
+            if arn not in groups or groups[arn].target_type != "instance":
+                raise ValidationError(NO_TARGETS.format("Target Groups"))
+        if not set(request.get("LoadBalancerNames", [])) <= set(backend.elb_backend.load_balancers):
+            raise ValidationError(NO_TARGETS.format("Load Balancers"))
+
+
+def _check_emulated(request: Mapping[str, Any]) -> None:
     for name in NOT_EMULATED:
         if request.get(name):
             raise exceptions.not_emulated(name)
-    if request.get("DeletionProtection") not in {None, "none"}:
+    if request.get("DeletionProtection", "none") != "none":
         raise exceptions.not_emulated("DeletionProtection")
     unknown = [policy for policy in request.get("TerminationPolicies") or () if policy not in POLICIES]
     if any(policy.startswith("arn:") for policy in unknown):
         raise exceptions.not_emulated("a termination policy of your own")
     if unknown:
         raise ValidationError(f"Invalid termination policy: {', '.join(unknown)}")
-
-
-def check_target_groups(backend: AutoScalingBackend, arns: Sequence[str]) -> None:
-    """Refuse target groups that do not exist, or whose targets are not instances."""
-    known = backend.elbv2_backend.target_groups
-    if any(arn not in known or known[arn].target_type != "instance" for arn in arns):
-        raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
-
-
-def check_load_balancers(backend: AutoScalingBackend, names: Sequence[str]) -> None:
-    """Refuse classic load balancers that do not exist."""
-    if not set(names) <= set(backend.elb_backend.load_balancers):
-        raise ValidationError("Provided Load Balancers may not be valid. Please ensure they exist and try again.")
 
 
 def check_tags(tags: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]] = ()) -> None:

@@ -12,12 +12,7 @@ if TYPE_CHECKING:
 def install(cloud: Cloud, os_image: str) -> Watch:
     """Back moto's instances with containers, and make the OS image the seed AMI of every region.
 
-    Args:
-        cloud: Where the instances run.
-        os_image: The engine's image that the seed AMI boots.
-
-    Returns:
-        The watch over the machines, to be started.
+    Returns the watch over the machines, to be started.
     """
     import moto.ec2.models.elastic_network_interfaces
     import moto.ec2.models.instances

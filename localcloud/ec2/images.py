@@ -231,12 +231,7 @@ class ImageRules:
             copied.ebs_snapshot.status = "completed"
 
     def register_snapshot(self, name: str, settings: Mapping[str, Any]) -> LocalAmi:
-        """Make an image of a snapshot of a root volume (RegisterImage).
-
-        Args:
-            name: The image's.
-            settings: The request's other parameters.
-        """
+        """Make an image of a snapshot of a root volume, by the parameters of RegisterImage."""
         root = settings.get("RootDeviceName") or ROOT_DEVICE
         mappings = {mapping["DeviceName"]: mapping for mapping in settings.get("BlockDeviceMappings", [])}
         snapshot_id = mappings.pop(root, {}).get("Ebs", {}).get("SnapshotId")

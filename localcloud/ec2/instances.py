@@ -70,13 +70,9 @@ class LocalInstance(Instance):
         return [] if self.state == "terminated" else super().network_interfaces
 
     def launch(self, image: str, address: str) -> None:
-        """Boot for the first time, from that image of the engine.
+        """Boot for the first time, from that image of the engine: pending until the machine answers.
 
-        The state is pending until the machine answers.
-
-        Args:
-            image: The engine's image.
-            address: The container's; "" for a record, which has that of its subnet.
+        A record has no address of a container's, "", and so that of its subnet.
         """
         if address:
             self._take_address(address)

@@ -153,11 +153,7 @@ class TemplateRules:
     def delete_launch_template_versions(
         self, template: LaunchTemplate, numbers: Sequence[str]
     ) -> tuple[list[int], list[tuple[int, str, str]]]:
-        """Delete versions, each for itself: those that cannot go stay, and the rest goes.
-
-        Returns:
-            The numbers deleted; and those not deleted, each with an error's code and message.
-        """
+        """Delete versions, each for itself; return the numbers gone, and those that stay with a code and message."""
         if len(numbers) > LARGEST_DELETION:
             raise InvalidParameterValue(f"{len(numbers)} versions are named, and at most {LARGEST_DELETION} may be.")
         deleted: list[int] = []

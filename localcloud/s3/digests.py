@@ -22,13 +22,7 @@ _ROW: Final = 2048
 
 
 def verify(headers: Mapping[str, str], body: bytes, raw_body: bytes) -> None:
-    """Compare a body with every checksum of its request.
-
-    Args:
-        headers: The request's.
-        body: What was to be sent.
-        raw_body: The same as it was sent: in chunks, where checksums may follow.
-    """
+    """Compare a body with every checksum of its request; raw, it may be in chunks, which checksums may follow."""
     md5 = headers.get("Content-MD5")
     if md5:
         expected = _decoded(md5)

@@ -24,10 +24,18 @@ MAX_EXECUTION_SECONDS = 172_800
 
 
 FILTERS = ("InstanceIds", "AgentVersion", "PingStatus", "PlatformTypes", "ActivationIds", "IamRole", "ResourceType",
-           "AssociationStatus", "SourceIds", "SourceTypes", "tag-key")  # fmt: skip
-MANAGED = {"AgentVersion": {"3.0.0.0"}, "PingStatus": {"Online"}, "PlatformTypes": {"Linux"},
-           "ResourceType": {"EC2Instance"}, "SourceTypes": {"AWS::EC2::Instance"}}  # fmt: skip
-"""What filters find of every managed instance."""
+           "AssociationStatus", "SourceIds", "SourceTypes")  # fmt: skip
+MANAGED = {
+    "AgentVersion": "3.0.0.0",
+    "IsLatestVersion": True,
+    "PingStatus": "Online",
+    "PlatformType": "Linux",
+    "PlatformName": "Debian GNU/Linux",
+    "PlatformVersion": "12",
+    "ResourceType": "EC2Instance",
+    "SourceType": "AWS::EC2::Instance",
+}
+"""What is known of every managed instance."""
 TARGETS = ("InstanceIds", "tag-key")
 """What chooses a command's instances, beside tags; AWS has resource groups, too."""
 
@@ -126,42 +134,28 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         return (one for command in self._commands[::-1] if command.visible_at <= now for one in command.invocations)
 
     def describe_instance_information(self, filters: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
-        """Return the instances that take commands: those that run.
-
-        Args:
-            filters: Accepted values by key, such as `InstanceIds`, `PingStatus` or `tag:NAME`.
-        """
+        """Return the instances that take commands, those that run; filters are accepted values by key."""
         for key in filters:
-            if key not in FILTERS and not key.startswith("tag:"):
+            if key not in (*FILTERS, "tag-key") and not key.startswith("tag:"):
                 raise exceptions.invalid_filter_key(key)
         described = []
         for instance in self.cloud.backend("ec2", self.account_id, self.region_name).all_running_instances():
+            entry = {
+                **MANAGED,
+                "InstanceId": instance.id,
+                "LastPingDateTime": utcnow(),
+                "SourceId": instance.id,
+                "IPAddress": instance.private_ip,
+                "ComputerName": instance.private_dns_name,
+            }
             tags = instance.get_tags()
             actual = {
                 **{f"tag:{tag['key']}": {tag["value"]} for tag in tags},
                 "tag-key": {tag["key"] for tag in tags},
-                "InstanceIds": {instance.id},
-                "SourceIds": {instance.id},
-                **MANAGED,
+                **{key: {entry.get(key, entry.get(key[:-1]))} for key in FILTERS},  # most are plural
             }
             if all(not actual.get(key, set()).isdisjoint(values) for key, values in filters.items()):
-                described.append(
-                    {
-                        "InstanceId": instance.id,
-                        "PingStatus": "Online",
-                        "LastPingDateTime": utcnow(),
-                        "AgentVersion": "3.0.0.0",
-                        "IsLatestVersion": True,
-                        "PlatformType": "Linux",
-                        "PlatformName": "Debian GNU/Linux",
-                        "PlatformVersion": "12",
-                        "ResourceType": "EC2Instance",
-                        "SourceId": instance.id,
-                        "SourceType": "AWS::EC2::Instance",
-                        "IPAddress": instance.private_ip,
-                        "ComputerName": instance.private_dns_name,
-                    }
-                )
+                described.append(entry)
         return described
 
     def _targeted(self, targets: Sequence[dict[str, Any]]) -> list[str]:
