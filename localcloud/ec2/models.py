@@ -17,7 +17,6 @@ from moto.ec2.exceptions import (
     MissingParameterError,
     OperationNotPermitted4,
 )
-from moto.ec2.models import EC2Backend
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociation
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
@@ -50,7 +49,7 @@ RECONNECT_SECONDS = 1.0
 RESET_THREADS = 4
 
 
-class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lookups, VpcRules, EC2Backend):
+class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lookups, VpcRules):
     """EC2 of one account and region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError, InvalidSecurityGroupNotFoundError
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 
 
-class GroupRules:
-    """A part of the EC2 backend: `groups` and `enis` are moto's."""
-
-    groups: dict[str, dict[str, SecurityGroup]]
-    enis: dict[str, Any]
-    account_id: str
+class GroupRules(EC2Backend):
+    """A part of the EC2 backend."""
 
     def known_group(self, group_id: str) -> SecurityGroup:
         """Return the group of that id."""
@@ -27,7 +24,7 @@ class GroupRules:
         """Create a group; none but AWS's may be the default one, which admits its own members."""
         if name == "default" and not kwargs.get("is_default"):
             raise EC2ClientError("InvalidGroup.Reserved", "The security group 'default' is reserved")
-        created: SecurityGroup = super().create_security_group(name, *rest, **kwargs)  # type: ignore[misc] # moto's backend comes after
+        created: SecurityGroup = super().create_security_group(name, *rest, **kwargs)
         if created.is_default:  # moto leaves the rule out
             itself = {"GroupId": created.id, "OwnerId": self.account_id}
             created.add_ingress_rule(
@@ -37,7 +34,7 @@ class GroupRules:
 
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
         """Delete the group."""
-        group = self.get_security_group_by_name_or_id(group_id or name or "")  # type: ignore[attr-defined] # moto's
+        group = self.get_security_group_by_name_or_id(group_id or name or "")
         if group is not None and group.is_default:
             raise EC2ClientError(
                 "CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
@@ -47,7 +44,7 @@ class GroupRules:
             or any(self._names(other, group.id) for other in self.groups[group.vpc_id].values() if other is not group)
         ):
             raise DependencyViolationError(f"resource {group.id} has a dependent object")
-        super().delete_security_group(name=name, group_id=group_id)  # type: ignore[misc] # as above
+        super().delete_security_group(name=name, group_id=group_id)
 
     @staticmethod
     def _names(group: SecurityGroup, group_id: str) -> bool:
@@ -56,7 +53,7 @@ class GroupRules:
 
     def modify_instance_security_groups(self, instance_id: str, new_group_id_list: list[str]) -> Instance:
         """Put the instance into other groups: its primary interface, which moto leaves in the old ones as well."""
-        instance: Instance = self.get_instance(instance_id)  # type: ignore[attr-defined] # as above
+        instance: Instance = self.get_instance(instance_id)
         instance.security_groups = [self.known_group(group_id) for group_id in new_group_id_list]
         instance.nics[0]._group_set = list(instance.security_groups)  # noqa: SLF001 # moto has no seam here
         return instance
