@@ -18,7 +18,7 @@ from .refresh import actions
 from .settings import check, check_sizes, check_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from .reconciler import Reconciler
 
@@ -56,11 +56,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         check_tags(kwargs["tags"])
         check(self, kwargs)
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
-
-    def describe_auto_scaling_groups(self, names: list[str], filters: list[dict[str, Any]] | None = None) -> list[Any]:
-        """Return groups, by filters that there are."""
-        _check_filters(filters or [], "tag-key", "tag-value", "tag:")
-        return super().describe_auto_scaling_groups(names, filters)
 
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
         """Change a group's desired state."""
@@ -213,7 +208,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
 
     def describe_tags(self, filters: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return tags; moto compares whether they are propagated with Python's words."""
-        _check_filters(filters, "auto-scaling-group", "key", "propagate-at-launch", "value")
         for each in filters:
             if each["Name"] == "propagate-at-launch":
                 each["Values"] = [value.capitalize() for value in each.get("Values", [])]
@@ -280,10 +274,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         self.reconciler.retire(instance, BY_REQUEST)
         return instance.activity.describe() if instance.activity else {}
 
-    def set_instance_health(self, instance_id: str, health_status: str) -> None:
-        """Overrule an instance's health; an unhealthy one is replaced."""
-        self.managed(instance_id).health_status = health_status
-
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Leave instances that were terminated directly to the next health check."""
 
@@ -345,23 +335,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         """Note that a group no longer belongs to target groups."""
         group = self.group(group_name)
         group.target_group_arns = [arn for arn in group.target_group_arns if arn not in target_group_arns]
-
-    # Activities
-
-    def describe_scaling_activities(self, group_name: str | None, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what groups launched and terminated, newest first."""
-        groups = [self.group(group_name)] if group_name else list(self.autoscaling_groups.values())
-        found = [each for group in groups for each in group.scaling_activities if not ids or each.activity_id in ids]
-        found.sort(key=lambda activity: activity.start_time, reverse=True)
-        return [activity.describe() for activity in found]
-
-
-def _check_filters(filters: Sequence[Mapping[str, Any]], *allowed: str) -> None:
-    for name in (str(each.get("Name")) for each in filters):
-        if name not in allowed and not ("tag:" in allowed and name.startswith("tag:")):
-            raise ValidationError(
-                f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
-            )
 
 
 def _check_decrement(group: ManagedGroup, what: str, count: int) -> None:

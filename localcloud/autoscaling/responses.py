@@ -66,11 +66,12 @@ def rollback_instance_refresh(self: Any) -> ActionResult:
 
 
 def describe_scaling_activities(self: Any) -> ActionResult:
-    """DescribeScalingActivities, which moto leaves empty."""
-    activities = _backend(self).describe_scaling_activities(
-        self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
-    )
-    return ActionResult({"Activities": activities})
+    """DescribeScalingActivities, newest first; moto leaves it empty."""
+    backend, ids = _backend(self), self._get_param("ActivityIds", [])
+    groups = [_group(self)] if self._get_param("AutoScalingGroupName") else backend.autoscaling_groups.values()
+    found = [each for group in groups for each in group.scaling_activities if not ids or each.activity_id in ids]
+    found.sort(key=lambda activity: activity.start_time, reverse=True)
+    return ActionResult({"Activities": [activity.describe() for activity in found]})
 
 
 def describe_auto_scaling_groups(self: Any) -> ActionResult:

@@ -30,6 +30,11 @@ MOST_TAGS = 50
 NO_TARGETS = "Provided {} may not be valid. Please ensure they exist and try again."
 MOST_INSTANCES = {"attach_instances": 20, "detach_instances": 20, "describe_auto_scaling_instances": 50}
 """Instances that one request may name."""
+FILTERS = {
+    "describe_auto_scaling_groups": {"tag-key", "tag-value", "tag:"},
+    "describe_tags": {"auto-scaling-group", "key", "propagate-at-launch", "value"},
+}
+"""What lists are filtered by."""
 
 
 def check(backend: AutoScalingBackend, settings: dict[str, Any]) -> None:
@@ -66,6 +71,7 @@ def check_request(backend: AutoScalingBackend, action: str, request: Mapping[str
     named, most = len(request.get("InstanceIds", [])), MOST_INSTANCES.get(action)
     if most and named > most:
         raise ValidationError(f"At most {most} instances may be specified, not {named}.")
+    _check_filters(FILTERS.get(action, set()), request.get("Filters", []))
     if action.startswith(("attach", "create")):
         groups = backend.elbv2_backend.target_groups
         for arn in request.get("TargetGroupARNs", []):
@@ -73,6 +79,14 @@ def check_request(backend: AutoScalingBackend, action: str, request: Mapping[str
                 raise ValidationError(NO_TARGETS.format("Target Groups"))
         if not set(request.get("LoadBalancerNames", [])) <= set(backend.elb_backend.load_balancers):
             raise ValidationError(NO_TARGETS.format("Load Balancers"))
+
+
+def _check_filters(allowed: set[str], filters: Sequence[Mapping[str, Any]]) -> None:
+    for name in (str(each.get("Name")) for each in filters):
+        if name not in allowed and not ("tag:" in allowed and name.startswith("tag:")):
+            raise ValidationError(
+                f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
+            )
 
 
 def _check_emulated(request: Mapping[str, Any]) -> None:
