@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.autoscaling.models import FakeAutoScalingGroup
 
-from .activities import KEPT, ScalingActivity, timestamp
+from .activities import KEPT, ScalingActivity
 from .refresh.models import Mark, RefreshLog
 
 PENDING = "Pending"
@@ -121,7 +122,8 @@ class ManagedGroup(FakeAutoScalingGroup):
 
     def record(self, description: str, why: str) -> ScalingActivity:
         """Begin a scaling activity."""
-        activity = ScalingActivity(self.name, description, f"At {timestamp()} {why}")
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        activity = ScalingActivity(self.name, description, f"At {now} {why}")
         self.scaling_activities.insert(0, activity)
         del self.scaling_activities[KEPT:]
         return activity

@@ -257,7 +257,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
             group.instance_states.remove(instance)
             self.ec2_backend.delete_tags([instance_id], {"aws:autoscaling:groupName": group.name})
             why = "an instance was detached in response to a user request."
-            done.append(group.record(f"Detaching EC2 instance: {instance_id}", why).finish().describe())
+            done.append(group.record(f"Detaching EC2 instance: {instance_id}", why).finish())
             if should_decrement and instance.lifecycle_state == IN_SERVICE:  # one on standby does not count
                 group.set_desired_capacity((group.desired_capacity or 0) - 1)
         return done
@@ -272,7 +272,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
                 raise exceptions.minimum_forbids(minimum)
             group.set_desired_capacity(desired - 1)
         self.reconciler.retire(instance, BY_REQUEST)
-        return instance.activity.describe() if instance.activity else {}
+        return instance.activity or {}
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Leave instances that were terminated directly to the next health check."""
@@ -299,7 +299,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
             group.set_desired_capacity((group.desired_capacity or 0) + change)
             where = "to StandBy" if state == STANDBY else "out of StandBy"
             why = f"instance {instance_id} was moved {where.lower()} in response to a user request."
-            moved.append(group.record(f"Moving EC2 instance {where}: {instance_id}", why).finish().describe())
+            moved.append(group.record(f"Moving EC2 instance {where}: {instance_id}", why).finish())
         return moved
 
     def set_instance_protection(

@@ -71,7 +71,7 @@ def describe_scaling_activities(self: Any) -> ActionResult:
     groups = [_group(self)] if self._get_param("AutoScalingGroupName") else backend.autoscaling_groups.values()
     found = [each for group in groups for each in group.scaling_activities if not ids or each.activity_id in ids]
     found.sort(key=lambda activity: activity.start_time, reverse=True)
-    return ActionResult({"Activities": [activity.describe() for activity in found]})
+    return ActionResult({"Activities": found})
 
 
 def describe_auto_scaling_groups(self: Any) -> ActionResult:
