@@ -62,7 +62,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         group = self.group(name)
         templates = ("launch_config_name", "launch_template", "mixed_instances_policy")
         refresh = group.refreshes.active
-        if refresh and refresh.locks_configuration and any(kwargs.get(option) for option in templates):
+        if refresh and refresh.desired and any(kwargs.get(option) for option in templates):
             raise exceptions.configuration_locked()
         minimum, maximum = kwargs.get("min_size"), kwargs.get("max_size")
         minimum = group.min_size or 0 if minimum is None else minimum

@@ -270,15 +270,18 @@ class Reconciler:
 
     def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
         """Return whether an instance is of a launch template version, and of its instance type."""
-        if template is None:
+        group, launched_from = instance.auto_scaling_group, instance.launch_template
+        if template is None or launched_from is None:
             return False
-        group = instance.auto_scaling_group
-        ec2 = group.ec2_backend
         try:
-            kind = group.instance_type_by(template.resolve(ec2))
+            version = template.resolve(group.ec2_backend)
         except ServiceException:  # it was deleted meanwhile
             return False
-        return template.same_as(instance.launch_template, ec2) and kind == instance.instance_type
+        same = (template.template_id, str(version.number)) == (
+            launched_from["LaunchTemplateId"],
+            launched_from["Version"],
+        )
+        return same and group.instance_type_by(version) == instance.instance_type
 
     # Target groups and leaving
 

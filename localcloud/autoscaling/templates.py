@@ -22,11 +22,6 @@ class TemplateRef:
     name: str
     version: str
 
-    @property
-    def is_pinned(self) -> bool:
-        """Whether the version is a number, as rolling back requires."""
-        return self.version.isdecimal()
-
     def resolve(self, ec2: Any) -> Any:
         """Return moto's launch template version that this means now."""
         return ec2.get_launch_template(self.template_id).get_version(self.version)
@@ -35,13 +30,6 @@ class TemplateRef:
         """Return it as the API writes it."""
         return {"LaunchTemplateId": self.template_id, "LaunchTemplateName": self.name, "Version": self.version}
 
-    def same_as(self, other: Mapping[str, Any] | None, ec2: Any) -> bool:
-        """Return whether an instance's template is this one, `$Latest` and `$Default` looked up now."""
-        if not other:
-            return False
-        number = str(self.resolve(ec2).number)
-        return (self.template_id, number) == (other["LaunchTemplateId"], str(other["Version"]))
-
 
 def template_of_group(group: Any) -> TemplateRef | None:
     """Return the template saved on a group, or None when it has a launch configuration."""
@@ -49,13 +37,6 @@ def template_of_group(group: Any) -> TemplateRef | None:
     if template is None:
         return None
     return TemplateRef(template.id, template.name, str(group.launch_template_version))
-
-
-def template_of_desired(desired: Mapping[str, Any], ec2: Any) -> TemplateRef:
-    """Return the template that a DesiredConfiguration names."""
-    if desired.get("MixedInstancesPolicy"):
-        raise exceptions.not_emulated("DesiredConfiguration.MixedInstancesPolicy")
-    return find_template(desired.get("LaunchTemplate") or {}, ec2)
 
 
 def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:

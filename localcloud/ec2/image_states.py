@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.utils import utcnow
@@ -66,7 +65,11 @@ class ImageStates:
             image
             for image in images
             if (image.state != "disabled" or (disabled and image.owner_id == self.account_id))
-            and (deprecated or image.owner_id == self.account_id or not _is_deprecated(image, now))
+            and (
+                deprecated
+                or image.owner_id == self.account_id
+                or not (image.deprecated_at and image.deprecated_at <= now)
+            )
         ]
 
     def shared_images(self) -> list[LocalAmi]:
@@ -109,8 +112,3 @@ class ImageStates:
         if ami_id not in self.amis:
             raise InvalidAMIIdError(ami_id)
         return self.amis[ami_id]
-
-
-def _is_deprecated(image: Any, now: datetime) -> bool:
-    when = getattr(image, "deprecated_at", None)
-    return when is not None and when <= now

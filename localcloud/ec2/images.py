@@ -66,10 +66,6 @@ class LocalAmi(Ami):
         """When it is deprecated, as the API writes it."""
         return self.deprecated_at.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.deprecated_at else None
 
-    def derive_from(self, source_id: str, region: str) -> None:
-        """Record the image that this one was made from."""
-        self.source_image_id, self.source_image_region = source_id, region
-
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
         """Return what a filter compares; an image without a source has an empty one."""
         if filter_name == "source-image-id":
@@ -121,7 +117,7 @@ class ImageRules:
             snapshot_description=f"Created by CreateImage({instance_id}) for {ami_id}",
             tags=tags.get("image", {}),
         )
-        image.derive_from(instance.image_id, self.region_name)
+        image.source_image_id, image.source_image_region = instance.image_id, self.region_name
         image.ebs_snapshot.add_tags(tags.get("snapshot", {}))
         self._begin_to_keep(image.ebs_snapshot, instance, image, reboot=not no_reboot)
         return image
@@ -210,7 +206,7 @@ class ImageRules:
             hypervisor=source.hypervisor,
             snapshot_description=f"Copied for DestinationAmi from SourceAmi {source_image_id}",
         )
-        copied.derive_from(source_image_id, source_region)
+        copied.source_image_id, copied.source_image_region = source_image_id, source_region
         copied.imds_support = source.imds_support
         snapshot = copied.ebs_snapshot
         snapshot.status = "pending"

@@ -178,19 +178,13 @@ class LocalInstance(Instance):
                 self._enter("running")
 
     def _halt(self) -> None:
-        try:
-            self.machine.halt()
-        except EngineError:
-            log.exception("instance %s did not stop", self.id)
+        self._try(self.machine.halt, "stop")
         with self.cloud.lock:
             if self.state == "stopping":
                 self._enter("stopped", self.state_reason)
 
     def _reboot(self) -> None:
-        try:
-            self.machine.halt()
-        except EngineError:
-            log.exception("instance %s did not shut down for its reboot", self.id)
+        self._try(self.machine.halt, "shut down for its reboot")
         self._boot()
 
     def _shut_down(self, reason: StateReason) -> None:
@@ -198,10 +192,7 @@ class LocalInstance(Instance):
         self._in_background("destroy", lambda: self._destroy(reason))
 
     def _destroy(self, reason: StateReason) -> None:
-        try:
-            self.machine.destroy()
-        except EngineError:
-            log.exception("the container of instance %s was not removed", self.id)
+        self._try(self.machine.destroy, "lose its container")
         with self.cloud.lock:
             if self.cloud.instance(self.id) is not self:  # a reset dropped it meanwhile
                 return
@@ -214,6 +205,12 @@ class LocalInstance(Instance):
                     interface.status = "available"
             self._enter("terminated", reason)
         self.ec2_backend.remove_condemned_images()
+
+    def _try(self, step: Callable[[], None], what: str) -> None:
+        try:
+            step()
+        except EngineError:
+            log.exception("instance %s did not %s", self.id, what)
 
     def _in_background(self, step: str, work: Callable[[], None]) -> None:
         self.cloud.in_background(f"{step}-{self.id}", work)

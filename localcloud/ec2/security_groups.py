@@ -55,5 +55,4 @@ class GroupRules(EC2Backend):
         """Put the instance into other groups: its primary interface, which moto leaves in the old ones as well."""
         instance: Instance = self.get_instance(instance_id)
         instance.security_groups = [self.known_group(group_id) for group_id in new_group_id_list]
-        instance.nics[0]._group_set = list(instance.security_groups)  # noqa: SLF001 # moto has no seam here
         return instance

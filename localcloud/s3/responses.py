@@ -72,7 +72,9 @@ def _key_response(self: Any, request: Any, full_url: str) -> Any:
     """Answer a request to an object."""
     if len(self.parse_key_name().encode()) > KEY_BYTES:
         raise exceptions.key_too_long()
-    metadata = {name[len(_METADATA) :]: value for name, value in self.headers.items() if _is_metadata(name)}
+    metadata = {
+        name[len(_METADATA) :]: value for name, value in self.headers.items() if name.lower().startswith(_METADATA)
+    }
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > METADATA_BYTES:
         raise exceptions.metadata_too_large()
     _require_validity(self)
@@ -253,7 +255,3 @@ def _ownership(self: Any) -> str:
     """Return who owns the objects of the request's bucket, or of the one that it makes."""
     bucket = self.backend.buckets.get(self.bucket_name)
     return self.headers.get("x-amz-object-ownership") or (bucket.ownership_rule if bucket else OWNER_ENFORCED) or ""
-
-
-def _is_metadata(name: str) -> bool:
-    return name.lower().startswith(_METADATA)

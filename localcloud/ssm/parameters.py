@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from moto.core.utils import utcnow
@@ -53,29 +52,21 @@ class Parameters(ParameterDict):
                 yield name
 
 
-@dataclass(frozen=True)
-class Pending:
-    """A value whose image is not checked yet."""
-
-    due: float
-    parameter: Parameter
-
-
 class ParameterStore(SimpleSystemManagerBackend):
     """Parameter Store of one account and region."""
 
     cloud: ClassVar[Cloud]
 
     def __init__(self, region_name: str, account_id: str) -> None:
-        self._pending: list[Pending] = []
+        self._pending: list[tuple[float, Parameter]] = []  # by when: those whose images are not checked yet
         super().__init__(region_name, account_id)
         self._parameters = Parameters(account_id, region_name)
 
     @property
     def _parameters(self) -> ParameterDict:
         """Every parameter, as it is by now."""
-        while self._pending and self._pending[0].due <= self.cloud.clock():
-            self._settle(self._pending.pop(0))
+        while self._pending and self._pending[0][0] <= self.cloud.clock():
+            self._settle(self._pending.pop(0)[1])
         return self._stored
 
     @_parameters.setter
@@ -137,7 +128,7 @@ class ParameterStore(SimpleSystemManagerBackend):
         )
         if parameter.data_type == IMAGE:
             versions[:] = before
-            self._pending.append(Pending(self.cloud.clock() + VALIDATION_SECONDS, parameter))
+            self._pending.append((self.cloud.clock() + VALIDATION_SECONDS, parameter))
         return parameter
 
     def delete_parameter(self, name: str) -> None:
@@ -171,9 +162,8 @@ class ParameterStore(SimpleSystemManagerBackend):
     def _get_history_nexttoken(self, history: list[Any], token: str | None, max_results: int) -> Any:
         return page(history, int(max_results), token, exceptions.invalid_next_token)
 
-    def _settle(self, pending: Pending) -> None:
+    def _settle(self, parameter: Parameter) -> None:
         """Add the version whose image was checked, or drop it silently."""
-        parameter = pending.parameter
         image = self.cloud.backend("ec2", self.account_id, self.region_name).launchable_image(parameter.value)
         if image is None or image.state != "available":
             if not self._stored[parameter.name]:

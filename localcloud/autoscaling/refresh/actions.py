@@ -9,7 +9,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model
 
 from localcloud.autoscaling import exceptions
-from localcloud.autoscaling.templates import template_of_desired, template_of_group
+from localcloud.autoscaling.templates import find_template, template_of_group
 from localcloud.validation import sentences, violations
 
 from .models import CAN_CANCEL, CAN_ROLL_BACK, InstanceRefresh, Status
@@ -32,7 +32,9 @@ def start(group: ManagedGroup, request: Mapping[str, Any]) -> InstanceRefresh:
     in_effect = effective(request.get("Preferences") or {}, group.instance_warmup, policy)
     desired = request.get("DesiredConfiguration")
     original = template_of_group(group)
-    target = template_of_desired(desired, group.ec2_backend) if desired else original
+    if desired and desired.get("MixedInstancesPolicy"):
+        raise exceptions.not_emulated("DesiredConfiguration.MixedInstancesPolicy")
+    target = find_template(desired.get("LaunchTemplate") or {}, group.ec2_backend) if desired else original
     if in_effect.auto_rollback:
         if not desired:
             raise exceptions.auto_rollback_without_target()
@@ -96,7 +98,7 @@ def _obstacle_to_rollback(group: ManagedGroup) -> str | None:
     saved = template_of_group(group)
     if saved is None:
         return "the Auto Scaling group uses a launch configuration."
-    if not saved.is_pinned:
+    if not saved.version.isdecimal():
         return f"the Auto Scaling group's launch template version is {saved.version}, not a version number."
     try:
         image = str(saved.resolve(group.ec2_backend).image_id)

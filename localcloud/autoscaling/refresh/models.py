@@ -102,11 +102,6 @@ class InstanceRefresh:
         return self.status in ACTIVE
 
     @property
-    def locks_configuration(self) -> bool:
-        """Whether the group's template may not be changed now."""
-        return self.is_active and bool(self.desired)
-
-    @property
     def rolling_back(self) -> bool:
         """Whether instances are being returned to the original template."""
         return self.status is Status.ROLLBACK_IN_PROGRESS
