@@ -277,11 +277,8 @@ class Reconciler:
             version = template.resolve(group.ec2_backend)
         except ServiceException:  # it was deleted meanwhile
             return False
-        same = (template.template_id, str(version.number)) == (
-            launched_from["LaunchTemplateId"],
-            launched_from["Version"],
-        )
-        return same and group.instance_type_by(version) == instance.instance_type
+        wanted = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
+        return wanted.items() <= launched_from.items() and group.instance_type_by(version) == instance.instance_type
 
     # Target groups and leaving
 

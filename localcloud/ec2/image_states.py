@@ -60,17 +60,13 @@ class ImageStates:
 
         Owners see what they deprecated in any case, and nobody else ever sees what they disabled.
         """
-        now = utcnow()
-        return [
-            image
-            for image in images
-            if (image.state != "disabled" or (disabled and image.owner_id == self.account_id))
-            and (
-                deprecated
-                or image.owner_id == self.account_id
-                or not (image.deprecated_at and image.deprecated_at <= now)
-            )
-        ]
+        shown = []
+        for image in images:
+            owned = image.owner_id == self.account_id
+            passed = image.deprecated_at and image.deprecated_at <= utcnow()
+            if (image.state != "disabled" or (disabled and owned)) and (deprecated or owned or not passed):
+                shown.append(image)
+        return shown
 
     def shared_images(self) -> list[LocalAmi]:
         """Return the images of other accounts in this region that this one may launch."""

@@ -76,7 +76,7 @@ class Lookups(EC2Backend):
                 self.get_instance(resource_id)
             elif resource_id.startswith("eni-"):
                 self.get_network_interface(resource_id)
-        return super().do_resources_exist(resource_ids)
+        return super().do_resources_exist(list(resource_ids))
 
     def create_tags(self, resource_ids: Sequence[str], tags: dict[str, str]) -> bool:
         """Set tags, of which a resource may have 50; those that AWS sets itself do not count, as they do in moto."""

@@ -41,7 +41,9 @@ class GroupRules(EC2Backend):
             )
         if group is not None and (
             any(group in interface.group_set for interface in self.enis.values())
-            or any(self._names(other, group.id) for other in self.groups[group.vpc_id].values() if other is not group)
+            or any(
+                self._names(other, group.id) for other in self.groups[str(group.vpc_id)].values() if other is not group
+            )
         ):
             raise DependencyViolationError(f"resource {group.id} has a dependent object")
         super().delete_security_group(name=name, group_id=group_id)
