@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from types import ModuleType
 from typing import Any
+
+from moto.core.utils import camelcase_to_underscores, get_service_model
 
 
 class AdoptedBackend:
@@ -27,6 +30,25 @@ def adopt(backends: Any, backend: type) -> None:
     """
     backends.clear()
     backends.backend = backend
+
+
+def answers(module: ModuleType, owner: type, service: str) -> dict[str, Any]:
+    """Return what a module has for moto's class to answer with: by the names of actions of the API, and of its methods.
+
+    Args:
+        module: Its functions take the class's response object.
+        owner: moto's class.
+        service: botocore's name of the API.
+    """
+    actions = set(map(camelcase_to_underscores, get_service_model(service).operation_names))
+    named = {name: value for name, value in vars(module).items() if name in actions or hasattr(owner, name)}
+    return {name: value for name, value in named.items() if not name.startswith("__")}
+
+
+def answer_with(module: ModuleType, owner: type, service: str) -> None:
+    """Have moto's class answer with what a module has; see `answers`."""
+    for name, value in answers(module, owner, service).items():
+        setattr(owner, name, value)
 
 
 @contextmanager

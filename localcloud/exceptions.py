@@ -5,6 +5,8 @@ LocalCloudError            one sentence for the person at the terminal, with the
       └── ImageInUseError  an image cannot go while a container runs it
 """
 
+from collections.abc import Callable
+
 
 class LocalCloudError(Exception):
     """Raised when the embedded cloud cannot start or go on; its text is one sentence that names the way out."""
@@ -16,3 +18,8 @@ class EngineError(LocalCloudError):
 
 class ImageInUseError(EngineError):
     """Raised when an image cannot be removed because a container still runs it."""
+
+
+def refusal(error: Callable[..., Exception], code: str, text: str) -> Callable[..., Exception]:
+    """Return what makes an error of a service: moto's exception of it, AWS's code, and a text with its values in it."""
+    return lambda *values: error(code, text.format(*values))

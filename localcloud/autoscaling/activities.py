@@ -3,14 +3,14 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Self
 
 KEPT = 200  # per group; AWS keeps six weeks
 
 
 @dataclass
 class ScalingActivity:
-    """One launch or termination, in the fields that DescribeScalingActivities returns."""
+    """One launch or termination; its fields are those that DescribeScalingActivities returns."""
 
     auto_scaling_group_name: str
     description: str
@@ -20,34 +20,15 @@ class ScalingActivity:
     progress: int = 0
     start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
     end_time: datetime | None = None
+    details: str = "{}"
     activity_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def advance(self, status_code: str, progress: int) -> None:
         """Record progress."""
         self.status_code, self.progress = status_code, progress
 
-    def finish(self, status_code: str = "Successful", message: str | None = None) -> None:
-        """Record the end."""
+    def finish(self, status_code: str = "Successful", message: str | None = None) -> Self:
+        """Record the end, and return the activity."""
         self.status_code, self.status_message, self.progress = status_code, message, 100
         self.end_time = datetime.now(UTC)
-
-    def describe(self) -> dict[str, Any]:
-        """Return the activity as the API does."""
-        wire = {
-            "ActivityId": self.activity_id,
-            "AutoScalingGroupName": self.auto_scaling_group_name,
-            "Description": self.description,
-            "Cause": self.cause,
-            "StartTime": self.start_time,
-            "EndTime": self.end_time,
-            "StatusCode": self.status_code,
-            "StatusMessage": self.status_message,
-            "Progress": self.progress,
-            "Details": "{}",
-        }
-        return {name: value for name, value in wire.items() if value is not None}
-
-
-def timestamp() -> str:
-    """Return the current time in the format of activities' causes."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self

@@ -2,6 +2,8 @@
 
 from localcloud.coverage import Behaviour, absent, api, guide, partial
 
+from .pages import PAGES
+
 HEALTH = guide("ec2-auto-scaling-health-checks")
 ALB = guide("attach-load-balancer-asg")
 
@@ -46,11 +48,11 @@ BEHAVIOURS = (
            api("CreateAutoScalingGroup"), "Refused at creation and update."),
 )  # fmt: skip
 
+_REFRESHES = ("StartInstanceRefresh", "DescribeInstanceRefreshes", "CancelInstanceRefresh", "RollbackInstanceRefresh")
+
 ACTIONS = {
-    "StartInstanceRefresh": "new",
-    "DescribeInstanceRefreshes": "new",
-    "CancelInstanceRefresh": "new",
-    "RollbackInstanceRefresh": "new",
+    **dict.fromkeys(PAGES, "pages"),
+    **dict.fromkeys(_REFRESHES, "new"),
     "DescribeScalingActivities": "what the group launched and terminated, and why; moto has none",
     "CreateAutoScalingGroup": "what does not exist is refused; instances follow in the background; default warm-up, "
     "maintenance policy and hooks are kept",
@@ -70,12 +72,6 @@ ACTIONS = {
     "DetachLoadBalancerTargetGroups": "instances are drained in the background",
     "DescribeAutoScalingGroups": "lifecycle states and health are true ones; pages",
     "DescribeAutoScalingInstances": "as DescribeAutoScalingGroups",
-    "DescribeLaunchConfigurations": "pages",
-    "DescribeLoadBalancers": "pages",
-    "DescribeLoadBalancerTargetGroups": "pages",
-    "DescribePolicies": "pages",
-    "DescribeScheduledActions": "pages",
-    "DescribeWarmPool": "pages",
     "CreateLaunchConfiguration": "none is replaced",
     "DeleteLaunchConfiguration": "refused while a group uses it, and of an unknown one",
     "CreateOrUpdateTags": "limits",

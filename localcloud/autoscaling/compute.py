@@ -1,8 +1,8 @@
-"""The reconciler's view of EC2 and of Elastic Load Balancing, narrow enough to be replaced in tests."""
+"""The reconciler's view of EC2 and of Elastic Load Balancing; tests replace its methods."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
 from moto.ec2.utils import convert_tag_spec
@@ -17,38 +17,8 @@ GROUP_TAG = "aws:autoscaling:groupName"
 GONE = "terminated"
 
 
-class Compute(Protocol):
-    """Launches, terminates and observes instances."""
-
-    def launch(self, group: ManagedGroup, template: TemplateRef | None) -> Any:
-        """Launch one instance of the template, or of the group's launch configuration; returns moto's instance."""
-
-    def terminate(self, instance_id: str) -> None:
-        """Begin to terminate an instance."""
-
-    def state(self, instance_id: str) -> str:
-        """Return EC2's state; an instance that is no longer known is terminated."""
-
-
-class Traffic(Protocol):
-    """Registers instances with target groups and observes their health there."""
-
-    def register(self, target_group: str, instance_id: str) -> bool:
-        """Register an instance; False when that is not possible now."""
-
-    def deregister(self, target_group: str, instance_id: str) -> None:
-        """Begin to drain an instance."""
-
-    def state(self, target_group: str, instance_id: str) -> str:
-        """Return the state in DescribeTargetHealth."""
-
-
-class MotoCompute:
-    """Instances by moto's EC2 backend, which the embedded cloud backs by containers.
-
-    Args:
-        cloud: The cloud whose EC2 is used.
-    """
+class Compute:
+    """Launches, terminates and observes instances of a cloud."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -100,24 +70,19 @@ class MotoCompute:
             instance.terminate()
 
     def state(self, instance_id: str) -> str:
-        """Return EC2's state."""
+        """Return EC2's state; an instance that is no longer known is terminated."""
         instance = self._cloud.instance(instance_id)
-        state: str = instance.state if instance else GONE
-        return state
+        return str(instance.state) if instance else GONE
 
 
-class MotoTraffic:
-    """Target groups by moto's backend, which the embedded cloud backs by a real load balancer.
-
-    Args:
-        cloud: The cloud whose Elastic Load Balancing is used.
-    """
+class Traffic:
+    """Registers instances with target groups of a cloud and observes their health there."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def register(self, target_group: str, instance_id: str) -> bool:
-        """Register with the target group's own port."""
+        """Register with the target group's own port; False when that is not possible now."""
         try:
             self._backend(target_group).register_targets(target_group, [{"Id": instance_id}])
         except ServiceException:
@@ -135,9 +100,7 @@ class MotoTraffic:
         backend = self._backend(target_group)
         if target_group not in backend.target_groups:
             return "unused"
-        found = backend.describe_target_health(target_group, [{"Id": instance_id}])
-        state: str = found[0].status
-        return state
+        return str(backend.describe_target_health(target_group, [{"Id": instance_id}])[0].status)
 
     def _backend(self, target_group: str) -> Any:
         _, _, _, region, account_id, _ = target_group.split(":", 5)

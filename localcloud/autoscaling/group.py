@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 from moto.autoscaling.models import FakeAutoScalingGroup
 
-from .activities import KEPT, ScalingActivity, timestamp
-
-if TYPE_CHECKING:
-    from .refresh.models import Mark, RefreshLog
+from .activities import KEPT, ScalingActivity
+from .refresh.models import Mark, RefreshLog
 
 PENDING = "Pending"
 IN_SERVICE = "InService"
@@ -37,35 +36,21 @@ class ManagedInstance:
     skip_draining: bool = False
     terminate_sent: bool = False
 
-    @property
-    def instance_id(self) -> str:
-        """EC2's id."""
-        identity: str = self.instance.id
-        return identity
-
-    @property
-    def auto_scaling_group_name(self) -> str:
-        """The group's name."""
-        name: str = self.auto_scaling_group.name
-        return name
-
-    @property
-    def availability_zone(self) -> str:
-        """Where it runs."""
-        zone: str = self.instance.placement.zone
-        return zone
+    def __post_init__(self) -> None:
+        """Set what the API reports of it by other names."""
+        self.instance_id: str = self.instance.id
+        self.auto_scaling_group_name: str = self.auto_scaling_group.name
+        self.availability_zone: str = self.instance.placement.zone
 
     @property
     def instance_type(self) -> str:
         """EC2's instance type."""
-        kind: str = self.instance.instance_type
-        return kind
+        return str(self.instance.instance_type)
 
     @property
     def image_id(self) -> str:
         """The image that it was launched from."""
-        image: str = self.instance.image_id
-        return image
+        return str(self.instance.image_id)
 
     @property
     def is_alive(self) -> bool:
@@ -82,7 +67,7 @@ class ManagedGroup(FakeAutoScalingGroup):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Set before moto's constructor, which ends by setting the capacity.
         self.scaling_activities: list[ScalingActivity] = []
-        self.refreshes: RefreshLog | None = None
+        self.refreshes = RefreshLog()
         self.default_instance_warmup: int | None = None
         self.instance_maintenance_policy: dict[str, int] | None = None
         self.deleting = False
@@ -137,14 +122,11 @@ class ManagedGroup(FakeAutoScalingGroup):
 
     def record(self, description: str, why: str) -> ScalingActivity:
         """Begin a scaling activity."""
-        activity = ScalingActivity(self.name, description, f"At {timestamp()} {why}")
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        activity = ScalingActivity(self.name, description, f"At {now} {why}")
         self.scaling_activities.insert(0, activity)
         del self.scaling_activities[KEPT:]
         return activity
-
-    def forget(self) -> None:
-        """Remove the group, which has no instances left, with what belongs to it."""
-        self.autoscaling_backend.forget(self.name)
 
     def _set_launch_configuration(
         self, launch_config_name: str, launch_template: dict[str, Any], mixed_instances_policy: dict[str, Any] | None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.models import LifecycleHook
-
-from .exceptions import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +17,7 @@ LONGEST_WAIT = 172800
 
 
 class Hook(LifecycleHook):
-    """moto's record of a hook, with the role and target that were given instead of moto's inventions.
-
-    Args:
-        group_name: The group.
-        spec: What PutLifecycleHook was given, this time and before.
-
-    Raises:
-        ValidationError: That is no hook.
-    """
+    """moto's record of a hook, with what PutLifecycleHook was given, this time and before, and no inventions."""
 
     def __init__(self, group_name: str, spec: Mapping[str, Any]) -> None:
         timeout = spec.get("HeartbeatTimeout")

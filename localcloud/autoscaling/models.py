@@ -5,48 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeLaunchConfiguration, FakeScalingPolicy, FakeScheduledAction
 
 from localcloud.adoption import AdoptedBackend
 
-from .exceptions import (
-    CapacityOutOfBoundsError,
-    ConfigurationLockedError,
-    GroupExistsError,
-    GroupInUseError,
-    GroupNotFoundError,
-    InstanceNotFoundError,
-    LaunchConfigurationExistsError,
-    LaunchConfigurationInUseError,
-    LaunchConfigurationNotFoundError,
-    MinimumForbidsError,
-    NotAMemberError,
-    ScalingInProgressError,
-    SizesForbidError,
-    ValidationError,
-)
+from . import exceptions
 from .group import IN_SERVICE, STANDBY, ManagedGroup, ManagedInstance
 from .hooks import Hook
 from .policies import capacity_after
 from .refresh import actions
-from .settings import (
-    MOST_DESCRIBED,
-    MOST_INSTANCES,
-    PROCESSES,
-    check,
-    check_load_balancers,
-    check_sizes,
-    check_tags,
-    check_target_groups,
-    without_blanks,
-)
+from .settings import check, check_sizes, check_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
-    from .activities import ScalingActivity
     from .reconciler import Reconciler
-    from .refresh.models import InstanceRefresh
 
 BY_REQUEST = "an instance was taken out of service in response to a user request."
 
@@ -56,67 +30,40 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
 
     autoscaling_groups: dict[str, ManagedGroup]  # type: ignore[assignment]
     reconciler: ClassVar[Reconciler]
-    clock: ClassVar[Callable[[], float]]
 
     def group(self, name: str) -> ManagedGroup:
-        """Return a group.
-
-        Raises:
-            GroupNotFoundError: There is none of that name.
-        """
-        group = self.autoscaling_groups.get(name)
-        if group is None:
-            raise GroupNotFoundError(name)
-        return group
+        """Return a group that exists."""
+        if name not in self.autoscaling_groups:
+            raise exceptions.group_not_found(name)
+        return self.autoscaling_groups[name]
 
     def managed(self, instance_id: str) -> ManagedInstance:
-        """Return an instance of any group.
-
-        Raises:
-            InstanceNotFoundError: No group has it.
-        """
-        for group in self.autoscaling_groups.values():
-            found = group.find(instance_id)
-            if found:
-                return found
-        raise InstanceNotFoundError(instance_id)
+        """Return an instance of any group."""
+        found = next(filter(None, (group.find(instance_id) for group in self.autoscaling_groups.values())), None)
+        if found is None:
+            raise exceptions.instance_not_found(instance_id)
+        return found
 
     # Groups
 
     def create_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
         """Record a group; its instances follow."""
         if name in self.autoscaling_groups:
-            raise GroupExistsError(name)
+            raise exceptions.group_exists(name)
         if ":" in name:
             raise ValidationError("The name of an Auto Scaling group must not contain a colon.")
         check_sizes(kwargs["min_size"] or 0, kwargs["max_size"] or 0, kwargs["desired_capacity"])
         check_tags(kwargs["tags"])
-        kwargs["vpc_zone_identifier"] = without_blanks(kwargs["vpc_zone_identifier"])
         check(self, kwargs)
         return super().create_auto_scaling_group(name, *args, **kwargs)  # type: ignore[return-value]
 
-    def describe_auto_scaling_groups(self, names: list[str], filters: list[dict[str, Any]] | None = None) -> list[Any]:
-        """Return groups, by filters that there are."""
-        _check_filters(filters or [], "tag-key", "tag-value", "tag:")
-        return super().describe_auto_scaling_groups(names, filters)
-
-    def describe_auto_scaling_instances(self, instance_ids: list[str]) -> list[Any]:
-        """Return instances of groups."""
-        if len(instance_ids) > MOST_DESCRIBED:
-            raise ValidationError(f"At most {MOST_DESCRIBED} instances may be specified, not {len(instance_ids)}.")
-        return super().describe_auto_scaling_instances(instance_ids)
-
     def update_auto_scaling_group(self, name: str, *args: Any, **kwargs: Any) -> ManagedGroup:
-        """Change a group's desired state.
-
-        Raises:
-            ConfigurationLockedError: The template is to change while a refresh to a desired configuration is active.
-        """
+        """Change a group's desired state."""
         group = self.group(name)
         templates = ("launch_config_name", "launch_template", "mixed_instances_policy")
-        refresh = group.refreshes.active if group.refreshes else None
-        if refresh and refresh.locks_configuration and any(kwargs.get(option) for option in templates):
-            raise ConfigurationLockedError
+        refresh = group.refreshes.active
+        if refresh and refresh.desired and any(kwargs.get(option) for option in templates):
+            raise exceptions.configuration_locked()
         minimum, maximum = kwargs.get("min_size"), kwargs.get("max_size")
         minimum = group.min_size or 0 if minimum is None else minimum
         maximum = group.max_size or 0 if maximum is None else maximum
@@ -125,7 +72,6 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
             # moto compares with the instances that exist; AWS moves the desired capacity.
             desired = min(max(group.desired_capacity or 0, minimum), maximum)
         check_sizes(minimum, maximum, desired)
-        kwargs["vpc_zone_identifier"] = without_blanks(kwargs["vpc_zone_identifier"])
         check(self, kwargs)
         kwargs["desired_capacity"] = desired
         policy = group.mixed_instances_policy
@@ -140,43 +86,36 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         minimum, maximum = group.min_size or 0, group.max_size or 0
         desired = minimum if desired_capacity is None else desired_capacity
         if not minimum <= desired <= maximum:
-            raise CapacityOutOfBoundsError(desired, minimum, maximum)
+            bound = f"above max value {maximum}" if desired > maximum else f"below min value {minimum}"
+            raise ValidationError(f"New SetDesiredCapacity value {desired} is {bound} for the AutoScalingGroup.")
         group.set_desired_capacity(desired)
 
     def check_cooldown(self, group: ManagedGroup) -> None:
-        """Refuse to scale during a scaling activity or the group's cooldown after it.
-
-        Raises:
-            ScalingInProgressError: One is under way.
-        """
+        """Refuse to scale during a scaling activity or the group's cooldown after it."""
         since = group.scaled_at
-        if group.is_scaling or (since is not None and type(self).clock() - since < group.default_cooldown):
-            raise ScalingInProgressError(f"A scaling activity or cooldown of {group.name} is in progress.")
+        if group.is_scaling or (since is not None and self.reconciler.clock() - since < group.default_cooldown):
+            raise exceptions.scaling_in_progress(f"A scaling activity or cooldown of {group.name} is in progress.")
 
     def delete_auto_scaling_group(self, group_name: str, *, force: bool = False) -> None:
         """Delete a group; with force its instances go first, and until then it is described as being deleted.
 
         A refresh under way ends with it: the API names no error for that.
-
-        Raises:
-            ScalingInProgressError: Force was not requested, and instances come or go.
-            GroupInUseError: Force was not requested, and it has instances.
         """
         group = self.group(group_name)
         if not force and group.is_scaling:
-            raise ScalingInProgressError(
+            raise exceptions.scaling_in_progress(
                 "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group."
             )
         if not force and group.instance_states:
-            raise GroupInUseError
+            raise exceptions.group_in_use()
         group.deleting = True
-        actions.end_with_group(group, type(self).clock())
+        actions.end_with_group(group, self.reconciler.clock())
         group.min_size = 0
         group.set_desired_capacity(0)
         for instance in list(group.instance_states):
             self.reconciler.retire(instance, BY_REQUEST, drain=False)
         if not group.instance_states:
-            group.forget()
+            self.forget(group_name)
 
     def forget(self, group_name: str) -> None:
         """Remove a group, and its policies, scheduled actions and hooks."""
@@ -192,16 +131,16 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def create_launch_configuration(self, name: str, *args: Any, **kwargs: Any) -> FakeLaunchConfiguration:
         """Record a launch configuration; none is ever replaced."""
         if name in self.launch_configurations:
-            raise LaunchConfigurationExistsError(name)
+            raise exceptions.configuration_exists(name)
         return super().create_launch_configuration(name, *args, **kwargs)
 
     def delete_launch_configuration(self, launch_configuration_name: str) -> None:
         """Delete a launch configuration that no group uses."""
         if launch_configuration_name not in self.launch_configurations:
-            raise LaunchConfigurationNotFoundError(launch_configuration_name)
+            raise exceptions.configuration_not_found(launch_configuration_name)
         for group in self.autoscaling_groups.values():
             if getattr(group.launch_config, "name", None) == launch_configuration_name:
-                raise LaunchConfigurationInUseError(launch_configuration_name, group.name)
+                raise exceptions.configuration_in_use(launch_configuration_name, group.name)
         super().delete_launch_configuration(launch_configuration_name)
 
     # Policies and scheduled actions: moto keeps one of each name, where AWS has one in each group
@@ -236,15 +175,14 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         if isinstance(start, datetime) and start.astimezone(UTC) < datetime.now(UTC):
             raise ValidationError("Given start time is in the past")
         action = super().put_scheduled_update_group_action(name, **settings)
-        self.scheduled_actions[_key(action)] = self.scheduled_actions.pop(action.scheduled_action_name)
+        key = action.scheduled_action_name
+        self.scheduled_actions[f"{name}/{key}"] = self.scheduled_actions.pop(key)
         return action
 
     def delete_scheduled_action(self, auto_scaling_group_name: str, scheduled_action_name: str) -> None:
         """Delete a scheduled action."""
-        for action in self.describe_scheduled_actions(auto_scaling_group_name, [scheduled_action_name]):
-            del self.scheduled_actions[_key(action)]
-            return
-        raise ValidationError("Scheduled action name not found")
+        if self.scheduled_actions.pop(f"{auto_scaling_group_name}/{scheduled_action_name}", None) is None:
+            raise ValidationError("Scheduled action name not found")
 
     def put_hook(self, group_name: str, spec: Mapping[str, Any]) -> None:
         """Record a lifecycle hook, or change what is given of one."""
@@ -270,45 +208,29 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
 
     def describe_tags(self, filters: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return tags; moto compares whether they are propagated with Python's words."""
-        _check_filters(filters, "auto-scaling-group", "key", "propagate-at-launch", "value")
         for each in filters:
             if each["Name"] == "propagate-at-launch":
                 each["Values"] = [value.capitalize() for value in each.get("Values", [])]
         return super().describe_tags(filters)
-
-    def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
-        """Suspend processes that there are."""
-        _check_processes(scaling_processes)
-        super().suspend_processes(group_name, scaling_processes)
-
-    def resume_processes(self, group_name: str, scaling_processes: list[str]) -> None:
-        """Resume processes that there are."""
-        _check_processes(scaling_processes)
-        super().resume_processes(group_name, scaling_processes)
 
     # Instances
 
     def attach_instances(self, group_name: str, instance_ids: list[str]) -> None:
         """Attach running instances to a group, which raises its desired capacity."""
         group = self.group(group_name)
-        _check_number(instance_ids)
         wanted = (group.desired_capacity or 0) + len(instance_ids)
         if wanted > (group.max_size or 0):
-            raise SizesForbidError(group, "attach", len(instance_ids))
+            raise exceptions.sizes_forbid(group, "attach", len(instance_ids))
         instances = [self._free_instance(instance_id, group) for instance_id in instance_ids]
         for instance in instances:
             self.ec2_backend.create_tags([instance.id], {"aws:autoscaling:groupName": group.name})
             protects = group.new_instances_protected_from_scale_in
-            managed = ManagedInstance(instance, group, type(self).clock(), protected_from_scale_in=protects)
+            managed = ManagedInstance(instance, group, self.reconciler.clock(), protected_from_scale_in=protects)
             group.instance_states.append(managed)
         group.set_desired_capacity(wanted)
 
     def _free_instance(self, instance_id: str, group: ManagedGroup) -> Any:
-        """Return an instance that may be attached: it runs, in one of the group's zones and in no group.
-
-        Raises:
-            ValidationError: It may not.
-        """
+        """Return an instance that may be attached: it runs, in one of the group's zones and in no group."""
         instance = self.ec2_backend.get_instance_by_id(instance_id)
         if instance is None:
             raise ValidationError(f"Invalid Instance ID(s): [{instance_id}]")
@@ -324,25 +246,21 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def detach_instances(self, group_name: str, instance_ids: list[str], should_decrement: bool) -> list[Any]:
         """Detach instances without terminating them."""
         group = self.group(group_name)
-        _check_number(instance_ids)
         instances = self._members(group, instance_ids, {IN_SERVICE, STANDBY})
         if should_decrement:
             _check_decrement(group, "detach", len([each for each in instances if each.lifecycle_state == IN_SERVICE]))
-        done: list[ScalingActivity] = []
+        done = []
         for instance in instances:
             instance_id = instance.instance_id
             for arn in sorted(instance.registered):
                 self.reconciler.traffic.deregister(arn, instance_id)
             group.instance_states.remove(instance)
             self.ec2_backend.delete_tags([instance_id], {"aws:autoscaling:groupName": group.name})
-            activity = group.record(
-                f"Detaching EC2 instance: {instance_id}", "an instance was detached in response to a user request."
-            )
-            activity.finish()
-            done.append(activity)
+            why = "an instance was detached in response to a user request."
+            done.append(group.record(f"Detaching EC2 instance: {instance_id}", why).finish())
             if should_decrement and instance.lifecycle_state == IN_SERVICE:  # one on standby does not count
                 group.set_desired_capacity((group.desired_capacity or 0) - 1)
-        return [activity.describe() for activity in done]
+        return done
 
     def terminate_instance(self, instance_id: str, should_decrement: bool) -> Any:
         """Drain and terminate an instance, which is replaced unless the capacity shrinks with it."""
@@ -351,18 +269,10 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         desired, minimum = group.desired_capacity or 0, group.min_size or 0
         if should_decrement and instance.lifecycle_state != STANDBY:
             if desired <= minimum:
-                raise MinimumForbidsError(minimum)
+                raise exceptions.minimum_forbids(minimum)
             group.set_desired_capacity(desired - 1)
         self.reconciler.retire(instance, BY_REQUEST)
-        return instance.activity.describe() if instance.activity else {}
-
-    def set_instance_health(self, instance_id: str, health_status: str) -> None:
-        """Overrule an instance's health; an unhealthy one is replaced."""
-        self.managed(instance_id).health_status = health_status
-
-    def in_grace(self, instance: ManagedInstance) -> bool:
-        """Return whether an instance's health check grace period is still running."""
-        return not self.reconciler.grace_is_over(instance.auto_scaling_group, instance)
+        return instance.activity or {}
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Leave instances that were terminated directly to the next health check."""
@@ -378,7 +288,7 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
         """Return instances to service."""
         group = self.group(group_name)
         if (group.desired_capacity or 0) + len(instance_ids) > (group.max_size or 0):
-            raise SizesForbidError(group, "take out of standby", len(instance_ids))
+            raise exceptions.sizes_forbid(group, "take out of standby", len(instance_ids))
         return self._move(group, instance_ids, IN_SERVICE, 1)
 
     def _move(self, group: ManagedGroup, instance_ids: list[str], state: str, change: int) -> list[Any]:
@@ -388,12 +298,8 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
             instance.lifecycle_state = state
             group.set_desired_capacity((group.desired_capacity or 0) + change)
             where = "to StandBy" if state == STANDBY else "out of StandBy"
-            activity = group.record(
-                f"Moving EC2 instance {where}: {instance_id}",
-                f"instance {instance_id} was moved {where.lower()} in response to a user request.",
-            )
-            activity.finish()
-            moved.append(activity.describe())
+            why = f"instance {instance_id} was moved {where.lower()} in response to a user request."
+            moved.append(group.record(f"Moving EC2 instance {where}: {instance_id}", why).finish())
         return moved
 
     def set_instance_protection(
@@ -406,16 +312,12 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def _members(
         self, group: ManagedGroup, instance_ids: list[str], states: Collection[str] = ()
     ) -> list[ManagedInstance]:
-        """Return instances of a group.
-
-        Raises:
-            ValidationError: One is not in the group, or in none of these states, if some are given.
-        """
+        """Return instances of a group."""
         members = []
         for instance_id in instance_ids:
             instance = group.find(instance_id)
             if instance is None:
-                raise NotAMemberError(instance_id, group.name)
+                raise exceptions.not_a_member(instance_id, group.name)
             if states and instance.lifecycle_state not in states:
                 raise ValidationError(
                     f"The instance {instance_id} is not in {' or '.join(sorted(states))}: it is "
@@ -429,77 +331,12 @@ class LocalAutoScalingBackend(AdoptedBackend, AutoScalingBackend):
     def update_attached_target_groups(self, group_name: str) -> None:
         """Leave registration to the reconciler."""
 
-    def attach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
-        """Note that a group belongs to target groups."""
-        check_target_groups(self, target_group_arns)
-        super().attach_load_balancer_target_groups(group_name, target_group_arns)
-
-    def attach_load_balancers(self, group_name: str, load_balancer_names: list[str]) -> None:
-        """Register a group's instances with classic load balancers."""
-        check_load_balancers(self, load_balancer_names)
-        super().attach_load_balancers(group_name, load_balancer_names)
-
     def detach_load_balancer_target_groups(self, group_name: str, target_group_arns: list[str]) -> None:
         """Note that a group no longer belongs to target groups."""
         group = self.group(group_name)
         group.target_group_arns = [arn for arn in group.target_group_arns if arn not in target_group_arns]
 
-    # Activities and refreshes
-
-    def describe_scaling_activities(self, group_name: str | None, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what groups launched and terminated, newest first."""
-        groups = [self.group(group_name)] if group_name else list(self.autoscaling_groups.values())
-        found = [each for group in groups for each in group.scaling_activities if not ids or each.activity_id in ids]
-        found.sort(key=lambda activity: activity.start_time, reverse=True)
-        return [activity.describe() for activity in found]
-
-    def start_instance_refresh(
-        self,
-        group_name: str,
-        strategy: str | None,
-        desired: Mapping[str, Any] | None,
-        preferences: Mapping[str, Any],
-    ) -> InstanceRefresh:
-        """Begin a refresh; see `refresh.actions`."""
-        engine = self.reconciler.refreshes
-        return actions.start(self.group(group_name), strategy, desired, preferences, engine, type(self).clock())
-
-    def describe_instance_refreshes(self, group_name: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return refreshes, newest first; see `refresh.actions`."""
-        return actions.describe(self.group(group_name), ids, type(self).clock())
-
-    def cancel_instance_refresh(self, group_name: str, *, wait: bool) -> InstanceRefresh:
-        """Cancel the active refresh; see `refresh.actions`."""
-        return actions.cancel(self.group(group_name), type(self).clock(), wait=wait)
-
-    def rollback_instance_refresh(self, group_name: str) -> InstanceRefresh:
-        """Roll the active refresh back; see `refresh.actions`."""
-        return actions.roll_back(self.group(group_name), self.reconciler.refreshes, type(self).clock())
-
-
-def _key(action: FakeScheduledAction) -> str:
-    return f"{action.auto_scaling_group_name}/{action.scheduled_action_name}"
-
-
-def _check_filters(filters: Sequence[Mapping[str, Any]], *allowed: str) -> None:
-    for name in (str(each.get("Name")) for each in filters):
-        if name not in allowed and not ("tag:" in allowed and name.startswith("tag:")):
-            raise ValidationError(
-                f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
-            )
-
-
-def _check_processes(names: Sequence[str]) -> None:
-    unknown = set(names) - PROCESSES
-    if unknown:
-        raise ValidationError(f"Invalid process: {', '.join(sorted(unknown))}")
-
-
-def _check_number(instance_ids: Sequence[str]) -> None:
-    if len(instance_ids) > MOST_INSTANCES:
-        raise ValidationError(f"At most {MOST_INSTANCES} instances may be specified, not {len(instance_ids)}.")
-
 
 def _check_decrement(group: ManagedGroup, what: str, count: int) -> None:
     if (group.desired_capacity or 0) - count < (group.min_size or 0):
-        raise SizesForbidError(group, what, count)
+        raise exceptions.sizes_forbid(group, what, count)

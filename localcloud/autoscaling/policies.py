@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .exceptions import ValidationError
+from moto.autoscaling.exceptions import ValidationError
 
 ADJUSTMENTS = frozenset({"ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"})
 REQUIRED = {
@@ -20,11 +20,7 @@ REQUIRED = {
 
 
 def check_policy(request: Mapping[str, Any]) -> None:
-    """Refuse a PutScalingPolicy that lacks what its type requires.
-
-    Raises:
-        ValidationError: It does.
-    """
+    """Refuse a PutScalingPolicy that lacks what its type requires."""
     kind = request.get("PolicyType") or "SimpleScaling"
     if kind not in REQUIRED:
         raise ValidationError(f"Invalid policy type: {kind}")
@@ -39,13 +35,7 @@ def check_policy(request: Mapping[str, Any]) -> None:
 def capacity_after(policy: Any, capacity: int, breach: float | None) -> int:
     """Return the desired capacity that a policy sets, before it is held within the group's sizes.
 
-    Args:
-        policy: moto's record of it.
-        capacity: The desired capacity now.
-        breach: How far a step policy's metric is above the alarm's threshold.
-
-    Raises:
-        ValidationError: It cannot be executed, or has no step for that breach.
+    A step policy needs the breach: how far its metric is above the alarm's threshold.
     """
     if policy.policy_type == "StepScaling":
         amount = _step(policy.step_adjustments, breach)

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from moto.core.exceptions import ServiceException
 
 from localcloud.exceptions import LocalCloudError
+from localcloud.faults.fleet import stalls
 
-from .compute import GONE
+from .compute import GONE, Compute, Traffic
 from .group import IN_SERVICE, PENDING, TERMINATING, ManagedGroup, ManagedInstance
 from .refresh.engine import RefreshEngine
 from .templates import template_of_group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from contextlib import ExitStack
 
-    from .compute import Compute, Traffic
-    from .refresh.models import InstanceRefresh, Mark
+    from localcloud.cloud import Cloud
+
+    from .refresh.models import Mark
     from .templates import TemplateRef
 
 log = logging.getLogger(__name__)
@@ -53,35 +55,15 @@ ORDERS: dict[str, Callable[[ManagedInstance], tuple[float, float]]] = {
 
 
 class Reconciler:
-    """One thread that compares each group with its desired state and takes the next step.
+    """One thread that compares each group with its desired state and takes the next step."""
 
-    Args:
-        groups: Returns the groups to reconcile.
-        compute: Launches and terminates.
-        traffic: Registers and drains.
-        alarm_state: Returns the state of the CloudWatch alarm of that name beside a group, or None without one.
-        clock: Seconds that only grow.
-        lock: Held during a round; see `localcloud.cloud`.
-        stalls: Whether a fault keeps a refresh from being moved on.
-    """
-
-    def __init__(
-        self,
-        groups: Callable[[], Iterable[ManagedGroup]],
-        compute: Compute,
-        traffic: Traffic,
-        alarm_state: Callable[[ManagedGroup, str], str | None],
-        clock: Callable[[], float],
-        lock: threading.RLock,
-        stalls: Callable[[InstanceRefresh], bool] = lambda _: False,
-    ) -> None:
-        self._groups = groups
+    def __init__(self, cloud: Cloud, compute: Compute, patches: ExitStack) -> None:
+        self._cloud = cloud
         self._compute = compute
-        self.traffic = traffic
-        self._clock = clock
-        self._lock = lock
-        self._stalls = stalls
-        self.refreshes = RefreshEngine(self, alarm_state)
+        self._patches = patches
+        self.traffic = Traffic(cloud)
+        self.clock = cloud.clock
+        self._refreshes = RefreshEngine(self)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -92,11 +74,19 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; groups stay as they are."""
+        """End the thread and restore moto's backends; instances stay as they are."""
         self._ended.set()
         if self._thread:
             self._thread.join()
-            self._thread = None
+        self._patches.close()
+
+    def reset(self) -> None:
+        """Do nothing: groups are moto's records."""
+
+    def alarm_state(self, group: ManagedGroup, name: str) -> str | None:
+        """Return the state of the CloudWatch alarm of that name beside a group, or None without one."""
+        alarm = self._cloud.backend("cloudwatch", group.account_id, group.region).alarms.get(name)
+        return alarm.state_value if alarm else None
 
     def _run(self) -> None:
         while not self._ended.wait(PERIOD):
@@ -108,12 +98,13 @@ class Reconciler:
     def tick(self) -> None:
         """Reconcile every group once; one that fails does not keep the others waiting."""
         failed: list[Exception] = []
-        with self._lock:
-            for group in list(self._groups()):
-                try:
-                    self._tend(group)
-                except Exception as error:  # noqa: BLE001 -- raised below
-                    failed.append(error)
+        with self._cloud.lock:
+            for backend in self._cloud.backends("autoscaling"):
+                for group in list(backend.autoscaling_groups.values()):
+                    try:
+                        self._tend(group)
+                    except Exception as error:  # noqa: BLE001 -- raised below
+                        failed.append(error)
         if failed:
             raise ExceptionGroup("groups were not reconciled", failed)
 
@@ -128,11 +119,11 @@ class Reconciler:
                 self._follow_target_groups(group, instance)
         if group.deleting:
             if not group.instance_states:
-                group.forget()
+                group.autoscaling_backend.forget(group.name)
             return
-        refresh = group.refreshes.active if group.refreshes else None
-        if refresh and not self._stalls(refresh):
-            self.refreshes.step(refresh, group, self._clock())
+        refresh = group.refreshes.active
+        if refresh and not stalls(self._cloud.faults, refresh):
+            self._refreshes.step(refresh, group, self.clock())
         if refresh is None or refresh.replaces_nothing:
             source = refresh.source if refresh else template_of_group(group)
             self._balance(group, source, refresh.mark if refresh else None)
@@ -177,7 +168,7 @@ class Reconciler:
         self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
     ) -> None:
         """Launch instances; after a failure, only once its pause is over."""
-        if group.is_suspended("Launch") or self._clock() < group.launch_again_at:
+        if group.is_suspended("Launch") or self.clock() < group.launch_again_at:
             return
         for _ in range(count):
             activity = group.record("Launching a new EC2 instance", why)
@@ -194,7 +185,7 @@ class Reconciler:
             managed = ManagedInstance(
                 instance=instance,
                 auto_scaling_group=group,
-                launched_at=self._clock(),
+                launched_at=self.clock(),
                 launch_configuration_name=None if template else group.launch_config.name,
                 protected_from_scale_in=group.new_instances_protected_from_scale_in,
                 mark=mark,
@@ -210,7 +201,7 @@ class Reconciler:
     def _launch_failed(self, group: ManagedGroup) -> None:
         pause = min(LONGEST_RETRY, FIRST_RETRY * 2**group.launch_failures)
         group.launch_failures += 1
-        group.launch_again_at = self._clock() + pause
+        group.launch_again_at = self.clock() + pause
 
     def _see_in(self, group: ManagedGroup, instance: ManagedInstance) -> None:
         state = self._compute.state(instance.instance_id)
@@ -229,12 +220,12 @@ class Reconciler:
             return
         group.launch_failures = 0
         instance.lifecycle_state = IN_SERVICE
-        instance.in_service_at = self._clock()
+        instance.in_service_at = self.clock()
         self._follow_target_groups(group, instance)
         self._finish(group, instance)
 
     def _finish(self, group: ManagedGroup, instance: ManagedInstance) -> None:
-        group.scaled_at = self._clock()
+        group.scaled_at = self.clock()
         if instance.activity:
             instance.activity.finish()
             instance.activity = None
@@ -249,17 +240,17 @@ class Reconciler:
             instance.health_status, why = "Unhealthy", GONE_BY_ITSELF
         elif (
             self._checks_targets(group)
-            and self.grace_is_over(group, instance)
+            and self.grace_is_over(instance)
             and "unhealthy" in self._target_states(instance)
         ):
             instance.health_status, why = "Unhealthy", FAILED_TARGET
         if instance.health_status == "Unhealthy" and not group.is_suspended("ReplaceUnhealthy"):
             self.retire(instance, why)
 
-    def grace_is_over(self, group: ManagedGroup, instance: ManagedInstance) -> bool:
+    def grace_is_over(self, instance: ManagedInstance) -> bool:
         """Return whether the health check grace period of an instance has passed."""
-        since = instance.in_service_at
-        return since is not None and self._clock() - since >= (group.health_check_grace_period or 0)
+        since, grace = instance.in_service_at, instance.auto_scaling_group.health_check_grace_period or 0
+        return since is not None and self.clock() - since >= grace
 
     @staticmethod
     def _checks_targets(group: ManagedGroup) -> bool:
@@ -279,15 +270,15 @@ class Reconciler:
 
     def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
         """Return whether an instance is of a launch template version, and of its instance type."""
-        if template is None:
+        group, launched_from = instance.auto_scaling_group, instance.launch_template
+        if template is None or launched_from is None:
             return False
-        group = instance.auto_scaling_group
-        ec2 = group.ec2_backend
         try:
-            kind = group.instance_type_by(template.resolve(ec2))
+            version = template.resolve(group.ec2_backend)
         except ServiceException:  # it was deleted meanwhile
             return False
-        return template.same_as(instance.launch_template, ec2) and kind == instance.instance_type
+        wanted = {"LaunchTemplateId": template.template_id, "Version": str(version.number)}
+        return wanted.items() <= launched_from.items() and group.instance_type_by(version) == instance.instance_type
 
     # Target groups and leaving
 

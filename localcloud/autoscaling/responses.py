@@ -1,26 +1,28 @@
 # ruff: noqa: SLF001 - moto's response class gives its parameters by private methods
 """Actions that moto lacks, and parameters that it drops, patched into moto's response class."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from moto.autoscaling import models as moto_models
-from moto.autoscaling.exceptions import AutoscalingClientError
+from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
-from localcloud.adoption import replace
+from localcloud.adoption import answers, replace
 
-from .exceptions import GroupInDeletionError, ValidationError
+from . import exceptions
 from .group import ManagedGroup
 from .hooks import Hook
 from .models import LocalAutoScalingBackend
 from .pages import PAGES, paged
 from .policies import check_policy
-from .settings import check_emulated
+from .refresh import actions
+from .settings import check_request
 
 _moto_create: Callable[[Any], ActionResult] = AutoScalingResponse.create_auto_scaling_group
 _moto_update: Callable[[Any], ActionResult] = AutoScalingResponse.update_auto_scaling_group
@@ -33,44 +35,43 @@ def _backend(response: Any) -> LocalAutoScalingBackend:
     return backend
 
 
-def _group_name(response: Any) -> str:
-    return str(response._get_param("AutoScalingGroupName") or "")
+def _group(response: Any) -> ManagedGroup:
+    return _backend(response).group(response._get_param("AutoScalingGroupName"))
+
+
+def _now(response: Any) -> float:
+    return _backend(response).reconciler.clock()
 
 
 def start_instance_refresh(self: Any) -> ActionResult:
     """StartInstanceRefresh."""
-    refresh = _backend(self).start_instance_refresh(
-        _group_name(self),
-        self._get_param("Strategy"),
-        self._get_param("DesiredConfiguration"),
-        self._get_param("Preferences") or {},
-    )
-    return ActionResult({"InstanceRefreshId": refresh.id})
+    return ActionResult({"InstanceRefreshId": actions.start(_group(self), self._get_params()).id})
 
 
 def describe_instance_refreshes(self: Any) -> ActionResult:
-    """DescribeInstanceRefreshes."""
-    records = _backend(self).describe_instance_refreshes(_group_name(self), self._get_param("InstanceRefreshIds", []))
-    return ActionResult({"InstanceRefreshes": records})
+    """DescribeInstanceRefreshes, newest first."""
+    records = _group(self).refreshes.records(_now(self), self._get_param("InstanceRefreshIds", []))
+    return ActionResult({"InstanceRefreshes": [record.describe() for record in records]})
 
 
 def cancel_instance_refresh(self: Any) -> ActionResult:
     """CancelInstanceRefresh."""
     wait = self._get_bool_param("WaitForTransitioningInstances", True)
-    return ActionResult({"InstanceRefreshId": _backend(self).cancel_instance_refresh(_group_name(self), wait=wait).id})
+    return ActionResult({"InstanceRefreshId": actions.cancel(_group(self), _now(self), wait=wait).id})
 
 
 def rollback_instance_refresh(self: Any) -> ActionResult:
     """RollbackInstanceRefresh."""
-    return ActionResult({"InstanceRefreshId": _backend(self).rollback_instance_refresh(_group_name(self)).id})
+    return ActionResult({"InstanceRefreshId": actions.roll_back(_group(self), _now(self)).id})
 
 
 def describe_scaling_activities(self: Any) -> ActionResult:
-    """DescribeScalingActivities, which moto leaves empty."""
-    activities = _backend(self).describe_scaling_activities(
-        self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
-    )
-    return ActionResult({"Activities": activities})
+    """DescribeScalingActivities, newest first; moto leaves it empty."""
+    backend, ids = _backend(self), self._get_param("ActivityIds", [])
+    groups = [_group(self)] if self._get_param("AutoScalingGroupName") else backend.autoscaling_groups.values()
+    found = [each for group in groups for each in group.scaling_activities if not ids or each.activity_id in ids]
+    found.sort(key=lambda activity: activity.start_time, reverse=True)
+    return ActionResult({"Activities": found})
 
 
 def describe_auto_scaling_groups(self: Any) -> ActionResult:
@@ -83,16 +84,15 @@ def describe_auto_scaling_groups(self: Any) -> ActionResult:
 
 def set_desired_capacity(self: Any) -> ActionResult:
     """SetDesiredCapacity, with HonorCooldown."""
-    backend = _backend(self)
     if self._get_bool_param("HonorCooldown", False):
-        backend.check_cooldown(backend.group(_group_name(self)))
+        _backend(self).check_cooldown(_group(self))
     return _moto_set_desired_capacity(self)
 
 
 def put_lifecycle_hook(self: Any) -> ActionResult:
     """PutLifecycleHook, which keeps what is given; moto invents a role and a target."""
     spec = {name: value for name, value in self._get_params().items() if name != "AutoScalingGroupName"}
-    _backend(self).put_hook(_group_name(self), spec)
+    _backend(self).put_hook(self._get_param("AutoScalingGroupName"), spec)
     return EmptyResult()
 
 
@@ -126,7 +126,7 @@ def delete_policy(self: Any) -> ActionResult:
 def delete_auto_scaling_group(self: Any) -> ActionResult:
     """DeleteAutoScalingGroup, with ForceDelete."""
     force = bool(self._get_bool_param("ForceDelete", False))
-    _backend(self).delete_auto_scaling_group(_group_name(self), force=force)
+    _backend(self).delete_auto_scaling_group(self._get_param("AutoScalingGroupName"), force=force)
     return EmptyResult()
 
 
@@ -138,20 +138,18 @@ def set_instance_health(self: Any) -> ActionResult:
         raise ValidationError("Valid instance health states are: [Healthy, Unhealthy].")
     instance = backend.managed(self._get_param("InstanceId"))
     respects_grace = self._get_bool_param("ShouldRespectGracePeriod", True)
-    if status == "Unhealthy" and respects_grace and backend.in_grace(instance):
-        return EmptyResult()
-    backend.set_instance_health(instance.instance_id, status)
+    if status == "Healthy" or not respects_grace or backend.reconciler.grace_is_over(instance):
+        instance.health_status = status  # an unhealthy one is replaced
     return EmptyResult()
 
 
 def create_auto_scaling_group(self: Any) -> ActionResult:
     """CreateAutoScalingGroup, keeping what moto drops."""
-    check_emulated(self._get_params())
     hooks = self._get_param("LifecycleHookSpecificationList", [])
     for hook in hooks:
-        Hook(_group_name(self), hook)  # refuses a bad one before there is a group
+        Hook("", hook)  # refuses a bad one before there is a group
     result: ActionResult = _moto_create(self)
-    group = _backend(self).group(_group_name(self))
+    group = _group(self)
     for hook in hooks:
         _backend(self).put_hook(group.name, hook)
     # moto turns an absent, and an explicit zero, period into 300; the API's default is 0.
@@ -162,9 +160,8 @@ def create_auto_scaling_group(self: Any) -> ActionResult:
 
 def update_auto_scaling_group(self: Any) -> ActionResult:
     """UpdateAutoScalingGroup, keeping what moto drops."""
-    check_emulated(self._get_params())
     result: ActionResult = _moto_update(self)
-    group = _backend(self).group(_group_name(self))
+    group = _group(self)
     _keep_settings(self, group)
     group.termination_policies = self._get_param("TerminationPolicies") or group.termination_policies
     return result
@@ -183,31 +180,13 @@ def _keep_settings(response: Any, group: ManagedGroup) -> None:
         group.instance_maintenance_policy = dict(policy)
 
 
-ACTIONS = (
-    start_instance_refresh,
-    describe_instance_refreshes,
-    cancel_instance_refresh,
-    rollback_instance_refresh,
-    describe_auto_scaling_groups,
-    describe_scaling_activities,
-    set_desired_capacity,
-    put_lifecycle_hook,
-    put_scaling_policy,
-    execute_policy,
-    delete_policy,
-    delete_auto_scaling_group,
-    set_instance_health,
-    create_auto_scaling_group,
-    update_auto_scaling_group,
-)
-
-
 def patch_responses() -> ExitStack:
     """Patch the actions in; closing the result restores moto's."""
     stack = ExitStack()
-    for action in ACTIONS:
-        replace(stack, AutoScalingResponse, action.__name__, action)
-    for name, page in PAGES.items():
+    for name, action in answers(sys.modules[__name__], AutoScalingResponse, "autoscaling").items():
+        replace(stack, AutoScalingResponse, name, action)
+    for action, page in PAGES.items():
+        name = camelcase_to_underscores(action)
         replace(stack, AutoScalingResponse, name, paged(vars(AutoScalingResponse)[name], *page))
     for name, is_on_a_group in _every_action():
         replace(stack, AutoScalingResponse, name, _checked(name, vars(AutoScalingResponse)[name], is_on_a_group))
@@ -230,9 +209,10 @@ def _checked(name: str, action: Callable[[Any], ActionResult], is_on_a_group: bo
 
     def checked(self: Any) -> ActionResult:
         if is_on_a_group:
-            group = _backend(self).group(_group_name(self))
+            group = _group(self)
             if group.deleting and not name.startswith(("describe", "delete")):
-                raise GroupInDeletionError
+                raise exceptions.group_in_deletion()
+        check_request(_backend(self), name, self._get_params())
         try:
             return action(self)
         except AutoscalingClientError:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.core.exceptions import ServiceException
 
-from .exceptions import (
-    LaunchConfigurationNotFoundError,
-    LimitExceededError,
-    NotEmulatedError,
-    ValidationError,
-    constraint_errors,
-)
+from . import exceptions
 from .templates import check_launchable, find_template
 
 if TYPE_CHECKING:
@@ -32,42 +27,33 @@ POLICIES = frozenset(
 NOT_EMULATED = ("AvailabilityZoneIds", "InstanceLifecyclePolicy", "MaxInstanceLifetime", "TrafficSources")
 """Parameters that moto drops, although a caller would count on them."""
 MOST_TAGS = 50
-MOST_INSTANCES = 20
-"""Instances that one AttachInstances or DetachInstances may name."""
-MOST_DESCRIBED = 50
-"""Instances that one DescribeAutoScalingInstances may name."""
+NO_TARGETS = "Provided {} may not be valid. Please ensure they exist and try again."
+MOST_INSTANCES = {"attach_instances": 20, "detach_instances": 20, "describe_auto_scaling_instances": 50}
+"""Instances that one request may name."""
+FILTERS = {
+    "describe_auto_scaling_groups": {"tag-key", "tag-value", "tag:"},
+    "describe_tags": {"auto-scaling-group", "key", "propagate-at-launch", "value"},
+}
+"""What lists are filtered by."""
 
 
-def check(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
-    """Refuse settings of a group that name what does not exist.
-
-    Raises:
-        ValidationError: They do.
-    """
+def check(backend: AutoScalingBackend, settings: dict[str, Any]) -> None:
+    """Refuse settings of a group that name what does not exist; subnets may have blanks beside their commas."""
+    subnets = settings["vpc_zone_identifier"]
+    settings["vpc_zone_identifier"] = subnets and ",".join(subnet.strip() for subnet in subnets.split(","))
     _check_source(backend, settings)
     _check_zones_and_subnets(backend, settings)
-    check_target_groups(backend, settings.get("target_group_arns") or [])
-    check_load_balancers(backend, settings.get("load_balancers") or [])
     unknown = set((settings.get("health_check_type") or "EC2").split(",")) - HEALTH_CHECKS
     if unknown:
         raise ValidationError(f"Invalid Health Check Type: {', '.join(sorted(unknown))}")
 
 
-def without_blanks(subnets: str | None) -> str | None:
-    """Return a VPCZoneIdentifier, which may have blanks beside its commas, as moto reads it."""
-    return subnets and ",".join(subnet.strip() for subnet in subnets.split(","))
-
-
 def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
-    """Refuse sizes that contradict each other.
-
-    Raises:
-        ValidationError: They do.
-    """
+    """Refuse sizes that contradict each other."""
     sizes = (("minSize", minimum), ("maxSize", maximum), ("desiredCapacity", desired or 0))
-    negative = [(name, size, "have value greater than or equal to 0") for name, size in sizes if size < 0]
-    if negative:
-        raise constraint_errors(*negative)
+    for name, size in sizes:
+        if size < 0:
+            raise exceptions.constraint_error(name, size, "have value greater than or equal to 0")
     if minimum > maximum:
         raise ValidationError(f"Max bound, {maximum}, must be greater than or equal to min bound, {minimum}")
     if desired is not None and not minimum <= desired <= maximum:
@@ -76,65 +62,61 @@ def check_sizes(minimum: int, maximum: int, desired: int | None) -> None:
         )
 
 
-def check_emulated(request: Mapping[str, Any]) -> None:
-    """Refuse parameters that would be dropped, and termination policies that there are not.
+def check_request(backend: AutoScalingBackend, action: str, request: Mapping[str, Any]) -> None:
+    """Refuse parameters that would be dropped, and what does not exist, where any action names it."""
+    _check_emulated(request)
+    processes = set(request.get("ScalingProcesses", [])) - PROCESSES
+    if processes:
+        raise ValidationError(f"Invalid process: {', '.join(sorted(processes))}")
+    named, most = len(request.get("InstanceIds", [])), MOST_INSTANCES.get(action)
+    if most and named > most:
+        raise ValidationError(f"At most {most} instances may be specified, not {named}.")
+    _check_filters(FILTERS.get(action, set()), request.get("Filters", []))
+    if action.startswith(("attach", "create")):
+        groups = backend.elbv2_backend.target_groups
+        for arn in request.get("TargetGroupARNs", []):
+            if arn not in groups or groups[arn].target_type != "instance":
+                raise ValidationError(NO_TARGETS.format("Target Groups"))
+        if not set(request.get("LoadBalancerNames", [])) <= set(backend.elb_backend.load_balancers):
+            raise ValidationError(NO_TARGETS.format("Load Balancers"))
 
-    Raises:
-        ValidationError: There is one.
-    """
+
+def _check_filters(allowed: set[str], filters: Sequence[Mapping[str, Any]]) -> None:
+    for name in (str(each.get("Name")) for each in filters):
+        if name not in allowed and not ("tag:" in allowed and name.startswith("tag:")):
+            raise ValidationError(
+                f"Filter type {name} is not correct. Allowed Filter types are: {' '.join(sorted(allowed))}"
+            )
+
+
+def _check_emulated(request: Mapping[str, Any]) -> None:
     for name in NOT_EMULATED:
         if request.get(name):
-            raise NotEmulatedError(name)
-    if request.get("DeletionProtection") not in {None, "none"}:
-        raise NotEmulatedError("DeletionProtection")
+            raise exceptions.not_emulated(name)
+    if request.get("DeletionProtection", "none") != "none":
+        raise exceptions.not_emulated("DeletionProtection")
     unknown = [policy for policy in request.get("TerminationPolicies") or () if policy not in POLICIES]
     if any(policy.startswith("arn:") for policy in unknown):
-        raise NotEmulatedError("a termination policy of your own")
+        raise exceptions.not_emulated("a termination policy of your own")
     if unknown:
         raise ValidationError(f"Invalid termination policy: {', '.join(unknown)}")
 
 
-def check_target_groups(backend: AutoScalingBackend, arns: Sequence[str]) -> None:
-    """Refuse target groups that do not exist, or whose targets are not instances.
-
-    Raises:
-        ValidationError: There is one.
-    """
-    known = backend.elbv2_backend.target_groups
-    if any(arn not in known or known[arn].target_type != "instance" for arn in arns):
-        raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
-
-
-def check_load_balancers(backend: AutoScalingBackend, names: Sequence[str]) -> None:
-    """Refuse classic load balancers that do not exist.
-
-    Raises:
-        ValidationError: There is one.
-    """
-    if not set(names) <= set(backend.elb_backend.load_balancers):
-        raise ValidationError("Provided Load Balancers may not be valid. Please ensure they exist and try again.")
-
-
 def check_tags(tags: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Refuse tags that a group cannot have, beside those that it has.
-
-    Raises:
-        ValidationError: A key or type is AWS's own, or unknown.
-        LimitExceededError: They would be too many.
-    """
+    """Refuse tags that a group cannot have, beside those that it has."""
     for tag in tags:
         if str(tag["Key"]).lower().startswith("aws:"):
             raise ValidationError(f"Tag keys that begin with aws: are reserved: {tag['Key']}")
         if tag.get("ResourceType") not in {None, "auto-scaling-group"}:
             raise ValidationError(f"{tag['ResourceType']} is not a valid resource type.")
     if len({tag["Key"] for tag in (*tags, *present)}) > MOST_TAGS:
-        raise LimitExceededError(f"A group may have at most {MOST_TAGS} tags.")
+        raise exceptions.limit_exceeded(f"A group may have at most {MOST_TAGS} tags.")
 
 
 def _check_source(backend: AutoScalingBackend, settings: Mapping[str, Any]) -> None:
     configuration = settings.get("launch_config_name")
     if configuration and configuration not in backend.launch_configurations:
-        raise LaunchConfigurationNotFoundError(configuration)
+        raise exceptions.configuration_not_found(configuration)
     policy = (settings.get("mixed_instances_policy") or {}).get("LaunchTemplate") or {}
     spec = settings.get("launch_template") or policy.get("LaunchTemplateSpecification")
     if spec:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moto.autoscaling.exceptions import ValidationError
 from moto.core.exceptions import ServiceException
 
-from .exceptions import InvalidTemplateError, NotEmulatedError, ValidationError
+from . import exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +22,6 @@ class TemplateRef:
     name: str
     version: str
 
-    @property
-    def is_pinned(self) -> bool:
-        """Whether the version is a number, as rolling back requires."""
-        return self.version.isdecimal()
-
     def resolve(self, ec2: Any) -> Any:
         """Return moto's launch template version that this means now."""
         return ec2.get_launch_template(self.template_id).get_version(self.version)
@@ -33,13 +29,6 @@ class TemplateRef:
     def describe(self) -> dict[str, str]:
         """Return it as the API writes it."""
         return {"LaunchTemplateId": self.template_id, "LaunchTemplateName": self.name, "Version": self.version}
-
-    def same_as(self, other: Mapping[str, Any] | None, ec2: Any) -> bool:
-        """Return whether an instance's template is this one, `$Latest` and `$Default` looked up now."""
-        if not other:
-            return False
-        number = str(self.resolve(ec2).number)
-        return (self.template_id, number) == (other["LaunchTemplateId"], str(other["Version"]))
 
 
 def template_of_group(group: Any) -> TemplateRef | None:
@@ -50,23 +39,8 @@ def template_of_group(group: Any) -> TemplateRef | None:
     return TemplateRef(template.id, template.name, str(group.launch_template_version))
 
 
-def template_of_desired(desired: Mapping[str, Any], ec2: Any) -> TemplateRef:
-    """Return the template that a DesiredConfiguration names.
-
-    Raises:
-        ValidationError: It names none or two, or one that does not exist.
-    """
-    if desired.get("MixedInstancesPolicy"):
-        raise NotEmulatedError("DesiredConfiguration.MixedInstancesPolicy")
-    return find_template(desired.get("LaunchTemplate") or {}, ec2)
-
-
 def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
-    """Return the template that a LaunchTemplateSpecification names, in a version that exists.
-
-    Raises:
-        ValidationError: It names none or two, or one that does not exist.
-    """
+    """Return the template that a LaunchTemplateSpecification names, in a version that exists."""
     template_id, name = spec.get("LaunchTemplateId"), spec.get("LaunchTemplateName")
     version = str(spec.get("Version") or "$Default")
     if bool(template_id) == bool(name):
@@ -80,26 +54,22 @@ def find_template(spec: Mapping[str, Any], ec2: Any) -> TemplateRef:
         reference = TemplateRef(template.id, template.name, version)
         reference.resolve(ec2)
     except ServiceException as error:
-        raise InvalidTemplateError(str(error.message)) from error
+        raise exceptions.invalid_template(str(error.message)) from error
     return reference
 
 
 def check_launchable(template: TemplateRef, ec2: Any) -> None:
-    """Refuse a template without an image and a profile that exist; AWS tries a launch when a group gets one.
-
-    Raises:
-        InvalidTemplateError: It cannot be launched.
-    """
+    """Refuse a template without an image and a profile that exist; AWS tries a launch when a group gets one."""
     version = template.resolve(ec2)
     profile = version.data.get("IamInstanceProfile")
     if profile:
         try:
             ec2.require_profile(profile.get("Name"), profile.get("Arn"))
         except ServiceException as error:
-            raise InvalidTemplateError(str(error.message)) from error
+            raise exceptions.invalid_template(str(error.message)) from error
     image = version.image_id
     if not image:
-        raise InvalidTemplateError("The request must contain the parameter ImageId")
+        raise exceptions.invalid_template("The request must contain the parameter ImageId")
     if str(image).startswith("resolve:ssm:"):
         return
     try:
@@ -107,4 +77,4 @@ def check_launchable(template: TemplateRef, ec2: Any) -> None:
     except ServiceException:
         found = []
     if not found:
-        raise InvalidTemplateError(f"The image id '[{image}]' does not exist")
+        raise exceptions.invalid_template(f"The image id '[{image}]' does not exist")

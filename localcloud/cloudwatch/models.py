@@ -107,11 +107,7 @@ def _check_size(name: str, values: list[Any], most: int) -> None:
 
 
 def _check_alarm(alarm: dict[str, Any]) -> None:
-    """Refuse an alarm that lacks what is required, or looks back too far.
-
-    Raises:
-        ValidationError: It does. Texts of what is missing were not compared with AWS.
-    """
+    """Refuse an alarm that lacks what is required (in our texts), or looks back too far."""
     required = ["comparison_operator", "evaluation_periods"]
     if alarm.get("threshold_metric_id") is None:
         required.append("threshold")

@@ -7,17 +7,12 @@ from moto.cloudwatch.exceptions import CloudWatchException
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
+from localcloud.exceptions import refusal
 from localcloud.pages import page
 
 USUAL_PAGE = 50
 _moto_put: Callable[[Any], ActionResult] = CloudWatchResponse.put_metric_alarm
-
-
-class InvalidNextTokenError(CloudWatchException):
-    """A token that no earlier page gave."""
-
-    def __init__(self, _: str) -> None:
-        super().__init__("InvalidNextToken", "The next token specified is invalid.")
+_invalid_next_token = refusal(CloudWatchException, "InvalidNextToken", "The next token specified is invalid.")
 
 
 def put_composite_alarm(self: Any) -> ActionResult:
@@ -40,7 +35,7 @@ def describe_alarms(self: Any) -> ActionResult:
         and ("CompositeAlarm" if alarm.rule else "MetricAlarm") in kinds
     ]
     size, token = self._get_int_param("MaxRecords") or USUAL_PAGE, self._get_param("NextToken")
-    shown, following = page(found, size, token, InvalidNextTokenError)
+    shown, following = page(found, size, token, _invalid_next_token)
     return ActionResult(
         {
             "MetricAlarms": [alarm for alarm in shown if alarm.rule is None],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -12,19 +12,13 @@ if TYPE_CHECKING:
 def install(cloud: Cloud, os_image: str) -> Watch:
     """Back moto's instances with containers, and make the OS image the seed AMI of every region.
 
-    Args:
-        cloud: Where the instances run.
-        os_image: The engine's image that the seed AMI boots.
-
-    Returns:
-        The watch over the machines, to be started.
+    Returns the watch over the machines, to be started.
     """
     import moto.ec2.models.elastic_network_interfaces
     import moto.ec2.models.instances
     import moto.ec2.models.launch_templates
     import moto.ec2.models.subnets
     from moto.ec2.models import ec2_backends
-    from moto.ec2.responses import EC2Response
 
     from localcloud.adoption import adopt
     from localcloud.ec2 import requests, responses
@@ -44,9 +38,6 @@ def install(cloud: Cloud, os_image: str) -> Watch:
     moto.ec2.models.elastic_network_interfaces.NetworkInterface = LocalInterface  # type: ignore[misc]
     moto.ec2.models.subnets.Subnet = LocalSubnet  # type: ignore[misc]
     adopt(ec2_backends, LocalEC2Backend)
-    answers: Any = EC2Response
-    for action in responses.ACTIONS:
-        setattr(answers, action.__name__, action)
-    answers._parse_block_device_mapping = responses.parse_block_device_mapping  # noqa: SLF001 # moto has no seam here
+    responses.install()
     requests.guard_actions()
     return Watch(cloud)

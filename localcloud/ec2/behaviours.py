@@ -1,6 +1,7 @@
 """What is emulated of instances and images, and which actions are changed; see `localcloud.coverage`."""
 
 from localcloud.coverage import Behaviour, absent, partial
+from localcloud.ec2.pages import PAGES
 
 GUIDE = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide"
 LIFECYCLE = f"[user guide]({GUIDE}/ec2-instance-lifecycle.html)"
@@ -17,7 +18,7 @@ SECURITY = f"[user guide]({GUIDE}/ec2-security-groups.html)"
 REFERENCE = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference"
 DELETE_VERSIONS = f"[API, DeleteLaunchTemplateVersions]({REFERENCE}/API_DeleteLaunchTemplateVersions.html)"
 OPTIONS = f"[API, ModifyInstanceMetadataOptions]({REFERENCE}/API_ModifyInstanceMetadataOptions.html)"
-PAGES = "[developer guide](https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-pagination.html)"
+PAGING = "[developer guide](https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-pagination.html)"
 TEMPLATES = f"[user guide]({GUIDE}/ec2-launch-templates.html)"
 
 BEHAVIOURS = (
@@ -66,7 +67,7 @@ BEHAVIOURS = (
               note="The error code of the default version is not documented; ours is unexpectedError."),
     Behaviour("The number of a deleted launch template version is not used again", TEMPLATES,
               "test_the_number_of_a_deleted_version_is_never_used_again"),
-    partial("Long lists come in pages", PAGES,
+    partial("Long lists come in pages", PAGING,
             "test_instances_volumes_and_interfaces_come_in_pages_of_the_requested_size",
             "A request without MaxResults gets the largest page, where AWS may give more; DescribeInstances counts "
             "reservations."),
@@ -79,39 +80,32 @@ BEHAVIOURS = (
               "test_a_shared_image_is_launched_by_the_other_account"),
 )  # fmt: skip
 
+_NEW = ("ResetImageAttribute", "EnableImageDeregistrationProtection", "GetImageBlockPublicAccessState",
+        "EnableImageBlockPublicAccess", "DisableImageBlockPublicAccess", "EnableImageDeprecation",
+        "DisableImageDeprecation", "DeleteLaunchTemplateVersions")  # fmt: skip
+
 ACTIONS = {
+    **{action: f"in pages of up to {largest}" for action, (_, _, largest) in PAGES.items()},
+    **dict.fromkeys(_NEW, "new"),
     "RunInstances": "boots containers; up to MaxCount, with every setting of the launch template",
     "StartInstances": "boots the same disk",
     "StopInstances": "shuts the machine down",
     "RebootInstances": "reboots the machine",
     "TerminateInstances": "removes container, volume and interface, unless they are to stay",
-    "DescribeInstanceStatus": "in pages of up to 1000",
     "ModifyInstanceAttribute": "the shutdown behaviour too; some attributes of stopped instances only",
     "GetConsoleOutput": "the machine's journal",
     "CreateImage": "commits the container; NoReboot and tags of snapshots are honoured",
     "ModifyImageAttribute": "ImdsSupport and the description too; pending and disabled images cannot be shared",
-    "ResetImageAttribute": "new",
-    "EnableImageDeregistrationProtection": "new",
     "DisableImageDeregistrationProtection": "new; there is no cooldown",
-    "GetImageBlockPublicAccessState": "new",
-    "EnableImageBlockPublicAccess": "new",
-    "DisableImageBlockPublicAccess": "new",
     "DescribeImageAttribute": "imdsSupport too",
-    "EnableImageDeprecation": "new",
-    "DisableImageDeprecation": "new",
     "DisableImage": "the image cannot be launched, and its launch permissions go",
     "EnableImage": "only what was disabled becomes available",
     "DescribeImages": "in pages; disabled images, and what others deprecated, only if requested",
-    "DescribeInstances": "in pages of up to 1000",
     "DescribeLaunchTemplates": "in pages of up to 200; tags as they are now",
     "DescribeLaunchTemplateVersions": "in pages of up to 200; ranges go by number",
-    "DeleteLaunchTemplateVersions": "new",
     "ModifyLaunchTemplate": "the error of an unknown id",
     "DeleteLaunchTemplate": "the error of an unknown id",
-    "DescribeNetworkInterfaces": "in pages of up to 1000",
-    "DescribeSecurityGroups": "in pages of up to 1000",
     "DescribeSnapshots": "in pages of up to 1000; OwnerIds is honoured",
-    "DescribeVolumes": "in pages of up to 1000",
     "DescribeTags": "the same answer, found by id",
     "ModifyInstanceMetadataOptions": "what is not named stays",
     "AssociateIamInstanceProfile": "the error of an unknown profile",

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import InvalidAMIIdError, InvalidParameterValue, OperationNotPermitted, UnvailableAMIIdError
+from moto.ec2.exceptions import InvalidAMIIdError, OperationNotPermitted, UnvailableAMIIdError
 
-from localcloud.ec2.exceptions import ImageUnavailableError
+from localcloud.ec2 import exceptions
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
     from localcloud.ec2.images import LocalAmi
-
-LONGEST_DEPRECATION = timedelta(days=3653)
-"""Ten years: how far ahead a deprecation may lie."""
 
 
 class ImageStates:
@@ -30,38 +26,11 @@ class ImageStates:
     image_block_public_access = "block-new-sharing"
     """AWS's default for accounts without public images."""
 
-    def enable_image_deprecation(self, ami_id: str, when: datetime) -> None:
-        """Deprecate an image from a moment on (EnableImageDeprecation), rounded to the minute.
-
-        Args:
-            ami_id: The image.
-            when: UTC, without a time zone, as moto has its times.
-
-        Raises:
-            InvalidParameterValue: the moment is in the past, or more than ten years ahead.
-        """
-        image = self.registered_image(ami_id)
-        now = utcnow()
-        if not now <= when <= now + LONGEST_DEPRECATION:
-            raise InvalidParameterValue(
-                f"Value ({when.isoformat()}Z) for parameter DeprecateAt is invalid: it must be in the future and "
-                "within 10 years."
-            )
-        image.deprecated_at = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
-
-    def disable_image_deprecation(self, ami_id: str) -> None:
-        """Cancel a deprecation (DisableImageDeprecation)."""
-        self.registered_image(ami_id).deprecated_at = None
-
     def disable_image(self, ami_id: str) -> None:
-        """Forbid launches of an image, and end its sharing (DisableImage).
-
-        Raises:
-            ImageUnavailableError: it is pending, or failed.
-        """
+        """Forbid launches of an image, and end its sharing (DisableImage)."""
         image = self.registered_image(ami_id)
         if image.state not in ("available", "disabled"):
-            raise ImageUnavailableError(ami_id)
+            raise exceptions.image_unavailable(ami_id)
         image.state = "disabled"
         image.launch_permissions.clear()
 
@@ -74,14 +43,9 @@ class ImageStates:
     def modify_image_attribute(
         self, ami_id: str, launch_permissions_to_add: list[Any], launch_permissions_to_remove: list[Any]
     ) -> None:
-        """Share an image, or end that (ModifyImageAttribute, launchPermission).
-
-        Raises:
-            ImageUnavailableError: it is pending, failed or disabled, and cannot be shared.
-            OperationNotPermitted: it is to be public, which AWS blocks in new accounts.
-        """
+        """Share an image, or end that (ModifyImageAttribute, launchPermission)."""
         if launch_permissions_to_add and self.registered_image(ami_id).state != "available":
-            raise ImageUnavailableError(ami_id)
+            raise exceptions.image_unavailable(ami_id)
         if {"Group": "all"} in launch_permissions_to_add and self.image_block_public_access != "unblocked":
             raise OperationNotPermitted(
                 "You can’t publicly share this image because block public access for AMIs is enabled for this "  # noqa: RUF001 # AWS's own apostrophe
@@ -96,13 +60,13 @@ class ImageStates:
 
         Owners see what they deprecated in any case, and nobody else ever sees what they disabled.
         """
-        now = utcnow()
-        return [
-            image
-            for image in images
-            if (image.state != "disabled" or (disabled and image.owner_id == self.account_id))
-            and (deprecated or image.owner_id == self.account_id or not _is_deprecated(image, now))
-        ]
+        shown = []
+        for image in images:
+            owned = image.owner_id == self.account_id
+            passed = image.deprecated_at and image.deprecated_at <= utcnow()
+            if (image.state != "disabled" or (disabled and owned)) and (deprecated or owned or not passed):
+                shown.append(image)
+        return shown
 
     def shared_images(self) -> list[LocalAmi]:
         """Return the images of other accounts in this region that this one may launch."""
@@ -138,19 +102,9 @@ class ImageStates:
         return seen
 
     def registered_image(self, ami_id: str) -> LocalAmi:
-        """Return an image that was not deregistered.
-
-        Raises:
-            InvalidAMIIdError: there never was one of that id.
-            UnvailableAMIIdError: it was deregistered.
-        """
+        """Return an image that was not deregistered."""
         if ami_id in self.deleted_amis:
             raise UnvailableAMIIdError(ami_id)
         if ami_id not in self.amis:
             raise InvalidAMIIdError(ami_id)
         return self.amis[ami_id]
-
-
-def _is_deprecated(image: Any, now: datetime) -> bool:
-    when = getattr(image, "deprecated_at", None)
-    return when is not None and when <= now

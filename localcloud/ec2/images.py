@@ -15,11 +15,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import StateReason
 from moto.ec2.utils import convert_tag_spec, random_ami_id
 
-from localcloud.ec2.exceptions import (
-    DuplicateImageNameError,
-    ImageUnavailableError,
-    IncorrectInstanceStateError,
-)
+from localcloud.ec2 import exceptions
 from localcloud.exceptions import EngineError, ImageInUseError
 
 if TYPE_CHECKING:
@@ -70,10 +66,6 @@ class LocalAmi(Ami):
         """When it is deprecated, as the API writes it."""
         return self.deprecated_at.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.deprecated_at else None
 
-    def derive_from(self, source_id: str, region: str) -> None:
-        """Record the image that this one was made from."""
-        self.source_image_id, self.source_image_region = source_id, region
-
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
         """Return what a filter compares; an image without a source has an empty one."""
         if filter_name == "source-image-id":
@@ -109,15 +101,10 @@ class ImageRules:
         *,
         no_reboot: bool = False,
     ) -> LocalAmi:
-        """Begin to make an image of an instance, running or stopped; it is pending until the disk is kept.
-
-        Raises:
-            DuplicateImageNameError: an image of that name exists.
-            IncorrectInstanceStateError: the instance is neither running nor stopped.
-        """
+        """Begin to make an image of an instance, running or stopped; it is pending until the disk is kept."""
         instance: LocalInstance = self.get_instance(instance_id)  # type: ignore[attr-defined]
         if instance.state not in ("running", "stopped"):
-            raise IncorrectInstanceStateError(instance_id, "imaged")
+            raise exceptions.incorrect_instance_state(instance_id, "imaged")
         tags = convert_tag_spec(tag_specifications)
         ami_id = random_ami_id()
         image = self._new_image(
@@ -130,20 +117,16 @@ class ImageRules:
             snapshot_description=f"Created by CreateImage({instance_id}) for {ami_id}",
             tags=tags.get("image", {}),
         )
-        image.derive_from(instance.image_id, self.region_name)
+        image.source_image_id, image.source_image_region = instance.image_id, self.region_name
         image.ebs_snapshot.add_tags(tags.get("snapshot", {}))
         self._begin_to_keep(image.ebs_snapshot, instance, image, reboot=not no_reboot)
         return image
 
     def _new_image(self, ami_id: str, **settings: Any) -> LocalAmi:
-        """Record an image of a root volume, with a snapshot of its own.
-
-        Raises:
-            DuplicateImageNameError: an image of that name exists.
-        """
+        """Record an image of a root volume, with a snapshot of its own."""
         for other in self.amis.values():
             if other.name == settings["name"]:
-                raise DuplicateImageNameError(other.name, other.id)
+                raise exceptions.duplicate_image_name(other.name, other.id)
         image = LocalAmi(self, ami_id, **{"root_device_name": ROOT_DEVICE, "root_device_type": "ebs", **settings})
         image.image_location = f"{image.owner_id}/{image.name}"
         image.ebs_snapshot.volume.size = ROOT_GIBIBYTES
@@ -200,18 +183,11 @@ class ImageRules:
         encrypted: bool = False,
         kms_key_id: str | None = None,
     ) -> LocalAmi:
-        """Begin to copy an image, also from another region: another name for the same disk, pending for a moment.
-
-        Raises:
-            InvalidAMIIdError: there is no such image.
-            ImageUnavailableError: it is pending, failed or disabled.
-            EC2ClientError: it is another account's, which shares the image but not its snapshot.
-            DuplicateImageNameError: an image of that name exists.
-        """
+        """Begin to copy an image, also from another region: another name for the same disk, pending for a moment."""
         there = self.cloud.backend("ec2", self.account_id, source_region)
         source: LocalAmi = there.launchable_image(source_image_id) or there.registered_image(source_image_id)
         if source.state != "available":
-            raise ImageUnavailableError(source_image_id)
+            raise exceptions.image_unavailable(source_image_id)
         storage = source.ebs_snapshot
         if source.owner_id == storage.owner_id != self.account_id and not (
             source.is_public
@@ -230,7 +206,7 @@ class ImageRules:
             hypervisor=source.hypervisor,
             snapshot_description=f"Copied for DestinationAmi from SourceAmi {source_image_id}",
         )
-        copied.derive_from(source_image_id, source_region)
+        copied.source_image_id, copied.source_image_region = source_image_id, source_region
         copied.imds_support = source.imds_support
         snapshot = copied.ebs_snapshot
         snapshot.status = "pending"
@@ -251,16 +227,7 @@ class ImageRules:
             copied.ebs_snapshot.status = "completed"
 
     def register_snapshot(self, name: str, settings: Mapping[str, Any]) -> LocalAmi:
-        """Make an image of a snapshot of a root volume (RegisterImage).
-
-        Args:
-            name: The image's.
-            settings: The request's other parameters.
-
-        Raises:
-            UnknownSnapshotError: there is no such snapshot.
-            DuplicateImageNameError: an image of that name exists.
-        """
+        """Make an image of a snapshot of a root volume, by the parameters of RegisterImage."""
         root = settings.get("RootDeviceName") or ROOT_DEVICE
         mappings = {mapping["DeviceName"]: mapping for mapping in settings.get("BlockDeviceMappings", [])}
         snapshot_id = mappings.pop(root, {}).get("Ebs", {}).get("SnapshotId")
@@ -283,12 +250,7 @@ class ImageRules:
         return image
 
     def delete_snapshot(self, snapshot_id: str) -> Snapshot:
-        """Forget a snapshot, and remove the engine's image of its disk as soon as no instance runs it.
-
-        Raises:
-            UnknownSnapshotError: there is no such snapshot.
-            InvalidSnapshotInUse: an image is registered from it.
-        """
+        """Forget a snapshot, and remove the engine's image of its disk as soon as no instance runs it."""
         self.get_snapshot(snapshot_id)  # type: ignore[attr-defined] # a lookup
         for ami_id in self._users.get(snapshot_id, []):
             if ami_id in self.amis:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from localcloud.ec2.exceptions import IncorrectInstanceStateError
+from localcloud.ec2 import exceptions
 from localcloud.ec2.machines import Machine
 from localcloud.exceptions import EngineError
 from localcloud.faults import instances as faults
@@ -70,13 +70,9 @@ class LocalInstance(Instance):
         return [] if self.state == "terminated" else super().network_interfaces
 
     def launch(self, image: str, address: str) -> None:
-        """Boot for the first time, from that image of the engine.
+        """Boot for the first time, from that image of the engine: pending until the machine answers.
 
-        The state is pending until the machine answers.
-
-        Args:
-            image: The engine's image.
-            address: The container's; "" for a record, which has that of its subnet.
+        A record has no address of a container's, "", and so that of its subnet.
         """
         if address:
             self._take_address(address)
@@ -98,7 +94,7 @@ class LocalInstance(Instance):
         if self.state in ("pending", "running"):
             return previous
         if self.state != "stopped":
-            raise IncorrectInstanceStateError(self.id, "started")
+            raise exceptions.incorrect_instance_state(self.id, "started")
         super().start()
         self._enter("pending")
         self._in_background("boot", self._boot)
@@ -110,7 +106,7 @@ class LocalInstance(Instance):
         if self.state in ("stopping", "stopped"):
             return previous
         if self.state in ("shutting-down", "terminated"):
-            raise IncorrectInstanceStateError(self.id, "stopped")
+            raise exceptions.incorrect_instance_state(self.id, "stopped")
         super().stop()
         self._enter("stopping", self.state_reason)
         self._in_background("halt", self._halt)
@@ -128,7 +124,7 @@ class LocalInstance(Instance):
     def reboot(self) -> None:
         """Restart the machine; the state stays running, as AWS shows it."""
         if self.state != "running":
-            raise IncorrectInstanceStateError(self.id, "rebooted")
+            raise exceptions.incorrect_instance_state(self.id, "rebooted")
         self._expected_down = True
         self._in_background("reboot", self._reboot)
 
@@ -182,19 +178,13 @@ class LocalInstance(Instance):
                 self._enter("running")
 
     def _halt(self) -> None:
-        try:
-            self.machine.halt()
-        except EngineError:
-            log.exception("instance %s did not stop", self.id)
+        self._try(self.machine.halt, "stop")
         with self.cloud.lock:
             if self.state == "stopping":
                 self._enter("stopped", self.state_reason)
 
     def _reboot(self) -> None:
-        try:
-            self.machine.halt()
-        except EngineError:
-            log.exception("instance %s did not shut down for its reboot", self.id)
+        self._try(self.machine.halt, "shut down for its reboot")
         self._boot()
 
     def _shut_down(self, reason: StateReason) -> None:
@@ -202,10 +192,7 @@ class LocalInstance(Instance):
         self._in_background("destroy", lambda: self._destroy(reason))
 
     def _destroy(self, reason: StateReason) -> None:
-        try:
-            self.machine.destroy()
-        except EngineError:
-            log.exception("the container of instance %s was not removed", self.id)
+        self._try(self.machine.destroy, "lose its container")
         with self.cloud.lock:
             if self.cloud.instance(self.id) is not self:  # a reset dropped it meanwhile
                 return
@@ -218,6 +205,12 @@ class LocalInstance(Instance):
                     interface.status = "available"
             self._enter("terminated", reason)
         self.ec2_backend.remove_condemned_images()
+
+    def _try(self, step: Callable[[], None], what: str) -> None:
+        try:
+            step()
+        except EngineError:
+            log.exception("instance %s did not %s", self.id, what)
 
     def _in_background(self, step: str, work: Callable[[], None]) -> None:
         self.cloud.in_background(f"{step}-{self.id}", work)

@@ -6,22 +6,18 @@ from itertools import islice
 from typing import Any
 
 from moto.ec2.exceptions import InvalidAMIIdError, InvalidInstanceIdError, TagLimitExceeded
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import Instance, Reservation
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, filter_reservations, generic_filter, get_prefix
 
-from localcloud.ec2.exceptions import UnknownSnapshotError
+from localcloud.ec2 import exceptions
 from localcloud.ec2.validation import RESERVED, TAGS
 
 
-class Lookups:
+class Lookups(EC2Backend):
     """A part of the EC2 backend; other lookups are moto's."""
 
-    tags: dict[str, dict[str, str]]
-    reservations: dict[str, Any]
-    amis: dict[str, Any]
-    deleted_amis: list[str]
-    snapshots: dict[str, Snapshot]
     _instances: dict[str, tuple[Instance, Reservation]]
     """The instances of the first `_indexed` reservations, by id; an instance is never forgotten."""
     _indexed: int
@@ -37,19 +33,11 @@ class Lookups:
         return found[0] if found else None
 
     def get_instance(self, instance_id: str) -> Instance:
-        """Return an instance.
-
-        Raises:
-            InvalidInstanceIdError: there never was one of that id.
-        """
+        """Return an instance."""
         return self.get_multi_instances_by_id([instance_id])[0]
 
     def get_multi_instances_by_id(self, instance_ids: Sequence[str], filters: Any = None) -> list[Instance]:
-        """Return instances, each once.
-
-        Raises:
-            InvalidInstanceIdError: there never was one of some id.
-        """
+        """Return instances, each once."""
         found = {each: self.get_instance_by_id(each) for each in instance_ids}
         unknown = [each for each, instance in found.items() if instance is None]
         if unknown:
@@ -69,20 +57,15 @@ class Lookups:
         return filter_reservations(every, filters) if filters else every
 
     def get_snapshot(self, snapshot_id: str) -> Snapshot:
-        """Return a snapshot.
-
-        Raises:
-            UnknownSnapshotError: there is none of that id.
-        """
+        """Return a snapshot."""
         if snapshot_id not in self.snapshots:
-            raise UnknownSnapshotError(snapshot_id)
+            raise exceptions.unknown_snapshot(snapshot_id)
         return self.snapshots[snapshot_id]
 
     def describe_snapshots(self, snapshot_ids: list[str] | None = None, filters: Any = None) -> list[Snapshot]:
         """Return snapshots."""
         if not snapshot_ids:
-            every: list[Snapshot] = super().describe_snapshots(None, filters)  # type: ignore[misc] # moto's backend comes after
-            return every
+            return super().describe_snapshots(None, filters)
         named = [self.get_snapshot(each) for each in dict.fromkeys(snapshot_ids)]
         return generic_filter(filters, named) if filters else named
 
@@ -92,16 +75,11 @@ class Lookups:
             if resource_id.startswith("i-"):
                 self.get_instance(resource_id)
             elif resource_id.startswith("eni-"):
-                self.get_network_interface(resource_id)  # type: ignore[attr-defined] # moto's
-        exist: bool = super().do_resources_exist(resource_ids)  # type: ignore[misc] # moto's backend comes after
-        return exist
+                self.get_network_interface(resource_id)
+        return super().do_resources_exist(list(resource_ids))
 
     def create_tags(self, resource_ids: Sequence[str], tags: dict[str, str]) -> bool:
-        """Set tags, of which a resource may have 50; those that AWS sets itself do not count, as they do in moto.
-
-        Raises:
-            TagLimitExceeded: a resource would have more.
-        """
+        """Set tags, of which a resource may have 50; those that AWS sets itself do not count, as they do in moto."""
         for resource_id in resource_ids:
             present = self.tags.get(resource_id, {})
             if len(present) + len(tags) > TAGS:
@@ -118,15 +96,14 @@ class Lookups:
             named: dict[str, Any] = tags or {
                 key: None for key in self.tags[resource_id] if not key.startswith(RESERVED)
             }
-            super().delete_tags([resource_id], named)  # type: ignore[misc] # as above
+            super().delete_tags([resource_id], named)
         return True
 
     def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
         """Return tags; those of resources named by their whole ids without a search."""
         ids = (filters or {}).get("resource-id", [])
         if not filters or set(filters) != {"resource-id"} or any(mark in each for each in ids for mark in "*?"):
-            every: list[dict[str, str]] = super().describe_tags(filters)  # type: ignore[misc] # moto's backend comes after
-            return every
+            return super().describe_tags(filters)
         return [
             {
                 "resource_id": resource_id,
@@ -145,11 +122,7 @@ class Lookups:
         exec_users: list[str] | None = None,
         owners: list[str] | None = None,
     ) -> list[Any]:
-        """Return images; moto's launching requests one by its id alone, each time.
-
-        Raises:
-            InvalidAMIIdError: there never was one of some id.
-        """
+        """Return images; moto's launching requests one by its id alone, each time."""
         wanted = filters.get("image-id") if filters and len(filters) == 1 else None
         if isinstance(wanted, str) and not (ami_ids or exec_users or owners):
             ami_ids, filters = [wanted], None
@@ -160,13 +133,13 @@ class Lookups:
                 raise InvalidAMIIdError(unknown)
             images = [image for image in found.values() if image is not None]
             return generic_filter(filters, images) if filters else images
-        every: list[Any] = super().describe_images(None, filters, None, owners)  # type: ignore[misc] # as above
+        every: list[Any] = super().describe_images(None, filters, None, owners)
         shared = [image for image in self.shared_images() if not owners or image.owner_id in owners]  # type: ignore[attr-defined] # ours
         every += generic_filter(filters, shared) if filters else shared
         if not exec_users:
             return every
         permissions = [
-            {"Group": "all"} if user == "all" else {"UserId": self.account_id if user == "self" else user}  # type: ignore[attr-defined] # moto's
+            {"Group": "all"} if user == "all" else {"UserId": self.account_id if user == "self" else user}
             for user in exec_users
         ]
         return [image for image in every if any(each in image.launch_permissions for each in permissions)]

@@ -32,37 +32,23 @@ CLOUD_INIT_ID = "/var/lib/cloud/data/instance-id"
 
 @dataclass
 class Machine:
-    """One instance's container.
-
-    Args:
-        engine: Where it runs.
-        instance_id: The instance it belongs to.
-        image: The engine's image that it boots from.
-        address: Its private address.
-        authorized_key: Public key in OpenSSH's format, or "".
-        user_data: What user data holds once decoded, or b"".
-        files: Contents by absolute path, on its disk from the start.
-    """
+    """One instance's container."""
 
     engine: Engine
     instance_id: str
-    image: str
+    image: str  # the engine's
     address: str
-    authorized_key: str = ""
-    user_data: bytes = b""
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    authorized_key: str = ""  # in OpenSSH's format
+    user_data: bytes = b""  # decoded
+    files: Mapping[str, bytes] = field(default_factory=dict)  # by absolute path, on its disk from the start
     _step: threading.Lock = field(default_factory=threading.Lock)
     _abandoned: threading.Event = field(default_factory=threading.Event)
     _created: bool = False
 
     def boot(self, hangs: float | None = None) -> str:
-        """Start the container, made first if need be, and wait until it answers.
+        """Start the container, made first if need be, and wait until it answers; return why it does not, or "".
 
-        Args:
-            hangs: Instead, do nothing for so many seconds: what a fault wants.
-
-        Returns:
-            "" when it is up, else why it is not.
+        With `hangs`, do nothing for so many seconds instead: what a fault wants.
         """
         with self._step:
             if self._abandoned.is_set():
@@ -86,12 +72,7 @@ class Machine:
             self.engine.stop(self.instance_id)
 
     def commit(self, ami_id: str, *, reboot: bool) -> str:
-        """Keep the disk as an image, and return the engine's reference to it.
-
-        Args:
-            ami_id: The image's id.
-            reboot: Shut down before and start after, so that the disk is at rest (CreateImage without NoReboot).
-        """
+        """Keep the disk, at rest if it may reboot for that, as an image; return the engine's reference to it."""
         with self._step:
             running = self.engine.is_up(self.instance_id)
             if running and reboot:

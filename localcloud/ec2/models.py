@@ -17,21 +17,13 @@ from moto.ec2.exceptions import (
     MissingParameterError,
     OperationNotPermitted4,
 )
-from moto.ec2.models import EC2Backend
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociation
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.ec2.utils import convert_tag_spec, filter_iam_instance_profiles
 from moto.iam.exceptions import NotFoundException
 
 from localcloud.adoption import AdoptedBackend
-from localcloud.ec2.exceptions import (
-    ImageParameterError,
-    ImageUnavailableError,
-    InsufficientAddressesError,
-    NotStoppedError,
-    UnknownProfileError,
-    VolumeTooSmallError,
-)
+from localcloud.ec2 import exceptions
 from localcloud.ec2.image_states import ImageStates
 from localcloud.ec2.images import ROOT_DEVICE, ROOT_GIBIBYTES, ImageRules, LocalAmi
 from localcloud.ec2.instances import LocalInstance
@@ -57,7 +49,7 @@ RECONNECT_SECONDS = 1.0
 RESET_THREADS = 4
 
 
-class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lookups, VpcRules, EC2Backend):
+class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lookups, VpcRules):
     """EC2 of one account and region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -76,16 +68,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         security_group_names: list[str],
         **kwargs: Any,
     ) -> Reservation:
-        """Launch instances, also for Auto Scaling: they are pending when this returns, and boot by themselves.
-
-        Raises:
-            InvalidAMIIdError: there is no such image.
-            ImageUnavailableError: the image is still pending, failed, or is disabled.
-            InvalidKeyPairNameError: there is no key pair of that name.
-            UnknownProfileError: there is no such instance profile.
-            InsufficientAddressesError: the containers' network is full.
-            EC2ClientError: of `VpcRules.place`.
-        """
+        """Launch instances, also for Auto Scaling: they are pending when this returns, and boot by themselves."""
         template: dict[str, Any] = {}
         if kwargs.get("launch_template"):
             template = self.template_version(kwargs["launch_template"]).data
@@ -134,12 +117,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
                 self._refuse_attached(interface["NetworkInterfaceId"])
 
     def require_profile(self, name: str | None, arn: str | None) -> None:
-        """Make sure that an instance profile exists, if one is named.
-
-        Raises:
-            InvalidParameterCombination: it is named by both its name and its ARN.
-            UnknownProfileError: there is none of that name or ARN.
-        """
+        """Make sure that an instance profile exists, if one is named."""
         if name and arn:
             raise InvalidParameterCombination(
                 "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'"
@@ -147,7 +125,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         try:
             filter_iam_instance_profiles(self.account_id, self.partition, arn, name)
         except NotFoundException:
-            raise UnknownProfileError(arn or name or "") from None
+            raise exceptions.unknown_profile(arn or name, "arn" if arn else "name", "ARN" if arn else "name") from None
 
     def associate_iam_instance_profile(
         self,
@@ -160,30 +138,22 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         return super().associate_iam_instance_profile(instance_id, iam_instance_profile_name, iam_instance_profile_arn)
 
     def capacity(self, smallest: int, largest: int, subnet_id: str | None) -> int:
-        """Return how many instances RunInstances launches: as many as there is room for, up to the largest number.
-
-        Raises:
-            InsufficientAddressesError: there is no room for the smallest number.
-        """
+        """Return how many instances RunInstances launches: as many as there is room for, up to the largest number."""
         room = min(largest, self.cloud.engine.addresses.count_free())
         if room < smallest:
-            raise InsufficientAddressesError(self.cloud.engine.cidr)
+            raise exceptions.insufficient_addresses(self.cloud.engine.cidr)
         return max(smallest, min(room, self.get_subnet(subnet_id).available_ip_address_count)) if subnet_id else room
 
     def resolved_image(self, image_id: str) -> str:
-        """Return the id of an image that may be named by a parameter of Systems Manager.
-
-        Raises:
-            ImageParameterError: there is no such parameter, or it is no parameter for images.
-        """
+        """Return the id of an image that may be named by a parameter of Systems Manager."""
         if not image_id.startswith(SSM_IMAGE):
             return image_id
         name = image_id.removeprefix(SSM_IMAGE)
         found = self.cloud.backend("ssm", self.account_id, self.region_name).get_parameters([name]).get(name)
         if found is None:
-            raise ImageParameterError(f"The following aliases are invalid: {name}")
+            raise exceptions.image_parameter(f"The following aliases are invalid: {name}")
         if found.data_type != "aws:ec2:image":
-            raise ImageParameterError(f"Unsupported data type of {name}, supported: aws:ec2:image")
+            raise exceptions.image_parameter(f"Unsupported data type of {name}, supported: aws:ec2:image")
         return str(found.value)
 
     def _launchable(self, image_id: str) -> LocalAmi:
@@ -191,7 +161,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         if image is None:
             raise InvalidAMIIdError(image_id)
         if image.state != "available" or not image.engine_image:
-            raise ImageUnavailableError(image_id)
+            raise exceptions.image_unavailable(image_id)
         return image
 
     def _refuse_attached(self, interface_id: str) -> None:
@@ -217,7 +187,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
             if snapshot_id:
                 snapshot = self.get_snapshot(snapshot_id)
                 if ebs.get("VolumeSize") and int(ebs["VolumeSize"]) < snapshot.volume.size:
-                    raise VolumeTooSmallError(ebs["VolumeSize"], snapshot_id, snapshot.volume.size)
+                    raise exceptions.volume_too_small(ebs["VolumeSize"], snapshot_id, snapshot.volume.size)
         return [{"DeviceName": name, "Ebs": ebs} for name, ebs in merged.items()]
 
     def _take_addresses(self, count: int) -> list[str]:
@@ -227,7 +197,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
             address = self.cloud.engine.addresses.take()
             if address is None:
                 self._release(taken)
-                raise InsufficientAddressesError(self.cloud.engine.cidr)
+                raise exceptions.insufficient_addresses(self.cloud.engine.cidr)
             taken.append(address)
         return taken
 
@@ -254,11 +224,7 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
             interface.add_tags(interface_tags)
 
     def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
-        """Terminate instances; none in an Availability Zone where one of them is protected.
-
-        Raises:
-            OperationNotPermitted4: one is protected.
-        """
+        """Terminate instances; none in an Availability Zone where one of them is protected."""
         instances = self.get_multi_instances_by_id(instance_ids)
         protected = [instance for instance in instances if instance.disable_api_termination]
         zones = {instance.availability_zone for instance in protected}
@@ -268,14 +234,10 @@ class LocalEC2Backend(AdoptedBackend, ImageRules, ImageStates, TemplateRules, Lo
         return ended
 
     def modify_instance_attribute(self, instance_id: str, key: str, value: Any) -> Instance:
-        """Set an attribute of an instance.
-
-        Raises:
-            NotStoppedError: the instance runs, and has to be stopped for that.
-        """
+        """Set an attribute of an instance."""
         instance = self.get_instance(instance_id)
         if key in STOPPED_ONLY and instance.state != "stopped":
-            raise NotStoppedError(instance_id)
+            raise exceptions.not_stopped(instance_id)
         if key in SWITCHES:
             value = str(value).lower() == "true"
         return super().modify_instance_attribute(instance_id, key, value)

@@ -1,43 +1,39 @@
 """Pagination with AWS's page sizes, which moto lacks or gets wrong."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.responses import ActionResult
 from moto.ec2.exceptions import InvalidParameterValue
 
-from localcloud.ec2.exceptions import InvalidNextTokenError
-from localcloud.pages import page
+from localcloud import pages
+from localcloud.ec2 import exceptions
+
+PAGES = {
+    "DescribeImages": ("Images", 1, 1000),
+    "DescribeInstanceStatus": ("InstanceStatuses", 5, 1000),
+    "DescribeInstances": ("Reservations", 5, 1000),
+    "DescribeLaunchTemplates": ("LaunchTemplates", 1, 200),
+    "DescribeLaunchTemplateVersions": ("LaunchTemplateVersions", 1, 200),
+    "DescribeNetworkInterfaces": ("NetworkInterfaces", 5, 1000),
+    "DescribeSecurityGroups": ("SecurityGroups", 5, 1000),
+    "DescribeSnapshots": ("Snapshots", 5, 1000),
+    "DescribeVolumes": ("Volumes", 5, 1000),
+}
+"""For each action: where its answer has the list, and what MaxResults may be at least and at most.
+
+A request that names no size gets the largest page: AWS promises such a request no more than that.
+"""
 
 
-def paged(
-    action: str, whole: Callable[[Any], ActionResult], key: str, smallest: int, largest: int
-) -> Callable[[Any], ActionResult]:
-    """Return an action that returns one page of another action's whole result.
+def paged(whole: Callable[[Any], Any], key: str, smallest: int, largest: int) -> Callable[[Any], Any]:
+    """Return an action that returns one page of the whole list of another; see `PAGES`."""
 
-    A request that names no size gets the largest page: AWS promises such a request no more than that.
-
-    Args:
-        action: The name of moto's method for the action.
-        whole: moto's action, which returns the whole list here.
-        key: Where its answer has the list.
-        smallest: What MaxResults may be at least.
-        largest: What MaxResults may be at most.
-    """
-
-    def one_page(self: Any) -> ActionResult:
-        size = self._get_int_param("MaxResults", largest)
+    def size(requested: int | None) -> int:
+        size = largest if requested is None else requested
         if not smallest <= size <= largest:
             raise InvalidParameterValue(
                 f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value from {smallest} to {largest}."
             )
-        token = self._get_param("NextToken")
-        self.params.pop("NextToken", None)
-        self.params["MaxResults"] = sys.maxsize
-        answer: Any = whole(self).result
-        shown, following = page(answer[key], size, token, InvalidNextTokenError)
-        return ActionResult({**answer, key: shown, "NextToken": following})
+        return size
 
-    one_page.__name__ = action
-    return one_page
+    return pages.paged(whole, key, "MaxResults", size, exceptions.invalid_next_token)

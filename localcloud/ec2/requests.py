@@ -32,6 +32,7 @@ def _guarded(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def guarded(self: Any) -> Any:
         action = self._get_action()
         check(action, self.params)
+        _require_templates(self, action)
         if self.params.get("DryRun"):
             _, headers, body = render(DRY_RUN, "ec2", "POST")
             return DRY_RUN.status, {**dict(headers), "status": DRY_RUN.status}, body
@@ -40,6 +41,15 @@ def _guarded(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return method(self)
 
     return guarded
+
+
+def _require_templates(self: Any, action: str) -> None:
+    """Make sure that a launch template exists: moto passes over unknown ids, or takes them for names."""
+    named = (self.params.get("LaunchTemplateId"), *self.params.get("LaunchTemplateIds", []))
+    for template_id in filter(None, named):
+        self.ec2_backend.get_launch_template(template_id)
+    if action != "CreateLaunchTemplate" and "LaunchTemplateName" in self.params:
+        self.ec2_backend.get_launch_template_by_name(self.params["LaunchTemplateName"])
 
 
 def _once(self: Any, action: str, method: Callable[[Any], Any]) -> Any:

@@ -1,21 +1,29 @@
 """EC2 actions that moto lacks, and parameters that it ignores."""
 
 import base64
+import sys
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
-from moto.core.utils import utcnow
+from moto.core.utils import camelcase_to_underscores, utcnow
 from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue, OperationNotPermitted
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 
-from localcloud.ec2.pages import paged
+from localcloud.adoption import answer_with
+from localcloud.ec2.pages import PAGES, paged
 from localcloud.ec2.templates import derived
 
 IMDS_V2 = "v2.0"
+LONGEST_DEPRECATION = timedelta(days=3653)
+"""Ten years: how far ahead a deprecation may lie."""
+SHARED_WITH = {"UserId": "UserIds", "Group": "UserGroups"} | {
+    kind: f"{kind}s" for kind in ("OrganizationArn", "OrganizationalUnitArn")
+}
+"""Whom an image is shared with, and the parameter that lists several."""
 
 # moto's own actions, which those below replace.
 _moto_create_launch_template = EC2Response.create_launch_template
@@ -49,21 +57,16 @@ def run_instances(self: Any) -> ActionResult:
     profile = request.get("IamInstanceProfile", {})
     self.ec2_backend.require_profile(profile.get("Name"), profile.get("Arn"))  # before moto does, with IAM's error
     self.params = request
-    answer: ActionResult = _moto_run_instances(self)
+    answer = _moto_run_instances(self)
     reservation: Any = answer.result
     for instance in reservation.instances:
         instance.disable_api_termination = bool(request.get("DisableApiTermination"))
-    for instance in reservation.instances[1:]:  # moto gives it to the first
-        if profile:
-            self.ec2_backend.associate_iam_instance_profile(
-                instance_id=instance.id,
-                iam_instance_profile_name=profile.get("Name"),
-                iam_instance_profile_arn=profile.get("Arn"),
-            )
+    for instance in reservation.instances[1:] if profile else ():  # moto gives it to the first
+        self.ec2_backend.associate_iam_instance_profile(instance.id, profile.get("Name"), profile.get("Arn"))
     return answer
 
 
-def _all_or_none(action: str, method: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+def _all_or_none(method: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
     """Return an action that adds all rules of a request or, when one is refused, none; moto adds those before it."""
 
     def whole(self: Any) -> ActionResult:
@@ -76,7 +79,6 @@ def _all_or_none(action: str, method: Callable[[Any], ActionResult]) -> Callable
                 group.ingress_rules, group.egress_rules = before
             raise
 
-    whole.__name__ = action
     return whole
 
 
@@ -84,8 +86,7 @@ def modify_instance_attribute(self: Any) -> ActionResult:
     """ModifyInstanceAttribute, with the shutdown behaviour, for which moto removes the security groups."""
     behavior = self._get_param("InstanceInitiatedShutdownBehavior.Value")
     if behavior is None:
-        answer: ActionResult = _moto_modify_instance_attribute(self)
-        return answer
+        return _moto_modify_instance_attribute(self)
     self.ec2_backend.modify_instance_attribute(
         self._get_param("InstanceId"), "instance_initiated_shutdown_behavior", behavior
     )
@@ -105,13 +106,8 @@ def create_image(self: Any) -> ActionResult:
 
 
 def modify_image_attribute(self: Any) -> ActionResult:
-    """ModifyImageAttribute, with the description, ImdsSupport, and every account, group and organization.
-
-    Raises:
-        InvalidParameterValue: ImdsSupport is to be anything but v2.0, which AWS takes once and for ever.
-    """
-    attribute, image_id = self._get_param("Attribute"), self._get_param("ImageId")
-    image = self.ec2_backend.registered_image(image_id)
+    """ModifyImageAttribute, with the description, ImdsSupport (v2.0, for ever), and all whom it is shared with."""
+    attribute, image = self._get_param("Attribute"), _image(self)
     description = self._get_param("Description.Value") or (attribute == "description" and self._get_param("Value"))
     if description:
         image.description = description
@@ -119,29 +115,24 @@ def modify_image_attribute(self: Any) -> ActionResult:
     if value not in (None, IMDS_V2):
         raise InvalidParameterValue(f"Value ({value}) for parameter imdsSupport is invalid: it is {IMDS_V2}.")
     image.imds_support = value or image.imds_support
-    listed = [
-        {kind: each}
-        for kind, parameter in (
-            ("UserId", "UserIds"),
-            ("Group", "UserGroups"),
-            ("OrganizationArn", "OrganizationArns"),
-            ("OrganizationalUnitArn", "OrganizationalUnitArns"),
-        )
-        for each in self._get_param(parameter, [])
-    ]
+    listed = [{kind: each} for kind, parameter in SHARED_WITH.items() for each in self._get_param(parameter, [])]
     permission = self._get_param("LaunchPermission", {})
     operation = self._get_param("OperationType")
     self.ec2_backend.modify_image_attribute(
-        image_id,
+        image.id,
         permission.get("Add", []) + (listed if operation == "add" else []),
         permission.get("Remove", []) + (listed if operation == "remove" else []),
     )
     return EmptyResult()
 
 
+def _image(self: Any) -> Any:
+    return self.ec2_backend.registered_image(self._get_param("ImageId"))
+
+
 def reset_image_attribute(self: Any) -> ActionResult:
     """ResetImageAttribute: the launch permissions end."""
-    self.ec2_backend.registered_image(self._get_param("ImageId")).launch_permissions.clear()
+    _image(self).launch_permissions.clear()
     return ActionResult({"Return": True})
 
 
@@ -169,17 +160,13 @@ def get_console_output(self: Any) -> ActionResult:
     return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
 
 
-def parse_block_device_mapping(self: Any) -> list[dict[str, Any]]:
+def _parse_block_device_mapping(self: Any) -> list[dict[str, Any]]:
     """BlockDeviceMappings of RunInstances as they are: the image's come first, which moto leaves out."""
     return list(self._get_param("BlockDeviceMappings", []))
 
 
 def copy_image(self: Any) -> ActionResult:
-    """CopyImage, with the tags of the request and, if requested, of the source.
-
-    Raises:
-        EC2ClientError: there is no such region.
-    """
+    """CopyImage, with the tags of the request and, if requested, of the source."""
     source_id, source_region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
     if source_region not in ec2_backends[self.current_account].regions:
         raise EC2ClientError("InvalidRegion", f"The region '{source_region}' is not valid.")
@@ -210,12 +197,8 @@ def _tagged(self: Any, image: Any) -> ActionResult:
 
 
 def deregister_image(self: Any) -> ActionResult:
-    """DeregisterImage, with DeleteAssociatedSnapshots.
-
-    Raises:
-        OperationNotPermitted: the image is protected.
-    """
-    image = self.ec2_backend.registered_image(self._get_param("ImageId"))
+    """DeregisterImage, with DeleteAssociatedSnapshots."""
+    image = _image(self)
     if image.deregistration_protection != "disabled":
         raise OperationNotPermitted(f"Deregistration protection is enabled for image {image.id}.")
     self.ec2_backend.deregister_image(image.id)
@@ -229,33 +212,36 @@ def deregister_image(self: Any) -> ActionResult:
 def enable_image_deregistration_protection(self: Any) -> ActionResult:
     """EnableImageDeregistrationProtection."""
     cooldown = "with" if self._get_bool_param("WithCooldown", False) else "without"
-    image = self.ec2_backend.registered_image(self._get_param("ImageId"))
-    image.deregistration_protection = f"enabled-{cooldown}-cooldown"
+    _image(self).deregistration_protection = f"enabled-{cooldown}-cooldown"
     return ActionResult({"Return": "true"})
 
 
 def disable_image_deregistration_protection(self: Any) -> ActionResult:
     """DisableImageDeregistrationProtection; there is no cooldown."""
-    self.ec2_backend.registered_image(self._get_param("ImageId")).deregistration_protection = "disabled"
+    _image(self).deregistration_protection = "disabled"
     return ActionResult({"Return": "true"})
 
 
 def enable_image_deprecation(self: Any) -> ActionResult:
-    """EnableImageDeprecation."""
-    when = self._get_param("DeprecateAt")
-    self.ec2_backend.enable_image_deprecation(
-        self._get_param("ImageId"), when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
-    )
+    """EnableImageDeprecation, rounded to the minute."""
+    image, when, now = _image(self), self._get_param("DeprecateAt"), utcnow()
+    when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when  # as moto has its times
+    if not now <= when <= now + LONGEST_DEPRECATION:
+        raise InvalidParameterValue(
+            f"Value ({when.isoformat()}Z) for parameter DeprecateAt is invalid: it must be in the future and within 10 "
+            "years."
+        )
+    image.deprecated_at = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
     return ActionResult({"Return": True})
 
 
 def disable_image_deprecation(self: Any) -> ActionResult:
     """DisableImageDeprecation."""
-    self.ec2_backend.disable_image_deprecation(self._get_param("ImageId"))
+    _image(self).deprecated_at = None
     return ActionResult({"Return": True})
 
 
-def seen_images(self: Any) -> ActionResult:
+def describe_images(self: Any) -> ActionResult:
     """DescribeImages, without what is hidden unless requested."""
     answer: Any = _moto_describe_images(self).result
     images = self.ec2_backend.seen(
@@ -269,32 +255,31 @@ def seen_images(self: Any) -> ActionResult:
 
 def describe_image_attribute(self: Any) -> ActionResult:
     """DescribeImageAttribute, with imdsSupport."""
-    image_id = self._get_param("ImageId")
-    value = self.ec2_backend.registered_image(image_id).imds_support
+    image = _image(self)
     if self._get_param("Attribute") != "imdsSupport":
         return _moto_describe_image_attribute(self)
-    return ActionResult({"ImageId": image_id, "ImdsSupport": {"Value": value} if value else {}})
+    return ActionResult(
+        {"ImageId": image.id, "ImdsSupport": {"Value": image.imds_support} if image.imds_support else {}}
+    )
 
 
 def modify_instance_metadata_options(self: Any) -> ActionResult:
     """ModifyInstanceMetadataOptions: what the request does not name stays, where moto takes the defaults."""
     instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
-    requested = {
-        "http_tokens": self._get_param("HttpTokens"),
-        "http_put_response_hop_limit": self._get_int_param("HttpPutResponseHopLimit"),
-        "http_endpoint": self._get_param("HttpEndpoint"),
-        "http_protocol_ipv6": self._get_param("HttpProtocolIpv6"),
-        "instance_metadata_tags": self._get_param("InstanceMetadataTags"),
-    }
-    vars(instance.metadata_options).update({name: value for name, value in requested.items() if value is not None})
+    requested = {camelcase_to_underscores(name): value for name, value in self.params.items()}
+    options = vars(instance.metadata_options)
+    options.update({name: requested[name] for name in options.keys() & requested.keys()})
     return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": instance.metadata_options})
+
+
+def _template(self: Any) -> Any:
+    return self.ec2_backend.named_template(self._get_param("LaunchTemplateId"), self._get_param("LaunchTemplateName"))
 
 
 def create_launch_template(self: Any) -> ActionResult:
     """CreateLaunchTemplate; a parameter that its image is has to exist."""
     self.ec2_backend.resolved_image(self._get_param("LaunchTemplateData.ImageId") or "")
-    answer: ActionResult = _moto_create_launch_template(self)
-    return answer
+    return _moto_create_launch_template(self)
 
 
 def create_launch_template_version(self: Any) -> ActionResult:
@@ -302,15 +287,12 @@ def create_launch_template_version(self: Any) -> ActionResult:
     source, data = self._get_param("SourceVersion"), self._get_param("LaunchTemplateData", {})
     self.ec2_backend.resolved_image(data.get("ImageId") or "")
     if source:
-        template = self.ec2_backend.named_template(
-            self._get_param("LaunchTemplateId"), self._get_param("LaunchTemplateName")
-        )
-        self.params["LaunchTemplateData"] = derived(template.get_version(source), data)
+        self.params["LaunchTemplateData"] = derived(_template(self).get_version(source), data)
     answer: Any = _moto_create_launch_template_version(self).result
     return ActionResult({"LaunchTemplateVersion": _with_alias_resolved(self, answer["LaunchTemplateVersion"])})
 
 
-def resolved_launch_template_versions(self: Any) -> ActionResult:
+def describe_launch_template_versions(self: Any) -> ActionResult:
     """DescribeLaunchTemplateVersions, with ResolveAlias."""
     answer: Any = _moto_describe_versions(self).result
     versions = [_with_alias_resolved(self, version) for version in answer["LaunchTemplateVersions"]]
@@ -329,9 +311,7 @@ def _with_alias_resolved(self: Any, version: dict[str, Any]) -> dict[str, Any]:
 
 def delete_launch_template_versions(self: Any) -> ActionResult:
     """DeleteLaunchTemplateVersions: reports the failed beside the deleted versions."""
-    template = self.ec2_backend.named_template(
-        self._get_param("LaunchTemplateId"), self._get_param("LaunchTemplateName")
-    )
+    template = _template(self)
     deleted, kept = self.ec2_backend.delete_launch_template_versions(template, self._get_param("Versions", []))
     named = {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name}
     return ActionResult(
@@ -345,7 +325,7 @@ def delete_launch_template_versions(self: Any) -> ActionResult:
     )
 
 
-def owned_snapshots(self: Any) -> ActionResult:
+def describe_snapshots(self: Any) -> ActionResult:
     """DescribeSnapshots, of the owners that the request names."""
     answer: Any = _moto_describe_snapshots(self).result
     owners = {self.current_account if owner == "self" else owner for owner in self._get_param("OwnerIds", [])}
@@ -353,63 +333,13 @@ def owned_snapshots(self: Any) -> ActionResult:
     return ActionResult({**answer, "Snapshots": snapshots})
 
 
-authorize_security_group_egress = _all_or_none(
-    "authorize_security_group_egress", EC2Response.authorize_security_group_egress
-)
-authorize_security_group_ingress = _all_or_none(
-    "authorize_security_group_ingress", EC2Response.authorize_security_group_ingress
-)
-describe_images = paged("describe_images", seen_images, "Images", 1, 1000)
-describe_instance_status = paged(
-    "describe_instance_status", EC2Response.describe_instance_status, "InstanceStatuses", 5, 1000
-)
-describe_instances = paged("describe_instances", EC2Response.describe_instances, "Reservations", 5, 1000)
-describe_launch_templates = paged(
-    "describe_launch_templates", EC2Response.describe_launch_templates, "LaunchTemplates", 1, 200
-)
-describe_launch_template_versions = paged(
-    "describe_launch_template_versions", resolved_launch_template_versions, "LaunchTemplateVersions", 1, 200
-)
-describe_network_interfaces = paged(
-    "describe_network_interfaces", EC2Response.describe_network_interfaces, "NetworkInterfaces", 5, 1000
-)
-describe_security_groups = paged(
-    "describe_security_groups", EC2Response.describe_security_groups, "SecurityGroups", 5, 1000
-)
-describe_snapshots = paged("describe_snapshots", owned_snapshots, "Snapshots", 5, 1000)
-describe_volumes = paged("describe_volumes", EC2Response.describe_volumes, "Volumes", 5, 1000)
+authorize_security_group_egress = _all_or_none(EC2Response.authorize_security_group_egress)
+authorize_security_group_ingress = _all_or_none(EC2Response.authorize_security_group_ingress)
 
-ACTIONS = (
-    authorize_security_group_egress,
-    authorize_security_group_ingress,
-    create_image,
-    copy_image,
-    create_launch_template,
-    create_launch_template_version,
-    deregister_image,
-    delete_launch_template_versions,
-    describe_image_attribute,
-    describe_images,
-    describe_instance_status,
-    describe_instances,
-    describe_launch_template_versions,
-    describe_launch_templates,
-    describe_network_interfaces,
-    describe_security_groups,
-    describe_snapshots,
-    describe_volumes,
-    disable_image_block_public_access,
-    disable_image_deprecation,
-    disable_image_deregistration_protection,
-    enable_image_block_public_access,
-    enable_image_deprecation,
-    enable_image_deregistration_protection,
-    get_console_output,
-    get_image_block_public_access_state,
-    modify_image_attribute,
-    modify_instance_attribute,
-    modify_instance_metadata_options,
-    register_image,
-    reset_image_attribute,
-    run_instances,
-)
+
+def install() -> None:
+    """Put the actions, and their pages, into moto's class."""
+    answer_with(sys.modules[__name__], EC2Response, "ec2")
+    for action, page in PAGES.items():
+        name = camelcase_to_underscores(action)
+        setattr(EC2Response, name, paged(getattr(EC2Response, name), *page))

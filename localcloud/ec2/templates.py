@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from moto.ec2.exceptions import (
-    InvalidLaunchTemplateIdNotFound,
-    InvalidLaunchTemplateNameNotFoundWithNameError,
-    InvalidLaunchTemplateVersionNotFound,
-    InvalidParameterValue,
-)
+from moto.ec2.exceptions import InvalidLaunchTemplateVersionNotFound, InvalidParameterValue
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersion
 from moto.ec2.utils import parse_user_data
 
@@ -40,11 +36,7 @@ class LocalTemplate(LaunchTemplate):
         return version
 
     def get_version(self, num: Any) -> LaunchTemplateVersion:
-        """Return a version by its number, `$Latest` or `$Default`.
-
-        Raises:
-            InvalidLaunchTemplateVersionNotFound: there is none, any more or yet.
-        """
+        """Return a version by its number, `$Latest` or `$Default`."""
         named = str(num).lower()
         if named == "$latest":
             return self.latest_version()
@@ -75,58 +67,17 @@ def derived(source: LaunchTemplateVersion, data: dict[str, Any]) -> dict[str, An
     return {**inherited, **data}
 
 
-class TemplateRules:
+class TemplateRules(EC2Backend):
     """A part of the EC2 backend: what it does with launch templates."""
 
-    launch_templates: dict[str, LaunchTemplate]
-    launch_template_name_to_ids: dict[str, str]
-
     def named_template(self, template_id: str | None, name: str | None) -> LaunchTemplate:
-        """Return the template of that id or name.
-
-        Raises:
-            InvalidLaunchTemplateIdNotFound: there is none of that id.
-            InvalidLaunchTemplateNameNotFoundWithNameError: there is none of that name.
-        """
-        found = self.launch_templates.get(template_id or self.launch_template_name_to_ids.get(name or "", ""))
-        if found is None:
-            if template_id:
-                raise InvalidLaunchTemplateIdNotFound(template_id)
-            raise InvalidLaunchTemplateNameNotFoundWithNameError(name or "")
-        return found
+        """Return the template of that id or name."""
+        return self.get_launch_template(template_id) if template_id else self.get_launch_template_by_name(name or "")
 
     def template_version(self, reference: dict[str, str]) -> LaunchTemplateVersion:
         """Return the version that a LaunchTemplateSpecification names, the default one if it names none."""
         template = self.named_template(reference.get("LaunchTemplateId"), reference.get("LaunchTemplateName"))
         return template.get_version(reference.get("Version") or "$Default")
-
-    def describe_launch_templates(
-        self,
-        template_names: Sequence[str] | None = None,
-        template_ids: Sequence[str] | None = None,
-        filters: Any = None,
-    ) -> list[LaunchTemplate]:
-        """Return templates; moto passes over ids that do not exist."""
-        for template_id in template_ids or ():
-            self.named_template(template_id, None)
-        every: list[LaunchTemplate] = super().describe_launch_templates(  # type: ignore[misc] # moto's backend comes after
-            template_names, template_ids, filters
-        )
-        return every
-
-    def modify_launch_template(
-        self, default_version: str, template_name: str | None = None, template_id: str | None = None
-    ) -> LaunchTemplate:
-        """Set the default version; moto's error of an unknown id is that of an unknown name."""
-        template = self.named_template(template_id, template_name)
-        modified: LaunchTemplate = super().modify_launch_template(default_version, None, template.id)  # type: ignore[misc] # as above
-        return modified
-
-    def delete_launch_template(self, name: str | None, tid: str | None) -> LaunchTemplate:
-        """Delete a template, with the same errors."""
-        template = self.named_template(tid, name)
-        deleted: LaunchTemplate = super().delete_launch_template(None, template.id)  # type: ignore[misc] # as above
-        return deleted
 
     def create_launch_template(
         self, name: str, description: str, template_data: dict[str, Any], tag_spec: dict[str, Any]
@@ -136,7 +87,7 @@ class TemplateRules:
         template_data["TagSpecifications"] = [
             specification for specification in specifications if specification["ResourceType"] != "launch-template"
         ]
-        return super().create_launch_template(name, description, template_data, tag_spec)  # type: ignore[misc] # moto's backend comes after
+        return super().create_launch_template(name, description, template_data, tag_spec)
 
     def describe_launch_template_versions(
         self,
@@ -148,9 +99,7 @@ class TemplateRules:
         max_results: int,
     ) -> list[tuple[LaunchTemplate, LaunchTemplateVersion]]:
         """Return versions of one template, or `$Latest` and `$Default` of all, as moto does; a range is by number."""
-        every: list[tuple[LaunchTemplate, LaunchTemplateVersion]] = super().describe_launch_template_versions(  # type: ignore[misc] # as above
-            template_name, template_id, versions, None, None, max_results
-        )
+        every = super().describe_launch_template_versions(template_name, template_id, versions, 0, 0, max_results)
         if versions:
             return every
         return [
@@ -162,14 +111,7 @@ class TemplateRules:
     def delete_launch_template_versions(
         self, template: LaunchTemplate, numbers: Sequence[str]
     ) -> tuple[list[int], list[tuple[int, str, str]]]:
-        """Delete versions, each for itself: those that cannot go stay, and the rest goes.
-
-        Returns:
-            The numbers deleted; and those not deleted, each with an error's code and message.
-
-        Raises:
-            InvalidParameterValue: more than 200 are named.
-        """
+        """Delete versions, each for itself; return the numbers gone, and those that stay with a code and message."""
         if len(numbers) > LARGEST_DELETION:
             raise InvalidParameterValue(f"{len(numbers)} versions are named, and at most {LARGEST_DELETION} may be.")
         deleted: list[int] = []

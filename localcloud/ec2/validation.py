@@ -59,11 +59,7 @@ TAGGABLE = {
 
 
 def check(action: str, params: Mapping[str, Any]) -> None:
-    """Refuse malformed ids, names and tags, and too much user data.
-
-    Raises:
-        EC2ClientError: as AWS refuses it.
-    """
+    """Refuse malformed ids, names and tags, and too much user data."""
     for name, (prefix, code) in IDS.items():
         if name == "GroupId" and "SecurityGroup" not in action:
             continue  # placement groups have other ids

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from localcloud.s3.exceptions import BadDigestError, ContentHashMismatchError, InvalidDigestError, InvalidRequestError
+from localcloud.s3 import exceptions
 
 DEFAULT: Final = "CRC64NVME"
 """The algorithm of an object whose client chose none."""
@@ -22,35 +22,23 @@ _ROW: Final = 2048
 
 
 def verify(headers: Mapping[str, str], body: bytes, raw_body: bytes) -> None:
-    """Compare a body with every checksum of its request.
-
-    Args:
-        headers: The request's.
-        body: What was to be sent.
-        raw_body: The same as it was sent: in chunks, where checksums may follow.
-
-    Raises:
-        BadDigestError: it has another checksum.
-        ContentHashMismatchError: it has another hash than was signed.
-        InvalidDigestError: Content-MD5 is no MD5.
-        InvalidRequestError: a checksum is none of its algorithm.
-    """
+    """Compare a body with every checksum of its request; raw, it may be in chunks, which checksums may follow."""
     md5 = headers.get("Content-MD5")
     if md5:
         expected = _decoded(md5)
         if len(expected) != hashlib.md5(usedforsecurity=False).digest_size:
-            raise InvalidDigestError
+            raise exceptions.invalid_digest()
         if expected != hashlib.md5(body, usedforsecurity=False).digest():
-            raise BadDigestError("Content-MD5")
+            raise exceptions.bad_digest("Content-MD5", "what we received")
     signed = headers.get("x-amz-content-sha256", "")
     if re.fullmatch(r"[0-9a-f]{64}", signed) and hashlib.sha256(body).hexdigest() != signed:
-        raise ContentHashMismatchError
+        raise exceptions.content_hash_mismatch()
     for algorithm, text in checksums(headers, raw_body).items():
         actual, expected = ALGORITHMS[algorithm](body), _decoded(text)
         if len(expected) != len(actual):
-            raise InvalidRequestError(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
+            raise exceptions.invalid_request(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
         if expected != actual:
-            raise BadDigestError(algorithm)
+            raise exceptions.bad_digest(algorithm, "the calculated checksum")
 
 
 def checksums(headers: Mapping[str, str], raw_body: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from moto.s3.exceptions import InvalidBucketName, NoSuchPublicAccessBlockConfigu
 from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, S3Backend
 from moto.s3.utils import bucket_policy_is_public
 
-from localcloud.s3.exceptions import AccessDeniedError, MalformedPolicyError
+from localcloud.s3 import exceptions
 
 OWNER_ENFORCED: Final = "BucketOwnerEnforced"
 _NAME: Final = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-|.*\.\.|\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -33,11 +33,7 @@ class LocalS3Backend(S3Backend):
     """S3 of one account."""
 
     def create_bucket(self, bucket_name: str, region_name: str, bucket_namespace: str | None = None) -> FakeBucket:
-        """Make a bucket, which is encrypted, closed to the public, and without ACLs.
-
-        Raises:
-            InvalidBucketName: the name is none for a bucket.
-        """
+        """Make a bucket, which is encrypted, closed to the public, and without ACLs."""
         if not _NAME.fullmatch(bucket_name) or bucket_name.endswith(_SUFFIXES):
             raise InvalidBucketName
         bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
@@ -64,28 +60,19 @@ class LocalS3Backend(S3Backend):
         return super().complete_multipart_upload(bucket_name, multipart_id, body)
 
     def _require_upload(self, bucket_name: str, upload_id: str) -> None:
-        """Make sure that an upload goes on.
-
-        Raises:
-            NoSuchUpload: it is unknown, was completed or aborted.
-        """
+        """Make sure that an upload goes on."""
         if upload_id not in self.get_bucket(bucket_name).multiparts:
             raise NoSuchUpload(upload_id=upload_id)
 
     def put_bucket_policy(self, bucket_name: str, policy: bytes) -> None:
-        """Set the bucket's policy.
-
-        Raises:
-            AccessDeniedError: it lets the public in, which the bucket blocks.
-            MalformedPolicyError: it is no policy.
-        """
+        """Set the bucket's policy."""
         _require_policy(policy)
         try:
             blocks = self.get_public_access_block(bucket_name).block_public_policy
         except NoSuchPublicAccessBlockConfiguration:
             blocks = False
         if blocks and bucket_policy_is_public(policy):
-            raise AccessDeniedError(
+            raise exceptions.access_denied(
                 "User is not authorized to perform: s3:PutBucketPolicy because public policies are prevented by the "
                 "BlockPublicPolicy setting in S3 Block Public Access."
             )
@@ -93,24 +80,20 @@ class LocalS3Backend(S3Backend):
 
 
 def _require_policy(text: bytes) -> None:
-    """Make sure that a text has a bucket policy's parts.
-
-    Raises:
-        MalformedPolicyError: it has not.
-    """
+    """Make sure that a text has a bucket policy's parts."""
     try:
         policy: Any = json.loads(text)
     except ValueError:
-        raise MalformedPolicyError("This policy contains invalid Json") from None
+        raise exceptions.malformed_policy("This policy contains invalid Json") from None
     statements = _statements(policy) if isinstance(policy, dict) else []
     if not statements or not all(isinstance(statement, dict) for statement in statements):
-        raise MalformedPolicyError("Missing required field Statement")
+        raise exceptions.malformed_policy("Missing required field Statement")
     for statement in statements:
         if statement.get("Effect") not in ("Allow", "Deny"):
-            raise MalformedPolicyError("Invalid effect")
+            raise exceptions.malformed_policy("Invalid effect")
         for name in ("Principal", "Action", "Resource"):
             if not statement.keys() & {name, f"Not{name}"}:
-                raise MalformedPolicyError(f"Missing required field {name}")
+                raise exceptions.malformed_policy(f"Missing required field {name}")
 
 
 def _statements(policy: dict[str, Any]) -> list[Any]:

@@ -27,15 +27,8 @@ from moto.s3.models import FakeDeleteMarker
 from moto.s3.responses import S3Response
 from werkzeug.datastructures import Headers
 
+from localcloud.s3 import exceptions
 from localcloud.s3.digests import DEFAULT, checksum, checksums, verify
-from localcloud.s3.exceptions import (
-    AccessDeniedError,
-    AclsNotSupportedError,
-    AclsOfBucketError,
-    KeyTooLongError,
-    MetadataTooLargeError,
-    QueryParametersError,
-)
 from localcloud.s3.models import OWNER_ENFORCED
 
 KEY_BYTES: Final = 1024
@@ -64,7 +57,7 @@ def _bucket_response(self: Any, request: Any, full_url: str) -> Any:
     _require_validity(self)
     creates = request.method == "PUT" and not urllib.parse.urlsplit(full_url).query
     if creates and self.headers.get("x-amz-acl", "private") != "private" and _ownership(self) == OWNER_ENFORCED:
-        raise AclsOfBucketError
+        raise exceptions.acls_of_bucket()
     size = self.querystring.get("max-keys")
     if size:
         if not size[0].isdecimal():
@@ -78,10 +71,12 @@ def _bucket_response(self: Any, request: Any, full_url: str) -> Any:
 def _key_response(self: Any, request: Any, full_url: str) -> Any:
     """Answer a request to an object."""
     if len(self.parse_key_name().encode()) > KEY_BYTES:
-        raise KeyTooLongError
-    metadata = {name[len(_METADATA) :]: value for name, value in self.headers.items() if _is_metadata(name)}
+        raise exceptions.key_too_long()
+    metadata = {
+        name[len(_METADATA) :]: value for name, value in self.headers.items() if name.lower().startswith(_METADATA)
+    }
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > METADATA_BYTES:
-        raise MetadataTooLargeError
+        raise exceptions.metadata_too_large()
     _require_validity(self)
     return _moto_key_response(self, request, full_url)
 
@@ -189,7 +184,7 @@ def _acl_from_headers(self: Any, headers: Any) -> Any:
     """Return the ACL that a request sets, in a bucket that has ACLs."""
     grants = any(name.lower().startswith("x-amz-grant-") for name, _ in headers.items())
     if (grants or headers.get("x-amz-acl", "") not in _OWNERS_ACLS) and _ownership(self) == OWNER_ENFORCED:
-        raise AclsNotSupportedError
+        raise exceptions.acls_not_supported()
     return _moto_acl_from_headers(self, headers)
 
 
@@ -202,39 +197,28 @@ def _tagging_from_xml(self: Any) -> dict[str, str]:
 
 
 def _require_validity(self: Any) -> None:
-    """Make sure that a request is not presigned for another time, and that its body is what was sent.
-
-    Raises:
-        AccessDeniedError: its time is over.
-        QueryParametersError: its parameters do not say until when, or it is presigned for too long.
-        S3ClientError: a checksum is wrong, see `localcloud.s3.digests`.
-    """
+    """Make sure that a request is not presigned for another time, and that its body is what was sent."""
     until = _presigned_until(dict(urllib.parse.parse_qsl(self.parsed_url.query)))
     if until is not None and until < time.time():
-        raise AccessDeniedError("Request has expired")
+        raise exceptions.access_denied("Request has expired")
     verify(self.headers, self.body or b"", self.raw_body or b"")
 
 
 def _presigned_until(query: dict[str, str]) -> float | None:
-    """Return when a presigned address expires, by its parameters of either version; None for another request.
-
-    Raises:
-        AccessDeniedError: version 2 has no valid time.
-        QueryParametersError: version 4 has no valid time, or one that is too far away.
-    """
+    """Return when a presigned address expires, by its parameters of either version; None for another request."""
     if "X-Amz-Expires" in query:
         seconds = query["X-Amz-Expires"]
         if not re.fullmatch(r"-?\d{1,18}", seconds, re.ASCII):
-            raise QueryParametersError("X-Amz-Expires should be a number")
+            raise exceptions.query_parameters("X-Amz-Expires should be a number")
         if int(seconds) < 0:
-            raise QueryParametersError("X-Amz-Expires must be non-negative")
+            raise exceptions.query_parameters("X-Amz-Expires must be non-negative")
         if int(seconds) > WEEK:
-            raise QueryParametersError(
+            raise exceptions.query_parameters(
                 "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less "
                 "than 604800 seconds"
             )
         if "X-Amz-Date" not in query:
-            raise QueryParametersError(
+            raise exceptions.query_parameters(
                 "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
                 "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
             )
@@ -242,22 +226,17 @@ def _presigned_until(query: dict[str, str]) -> float | None:
             signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
             message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
-            raise QueryParametersError(message) from None
+            raise exceptions.query_parameters(message) from None
         return signed.timestamp() + int(seconds)
     if "Signature" in query and "Expires" in query:
         if not re.fullmatch(r"-?\d{1,18}", query["Expires"], re.ASCII):
-            raise AccessDeniedError(f"Invalid date (should be seconds since epoch): {query['Expires']}")
+            raise exceptions.access_denied(f"Invalid date (should be seconds since epoch): {query['Expires']}")
         return int(query["Expires"])
     return None
 
 
 def _require_conditions(self: Any, key: str) -> None:
-    """Make sure that what is written over is what the request expects.
-
-    Raises:
-        MissingKey: it expects an object, and there is none.
-        PreconditionFailed: it expects another object, or none.
-    """
+    """Make sure that what is written over is what the request expects."""
     found = self.backend.get_object(self.bucket_name, key)
     wanted = self.headers.get("If-Match")
     if wanted and not found:
@@ -276,23 +255,3 @@ def _ownership(self: Any) -> str:
     """Return who owns the objects of the request's bucket, or of the one that it makes."""
     bucket = self.backend.buckets.get(self.bucket_name)
     return self.headers.get("x-amz-object-ownership") or (bucket.ownership_rule if bucket else OWNER_ENFORCED) or ""
-
-
-def _is_metadata(name: str) -> bool:
-    return name.lower().startswith(_METADATA)
-
-
-ACTIONS = (
-    _acl_from_headers,
-    _bucket_response,
-    _bucket_response_delete_keys,
-    _complete_multipart_body,
-    _get_checksum,
-    _get_key,
-    _key_response,
-    _key_response_post,
-    _tagging_from_xml,
-    copy_object,
-    delete_object,
-    list_objects_v2,
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -13,13 +13,11 @@ def install(cloud: Cloud) -> None:
     from moto.ssm.models import ssm_backends
     from moto.ssm.responses import SimpleSystemManagerResponse
 
-    from localcloud.adoption import adopt
+    from localcloud.adoption import adopt, answer_with
     from localcloud.ssm import responses
     from localcloud.ssm.models import LocalSSMBackend
     from localcloud.ssm.parameters import ParameterStore
 
     ParameterStore.cloud = cloud
     adopt(ssm_backends, LocalSSMBackend)
-    answers: Any = SimpleSystemManagerResponse
-    for action in responses.ACTIONS:
-        setattr(answers, action.__name__, action)
+    answer_with(responses, SimpleSystemManagerResponse, "ssm")

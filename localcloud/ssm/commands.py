@@ -99,22 +99,27 @@ class Invocation:
         """The file in the instance that has the id of the script's process group."""
         return f"/run/ssm-{self.command.command_id}.group"
 
-    def details(self) -> dict[str, Any]:
-        """Return the answer of GetCommandInvocation."""
-        elapsed = (self.ended - self.started) if self.ended and self.started else timedelta()
+    def _described(self) -> dict[str, Any]:
         return {
             "CommandId": self.command.command_id,
             "InstanceId": self.instance_id,
             "Comment": self.command.comment,
             "DocumentName": self.command.document_name,
             "DocumentVersion": "$DEFAULT",
+            "Status": self.status,
+            "StatusDetails": self.status_details,
+        }
+
+    def details(self) -> dict[str, Any]:
+        """Return the answer of GetCommandInvocation."""
+        elapsed = (self.ended - self.started) if self.ended and self.started else timedelta()
+        return {
+            **self._described(),
             "PluginName": PLUGIN,
             "ResponseCode": self.exit_code,
             "ExecutionStartDateTime": _iso(self.started),
             "ExecutionElapsedTime": f"PT{elapsed.total_seconds():.3f}S",
             "ExecutionEndDateTime": _iso(self.ended),
-            "Status": self.status,
-            "StatusDetails": self.status_details,
             "StandardOutputContent": self.stdout[:STDOUT_LIMIT],
             "StandardOutputUrl": "",
             "StandardErrorContent": self.stderr[:STDERR_LIMIT],
@@ -124,15 +129,9 @@ class Invocation:
     def summary(self, *, plugins: bool) -> dict[str, Any]:
         """Return the invocation's entry in ListCommandInvocations; its plugin's output only when requested."""
         entry: dict[str, Any] = {
-            "CommandId": self.command.command_id,
-            "InstanceId": self.instance_id,
+            **self._described(),
             "InstanceName": "",
-            "Comment": self.command.comment,
-            "DocumentName": self.command.document_name,
-            "DocumentVersion": "$DEFAULT",
             "RequestedDateTime": self.command.requested,
-            "Status": self.status,
-            "StatusDetails": self.status_details,
             "CommandPlugins": [],
         }
         if plugins:

@@ -11,17 +11,8 @@ from moto.core.utils import utcnow
 
 from localcloud.adoption import AdoptedBackend
 from localcloud.ec2.models import seed_image_id
+from localcloud.ssm import exceptions
 from localcloud.ssm.commands import DOCUMENT, PLUGIN, Command, Invocation
-from localcloud.ssm.exceptions import (
-    DuplicateInstanceIdError,
-    InvalidCommandIdError,
-    InvalidDocumentError,
-    InvalidFilterKeyError,
-    InvalidInstanceIdError,
-    InvalidParametersError,
-    InvalidPluginNameError,
-    InvocationDoesNotExistError,
-)
 from localcloud.ssm.parameters import ParameterStore
 
 SEED_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
@@ -33,10 +24,18 @@ MAX_EXECUTION_SECONDS = 172_800
 
 
 FILTERS = ("InstanceIds", "AgentVersion", "PingStatus", "PlatformTypes", "ActivationIds", "IamRole", "ResourceType",
-           "AssociationStatus", "SourceIds", "SourceTypes", "tag-key")  # fmt: skip
-MANAGED = {"AgentVersion": {"3.0.0.0"}, "PingStatus": {"Online"}, "PlatformTypes": {"Linux"},
-           "ResourceType": {"EC2Instance"}, "SourceTypes": {"AWS::EC2::Instance"}}  # fmt: skip
-"""What filters find of every managed instance."""
+           "AssociationStatus", "SourceIds", "SourceTypes")  # fmt: skip
+MANAGED = {
+    "AgentVersion": "3.0.0.0",
+    "IsLatestVersion": True,
+    "PingStatus": "Online",
+    "PlatformType": "Linux",
+    "PlatformName": "Debian GNU/Linux",
+    "PlatformVersion": "12",
+    "ResourceType": "EC2Instance",
+    "SourceType": "AWS::EC2::Instance",
+}
+"""What is known of every managed instance."""
 TARGETS = ("InstanceIds", "tag-key")
 """What chooses a command's instances, beside tags; AWS has resource groups, too."""
 
@@ -61,25 +60,17 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         timeout_seconds: int | None = None,
         **_unused: Any,
     ) -> Command:
-        """Begin to run a script on instances, named by id or by the targets' tags.
-
-        Raises:
-            InvalidDocumentError: the document is not AWS-RunShellScript.
-            InvalidParametersError: there are no commands, the execution timeout is no number of seconds, or targets
-                are chosen by something else than ids and tags.
-            InvalidInstanceIdError: an instance named by id does not run.
-            DuplicateInstanceIdError: an instance is named twice.
-        """
+        """Begin to run a script on instances, named by id or by the targets' tags."""
         if document_name.rpartition("/")[2] != DOCUMENT:
-            raise InvalidDocumentError(document_name)
+            raise exceptions.invalid_document(document_name)
         if not parameters.get("commands"):
-            raise InvalidParametersError(f"{DOCUMENT} needs the parameter commands, a list of lines.")
+            raise exceptions.invalid_parameters(f"{DOCUMENT} needs the parameter commands, a list of lines.")
         chosen = list(instance_ids)
         if len(set(chosen)) < len(chosen):
-            raise DuplicateInstanceIdError
+            raise exceptions.duplicate_instance_id()
         down = [instance_id for instance_id in chosen if not self.cloud.is_running(instance_id)]
         if down:
-            raise InvalidInstanceIdError(down, self.account_id)
+            raise exceptions.invalid_instance_id(", ".join(down), self.account_id)
         for instance_id in self._targeted(targets):
             if instance_id not in chosen:
                 chosen.append(instance_id)
@@ -101,28 +92,20 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         return command
 
     def get_command_by_id(self, command_id: str) -> Command:  # type: ignore[override] # as above
-        """Return the command.
-
-        Raises:
-            InvalidCommandIdError: there is none of that id.
-        """
+        """Return the command."""
         for command in self._commands:
             if command.command_id == command_id:
                 return command
-        raise InvalidCommandIdError
+        raise exceptions.invalid_command_id()
 
     def get_command_invocation(self, command_id: str, instance_id: str, plugin_name: str | None) -> dict[str, Any]:
-        """Return the command's result so far on that instance.
-
-        Raises:
-            InvocationDoesNotExistError: no such command was sent to that instance, or only a moment ago.
-        """
+        """Return the command's result so far on that instance."""
         for invocation in self._invocations():
             if (invocation.command.command_id, invocation.instance_id) == (command_id, instance_id):
                 if plugin_name not in (None, PLUGIN):
-                    raise InvalidPluginNameError
+                    raise exceptions.invalid_plugin_name()
                 return invocation.details()
-        raise InvocationDoesNotExistError
+        raise exceptions.invocation_does_not_exist()
 
     def list_command_invocations(
         self, command_id: str | None, instance_id: str | None, filters: Sequence[dict[str, str]]
@@ -138,11 +121,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         ]
 
     def cancel_command(self, command_id: str, instance_ids: Sequence[str]) -> None:
-        """End a command where it still runs, on all its instances or on some.
-
-        Raises:
-            InvalidCommandIdError: there is no such command.
-        """
+        """End a command where it still runs, on all its instances or on some."""
         for invocation in self.get_command_by_id(command_id).invocations:
             if not instance_ids or invocation.instance_id in instance_ids:
                 self.cloud.in_background(
@@ -155,58 +134,37 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
         return (one for command in self._commands[::-1] if command.visible_at <= now for one in command.invocations)
 
     def describe_instance_information(self, filters: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
-        """Return the instances that take commands: those that run.
-
-        Args:
-            filters: Accepted values by key, such as `InstanceIds`, `PingStatus` or `tag:NAME`.
-
-        Raises:
-            InvalidFilterKeyError: AWS has no such key.
-        """
+        """Return the instances that take commands, those that run; filters are accepted values by key."""
         for key in filters:
-            if key not in FILTERS and not key.startswith("tag:"):
-                raise InvalidFilterKeyError(key)
+            if key not in (*FILTERS, "tag-key") and not key.startswith("tag:"):
+                raise exceptions.invalid_filter_key(key)
         described = []
         for instance in self.cloud.backend("ec2", self.account_id, self.region_name).all_running_instances():
+            entry = {
+                **MANAGED,
+                "InstanceId": instance.id,
+                "LastPingDateTime": utcnow(),
+                "SourceId": instance.id,
+                "IPAddress": instance.private_ip,
+                "ComputerName": instance.private_dns_name,
+            }
             tags = instance.get_tags()
             actual = {
                 **{f"tag:{tag['key']}": {tag["value"]} for tag in tags},
                 "tag-key": {tag["key"] for tag in tags},
-                "InstanceIds": {instance.id},
-                "SourceIds": {instance.id},
-                **MANAGED,
+                **{key: {entry.get(key, entry.get(key[:-1]))} for key in FILTERS},  # most are plural
             }
             if all(not actual.get(key, set()).isdisjoint(values) for key, values in filters.items()):
-                described.append(
-                    {
-                        "InstanceId": instance.id,
-                        "PingStatus": "Online",
-                        "LastPingDateTime": utcnow(),
-                        "AgentVersion": "3.0.0.0",
-                        "IsLatestVersion": True,
-                        "PlatformType": "Linux",
-                        "PlatformName": "Debian GNU/Linux",
-                        "PlatformVersion": "12",
-                        "ResourceType": "EC2Instance",
-                        "SourceId": instance.id,
-                        "SourceType": "AWS::EC2::Instance",
-                        "IPAddress": instance.private_ip,
-                        "ComputerName": instance.private_dns_name,
-                    }
-                )
+                described.append(entry)
         return described
 
     def _targeted(self, targets: Sequence[dict[str, Any]]) -> list[str]:
-        """Ids of the running instances that match every target.
-
-        Raises:
-            InvalidParametersError: a target is none of those that are emulated.
-        """
+        """Ids of the running instances that match every target."""
         if not targets:
             return []
         for target in targets:
             if target["Key"] not in TARGETS and not target["Key"].startswith("tag:"):
-                raise InvalidParametersError(f"The embedded cloud does not emulate the target {target['Key']}.")
+                raise exceptions.invalid_parameters(f"The embedded cloud does not emulate the target {target['Key']}.")
         filters = {target["Key"]: target["Values"] for target in targets}
         return [entry["InstanceId"] for entry in self.describe_instance_information(filters)]
 
@@ -214,7 +172,7 @@ class LocalSSMBackend(AdoptedBackend, ParameterStore):
 def _execution_seconds(parameters: dict[str, list[str]]) -> int:
     text = "".join(parameters.get("executionTimeout", [])[:1]) or str(EXECUTION_SECONDS)
     if not text.isdecimal() or not 1 <= int(text) <= MAX_EXECUTION_SECONDS:
-        raise InvalidParametersError(
+        raise exceptions.invalid_parameters(
             f"executionTimeout is {text!r}: it is a number of seconds from 1 to {MAX_EXECUTION_SECONDS}."
         )
     return int(text)

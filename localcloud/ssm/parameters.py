@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from moto.core.utils import utcnow
@@ -12,14 +11,7 @@ from moto.ssm.exceptions import ParameterNotFound, ValidationException
 from moto.ssm.models import PARAMETER_VERSION_LIMIT, Parameter, ParameterDict, SimpleSystemManagerBackend
 
 from localcloud.pages import page
-from localcloud.ssm.exceptions import (
-    HierarchyLevelLimitExceededError,
-    HierarchyTypeMismatchError,
-    InvalidAllowedPatternError,
-    InvalidNextTokenError,
-    ParameterPatternMismatchError,
-    TooManyTagsError,
-)
+from localcloud.ssm import exceptions
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -60,29 +52,21 @@ class Parameters(ParameterDict):
                 yield name
 
 
-@dataclass(frozen=True)
-class Pending:
-    """A value whose image is not checked yet."""
-
-    due: float
-    parameter: Parameter
-
-
 class ParameterStore(SimpleSystemManagerBackend):
     """Parameter Store of one account and region."""
 
     cloud: ClassVar[Cloud]
 
     def __init__(self, region_name: str, account_id: str) -> None:
-        self._pending: list[Pending] = []
+        self._pending: list[tuple[float, Parameter]] = []  # by when: those whose images are not checked yet
         super().__init__(region_name, account_id)
         self._parameters = Parameters(account_id, region_name)
 
     @property
     def _parameters(self) -> ParameterDict:
         """Every parameter, as it is by now."""
-        while self._pending and self._pending[0].due <= self.cloud.clock():
-            self._settle(self._pending.pop(0))
+        while self._pending and self._pending[0][0] <= self.cloud.clock():
+            self._settle(self._pending.pop(0)[1])
         return self._stored
 
     @_parameters.setter
@@ -121,11 +105,7 @@ class ParameterStore(SimpleSystemManagerBackend):
         policies: str | None,
         **others: Any,
     ) -> Parameter:
-        """Add a version of a parameter: at once, or as soon as the image that it names is checked.
-
-        Raises:
-            SSMException: AWS would refuse it.
-        """
+        """Add a version of a parameter: at once, or as soon as the image that it names is checked."""
         name = name.strip()
         _require_name(name)
         versions = self._parameters[name]
@@ -148,15 +128,11 @@ class ParameterStore(SimpleSystemManagerBackend):
         )
         if parameter.data_type == IMAGE:
             versions[:] = before
-            self._pending.append(Pending(self.cloud.clock() + VALIDATION_SECONDS, parameter))
+            self._pending.append((self.cloud.clock() + VALIDATION_SECONDS, parameter))
         return parameter
 
     def delete_parameter(self, name: str) -> None:
-        """Delete one of the account's own parameters.
-
-        Raises:
-            ParameterNotFound: it has none of that name.
-        """
+        """Delete one of the account's own parameters."""
         if name.startswith(PUBLIC) or name not in self._parameters:
             raise ParameterNotFound(f"Parameter {name} not found.")
         super().delete_parameter(name)
@@ -166,21 +142,13 @@ class ParameterStore(SimpleSystemManagerBackend):
         return super().delete_parameters([name for name in names if not name.startswith(PUBLIC)])
 
     def add_tags_to_resource(self, resource_type: str, resource_id: str, tags: dict[str, str]) -> None:
-        """Tag a resource.
-
-        Raises:
-            TooManyTagsError: it would have more than 50.
-        """
+        """Tag a resource."""
         if len({*self.list_tags_for_resource(resource_type, resource_id), *tags}) > TAGS:
-            raise TooManyTagsError
+            raise exceptions.too_many_tags()
         super().add_tags_to_resource(resource_type, resource_id, tags)
 
     def get_parameters_by_path(self, path: str, *args: Any, **kwargs: Any) -> tuple[list[Parameter], str | None]:
-        """Return a page of the parameters below a path.
-
-        Raises:
-            ValidationException: it does not begin with a slash.
-        """
+        """Return a page of the parameters below a path."""
         if not path.startswith("/"):
             raise ValidationException(
                 "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a "
@@ -189,14 +157,13 @@ class ParameterStore(SimpleSystemManagerBackend):
         return super().get_parameters_by_path(path, *args, **kwargs)
 
     def _get_values_nexttoken(self, values_list: list[Any], max_results: int, token: str | None = None) -> Any:
-        return page(values_list, int(max_results), token, InvalidNextTokenError)
+        return page(values_list, int(max_results), token, exceptions.invalid_next_token)
 
     def _get_history_nexttoken(self, history: list[Any], token: str | None, max_results: int) -> Any:
-        return page(history, int(max_results), token, InvalidNextTokenError)
+        return page(history, int(max_results), token, exceptions.invalid_next_token)
 
-    def _settle(self, pending: Pending) -> None:
+    def _settle(self, parameter: Parameter) -> None:
         """Add the version whose image was checked, or drop it silently."""
-        parameter = pending.parameter
         image = self.cloud.backend("ec2", self.account_id, self.region_name).launchable_image(parameter.value)
         if image is None or image.state != "available":
             if not self._stored[parameter.name]:
@@ -209,12 +176,7 @@ class ParameterStore(SimpleSystemManagerBackend):
 
 
 def _require_name(name: str) -> None:
-    """Make sure that a parameter may have that name.
-
-    Raises:
-        HierarchyLevelLimitExceededError: it has too many levels.
-        ValidationException: it is no name.
-    """
+    """Make sure that a parameter may have that name."""
     if len(name) > NAME_CHARACTERS:
         raise ValidationException(f"Parameter name must be no longer than {NAME_CHARACTERS} characters.")
     if "/" in name and not name.startswith("/"):
@@ -225,18 +187,13 @@ def _require_name(name: str) -> None:
             "of letters, numbers and the following 3 symbols .-_"
         )
     if name.count("/") > LEVELS:
-        raise HierarchyLevelLimitExceededError(LEVELS)
+        raise exceptions.too_many_levels(LEVELS)
 
 
 def _require_same_kind(previous: Parameter, parameter_type: str | None, data_type: str | None) -> None:
-    """Make sure that a new version is of its parameter's type.
-
-    Raises:
-        HierarchyTypeMismatchError: it is of another.
-        ValidationException: it is of another data type, which the parameter keeps.
-    """
+    """Make sure that a new version is of its parameter's type."""
     if parameter_type and parameter_type != previous.parameter_type:
-        raise HierarchyTypeMismatchError(previous.name, previous.parameter_type, parameter_type)
+        raise exceptions.type_mismatch(previous.name, previous.parameter_type, parameter_type)
     if data_type and data_type != previous.data_type and {data_type, previous.data_type} & {*FIXED_DATA_TYPES}:
         raise ValidationException(
             f"The data type of parameter {previous.name} can't be changed from {previous.data_type} to {data_type}."
@@ -244,28 +201,19 @@ def _require_same_kind(previous: Parameter, parameter_type: str | None, data_typ
 
 
 def _require_pattern(value: str, pattern: str | None) -> None:
-    """Make sure that a value matches the pattern of its request; AWS says nothing of those of earlier versions.
-
-    Raises:
-        InvalidAllowedPatternError: the pattern is no regular expression.
-        ParameterPatternMismatchError: it does not match.
-    """
+    """Make sure that a value matches the pattern of its request; AWS says nothing of those of earlier versions."""
     if not pattern:
         return
     try:
         found = re.search(pattern, value)
     except re.error:
-        raise InvalidAllowedPatternError(pattern) from None
+        raise exceptions.invalid_allowed_pattern(pattern) from None
     if not found:
-        raise ParameterPatternMismatchError(pattern)
+        raise exceptions.pattern_mismatch(pattern)
 
 
 def _tier(value: str, requested: str, previous: Parameter | None, policies: str | None) -> str:
-    """Return the tier of a new version.
-
-    Raises:
-        ValidationException: it would be a lower one than the parameter's, or is too low for the value.
-    """
+    """Return the tier of a new version."""
     was_advanced = previous is not None and previous.tier == "Advanced"
     tier = requested
     if requested == "Intelligent-Tiering":

@@ -4,32 +4,23 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from localcloud.pages import page
-from localcloud.ssm.exceptions import InvalidNextTokenError
+from localcloud.ssm import exceptions
 
 PAGE: Final = 50
 """Items that a list returns unless the request wants fewer."""
 DESCRIBED_PARAMETERS: Final = 10
 """The same of DescribeParameters."""
-_PUT: Final = {
-    "name": "Name",
-    "description": "Description",
-    "value": "Value",
-    "parameter_type": "Type",
-    "allowed_pattern": "AllowedPattern",
-    "keyid": "KeyId",
-    "overwrite": "Overwrite",
-    "tags": "Tags",
-    "data_type": "DataType",
-    "tier": "Tier",
-    "policies": "Policies",
-}
+_RENAMED: Final = {"Type": "parameter_type", "KeyId": "keyid"}
+"""moto's names of PutParameter's parameters, where they are not the API's."""
 
 
 def put_parameter(self: Any) -> ActionResult:
     """PutParameter, where moto takes the data type that a request does not name for text."""
-    requested = {argument: self._get_param(name) for argument, name in _PUT.items()}
+    members = get_service_model("ssm").operation_model("PutParameter").input_shape.members
+    requested = {_RENAMED.get(name, camelcase_to_underscores(name)): self._get_param(name) for name in members}
     parameter = self.ssm_backend.put_parameter(**requested)
     return ActionResult({"Version": parameter.version, "Tier": parameter.tier})
 
@@ -73,15 +64,5 @@ def _paged(
     self: Any, key: str, items: Sequence[Any], describe: Callable[[Any], dict[str, Any]], size: int = PAGE
 ) -> ActionResult:
     size, token = self._get_int_param("MaxResults", size), self._get_param("NextToken")
-    shown, token = page(items, size, token, InvalidNextTokenError)
+    shown, token = page(items, size, token, exceptions.invalid_next_token)
     return ActionResult({key: [describe(item) for item in shown], "NextToken": token})
-
-
-ACTIONS = (
-    cancel_command,
-    describe_instance_information,
-    describe_parameters,
-    list_command_invocations,
-    list_commands,
-    put_parameter,
-)

@@ -11,7 +11,6 @@ from moto.ec2.exceptions import (
     InvalidParameterCombination,
     InvalidParameterValue,
 )
-from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
 from localcloud.ec2.security_groups import GroupRules
@@ -42,7 +41,7 @@ class LocalInterface(NetworkInterface):
         self.subnet_addresses = ()
 
 
-class VpcRules(GroupRules, EC2Backend):
+class VpcRules(GroupRules):
     """A part of the EC2 backend: what it does with networks."""
 
     def place(self, count: int, names: list[str], template: Mapping[str, Any], options: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from localcloud import autoscaling, elbv2
-from localcloud.autoscaling.compute import MotoCompute
+from localcloud.autoscaling.compute import Compute
 from localcloud.cloud import Cloud
 from localcloud.elbv2.targets import CHECK_FAILED, CHECKING, HEALTHY
 
@@ -35,7 +35,7 @@ class Clock:
         return self.now
 
 
-class BootingCompute(MotoCompute):
+class BootingCompute(Compute):
     """moto's instances, which boot for a while instead of running at once."""
 
     def __init__(self, cloud: Cloud, clock: Clock) -> None:

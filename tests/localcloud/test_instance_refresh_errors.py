@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.autoscaling.exceptions import ResourceContentionError
 
-from localcloud.autoscaling.exceptions import ResourceContentionError
 from tests.localcloud.fleet_fakes import World
 
 
@@ -129,7 +129,7 @@ def test_bad_enum_values_are_listed(small: World) -> None:
 
     assert message.startswith(
         "2 validation errors detected: Value 'Never' at 'preferences.scaleInProtectedInstances' failed to satisfy "
-        "constraint: Member must satisfy enum value set: [Ignore, Wait, Refresh]; "
+        "constraint: Member must satisfy enum value set: [Refresh, Ignore, Wait]; "
     )
 
 
@@ -145,7 +145,7 @@ def test_bad_enum_values_are_listed(small: World) -> None:
         ({"CheckpointDelay": 60}, "requires CheckpointPercentages"),
         ({"CheckpointDelay": -1, "CheckpointPercentages": [100]}, "greater than or equal to 0"),
         ({"CheckpointDelay": 172801, "CheckpointPercentages": [100]}, "less than or equal to 172800"),
-        ({"CheckpointPercentages": [0, 100]}, "'[0, 100]' at 'preferences.checkpointPercentages' failed to satisfy"),
+        ({"CheckpointPercentages": [0, 100]}, "'0' at 'preferences.checkpointPercentages.1.member' failed to satisfy"),
         ({"CheckpointPercentages": [50, 101]}, "Member must have value less than or equal to 100"),
         ({"CheckpointPercentages": [100, 50]}, "ascending order, not [100, 50]"),
         ({"CheckpointPercentages": [50, 50, 100]}, "must be unique"),

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from localcloud.autoscaling.group import IN_SERVICE, PENDING, STANDBY, TERMINATING
 
 from .arithmetic import next_step, percentage_complete
 from .models import InstanceRefresh, Status
-from .roster import Actuator, Roster
+from .roster import Roster
 
 if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
+    from localcloud.autoscaling.reconciler import Reconciler
 
 NO_PROGRESS_LIMIT = 3600.0  # seconds that AWS keeps trying without a further instance getting ready
 TOTAL_LIMIT = 14 * 24 * 3600.0  # seconds of replacing, pauses at checkpoints not counted
 
 
 class RefreshEngine:
-    """The rules of a refresh.
+    """The rules of a refresh; the actuator launches and retires instances."""
 
-    Args:
-        actuator: Launches and retires instances.
-        alarm_state: Returns the state of the CloudWatch alarm of that name beside a group, or None without one.
-    """
-
-    def __init__(self, actuator: Actuator, alarm_state: Callable[[ManagedGroup, str], str | None]) -> None:
+    def __init__(self, actuator: Reconciler) -> None:
         self._actuator = actuator
-        self.alarm_state = alarm_state
-        self._baking: WeakKeyDictionary[InstanceRefresh, list[ManagedInstance]] = WeakKeyDictionary()
 
     def step(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
         """Take the next step of the refresh, if there is one now."""
@@ -40,10 +32,6 @@ class RefreshEngine:
             self._cancel(refresh, group, now)
         elif not group.is_suspended("InstanceRefresh"):
             self._roll(refresh, group, now)
-
-    def roll_back(self, refresh: InstanceRefresh, now: float, reason: str) -> None:
-        """Begin to roll back: from now on instances return to the group's own template."""
-        refresh.enter(Status.ROLLBACK_IN_PROGRESS, now, reason)
 
     def count(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> Roster:
         """Update the two counters, which change at different moments; return the roster that they come from."""
@@ -69,7 +57,7 @@ class RefreshEngine:
     def _roll(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
         roster = self.count(refresh, group, now)
         if not refresh.rolling_back:
-            firing = [name for name in refresh.preferences.alarms if self.alarm_state(group, name) == "ALARM"]
+            firing = [name for name in refresh.preferences.alarms if self._actuator.alarm_state(group, name) == "ALARM"]
             if firing:
                 self._fail(refresh, now, f"The CloudWatch alarm {firing[0]} is in the ALARM state.")
                 return
@@ -146,7 +134,7 @@ class RefreshEngine:
             refresh.enter(Status.ROLLBACK_SUCCESSFUL, now, refresh.status_reason)
         elif refresh.preferences.bake_time:
             refresh.bake_until = now + refresh.preferences.bake_time
-            self._baking[refresh] = roster.ready
+            refresh.baking = roster.ready
             refresh.enter(Status.BAKING, now)
         else:
             self._succeed(refresh, group, now)
@@ -154,7 +142,7 @@ class RefreshEngine:
     # Ends
 
     def _bake(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:
-        broken = [each for each in self._baking[refresh] if self._is_broken(group, each)]
+        broken = [each for each in refresh.baking if self._is_broken(group, each)]
         if broken:
             self._fail(refresh, now, f"Instance {broken[0].instance_id} became unhealthy during the bake time.")
         elif now >= refresh.bake_until:
@@ -183,7 +171,7 @@ class RefreshEngine:
         if refresh.rolling_back:
             refresh.enter(Status.ROLLBACK_FAILED, now, reason)
         elif refresh.preferences.auto_rollback:
-            self.roll_back(refresh, now, reason)
+            refresh.enter(Status.ROLLBACK_IN_PROGRESS, now, reason)
         else:
             refresh.enter(Status.FAILED, now, reason)
 

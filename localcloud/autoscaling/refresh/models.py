@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from localcloud.autoscaling.group import ManagedInstance
     from localcloud.autoscaling.templates import TemplateRef
 
     from .preferences import Preferences
@@ -37,28 +38,17 @@ class Status(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
 
 
-NEXT: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.IN_PROGRESS, Status.CANCELLING, Status.FAILED}),
-    Status.IN_PROGRESS: frozenset({
-        Status.BAKING, Status.SUCCESSFUL, Status.FAILED, Status.CANCELLING, Status.ROLLBACK_IN_PROGRESS,
-    }),
-    Status.BAKING: frozenset({
-        Status.SUCCESSFUL, Status.FAILED, Status.CANCELLING, Status.ROLLBACK_IN_PROGRESS,
-    }),
-    Status.ROLLBACK_IN_PROGRESS: frozenset({
-        Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED, Status.CANCELLING,
-    }),
-    Status.CANCELLING: frozenset({Status.CANCELLED}),
-    **{
-        end: frozenset()
-        for end in (
-            Status.SUCCESSFUL, Status.FAILED, Status.CANCELLED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED,
-        )
-    },
-}  # fmt: skip
-"""The legal transitions; a state without successors is final."""
+_ENDS = {Status.SUCCESSFUL, Status.FAILED, Status.CANCELLING, Status.ROLLBACK_IN_PROGRESS}
+NEXT: dict[Status, set[Status]] = {
+    Status.PENDING: {Status.IN_PROGRESS, Status.CANCELLING, Status.FAILED},
+    Status.IN_PROGRESS: {Status.BAKING, *_ENDS},
+    Status.BAKING: _ENDS,
+    Status.ROLLBACK_IN_PROGRESS: {Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED, Status.CANCELLING},
+    Status.CANCELLING: {Status.CANCELLED},
+}
+"""The legal transitions; the other states are final."""
 
-ACTIVE = frozenset(status for status, following in NEXT.items() if following)
+ACTIVE = frozenset(NEXT)
 CAN_ROLL_BACK = frozenset({Status.IN_PROGRESS, Status.BAKING})
 CAN_CANCEL = frozenset({Status.PENDING, Status.IN_PROGRESS, Status.BAKING, Status.ROLLBACK_IN_PROGRESS})
 
@@ -77,25 +67,13 @@ class Mark:
 
 @dataclass(eq=False)
 class InstanceRefresh:
-    """One refresh of one group.
-
-    Args:
-        group_name: The group.
-        preferences: In effect.
-        strategy: Always `Rolling` here.
-        desired: The request's DesiredConfiguration, or None.
-        target: Where new instances come from; None means the group's launch configuration.
-        original: The group's own template before the refresh, which a rollback returns to.
-        created_at: The clock, in seconds.
-    """
+    """One refresh of one group."""
 
     group_name: str
     preferences: Preferences
-    strategy: str
-    desired: Mapping[str, Any] | None
-    target: TemplateRef | None
-    original: TemplateRef | None
-    created_at: float
+    desired: Mapping[str, Any] | None  # the request's DesiredConfiguration
+    target: TemplateRef | None  # where new instances come from; None: the group's launch configuration
+    original: TemplateRef | None  # the group's own template before, which a rollback returns to
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: Status = Status.PENDING
     status_reason: str | None = None
@@ -116,16 +94,12 @@ class InstanceRefresh:
     capacity: int = 0  # the group's, as last seen
     most_ready: int = 0
     cancel_waits: bool = True
+    baking: list[ManagedInstance] = field(default_factory=list)  # those that may not break until it ends
 
     @property
     def is_active(self) -> bool:
         """Whether it blocks another refresh of the group."""
         return self.status in ACTIVE
-
-    @property
-    def locks_configuration(self) -> bool:
-        """Whether the group's template may not be changed now."""
-        return self.is_active and bool(self.desired)
 
     @property
     def rolling_back(self) -> bool:
@@ -148,12 +122,8 @@ class InstanceRefresh:
         return self.original if self.rolling_back or not self.is_active else self.target
 
     def enter(self, status: Status, now: float, reason: str | None = None) -> None:
-        """Change state.
-
-        Raises:
-            IllegalTransitionError: The state cannot follow the present one.
-        """
-        if status not in NEXT[self.status]:
+        """Change state."""
+        if status not in NEXT.get(self.status, ()):
             raise IllegalTransitionError(f"refresh {self.id} of {self.group_name}: {self.status} -> {status}")
         self.status, self.status_reason, self.paused_until = status, reason, None
         log.info("instance refresh %s of %s is %s%s", self.id, self.group_name, status, f": {reason}" if reason else "")
@@ -167,7 +137,7 @@ class InstanceRefresh:
                 "PercentageCompleteOnRollback": self.percentage_complete,
                 "InstancesToUpdateOnRollback": self.instances_to_update,
             }
-        if not NEXT[status]:
+        if status not in ACTIVE:
             self.end_time, self.ended_at = datetime.now(UTC), now
 
     def pause(self, now: float) -> None:
@@ -197,7 +167,7 @@ class InstanceRefresh:
             "Preferences": self.preferences.wire,
             "DesiredConfiguration": self.desired,
             "RollbackDetails": self.rollback,
-            "Strategy": self.strategy,
+            "Strategy": "Rolling",
         }
         return {name: value for name, value in wire.items() if value is not None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from localcloud.autoscaling.group import STANDBY, TERMINATING
 
@@ -10,48 +10,23 @@ from .arithmetic import FleetSize
 
 if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
-    from localcloud.autoscaling.templates import TemplateRef
+    from localcloud.autoscaling.reconciler import Reconciler
 
-    from .models import InstanceRefresh, Mark
-
-
-class Actuator(Protocol):
-    """Actions and queries that the reconciler provides to the engine."""
-
-    def is_available(self, instance: ManagedInstance) -> bool:
-        """Return whether an instance is in service and healthy, at its target groups too if those count."""
-
-    def launch(
-        self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
-    ) -> None:
-        """Launch instances."""
-
-    def retire(self, instance: ManagedInstance, why: str) -> None:
-        """Drain and terminate an instance."""
-
-    def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
-        """Return whether an instance is of a launch template version, and of its instance type."""
+    from .models import InstanceRefresh
 
 
 class Roster:
-    """Every instance of a group by its role.
+    """Every instance of a group by its role; the actuator knows which serve."""
 
-    Args:
-        refresh: The refresh.
-        group: Its group.
-        actuator: Knows which instances serve.
-        now: The clock.
-    """
-
-    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, actuator: Actuator, now: float) -> None:
+    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, actuator: Reconciler, now: float) -> None:
         self._actuator = actuator
         self.desired = group.desired_capacity or 0
         old, self.new, kept = _split(refresh, group)
         self.ready = [each for each in self.new if self._is_ready(refresh, each, now)]
-        blocked = [each for each in old if _is_blocked(refresh, each)]
-        waited_for = [each for each in blocked if not _is_ignored(refresh, each)]
+        blocked = [each for each in old if _left_alone(refresh, each)]
+        waited_for = [each for each in old if _left_alone(refresh, each) == "Wait"]
         self.standing = [each for each in [*kept, *blocked] if each.lifecycle_state != STANDBY]
-        self.to_update = [each for each in old if not _is_ignored(refresh, each)]
+        self.to_update = [each for each in old if _left_alone(refresh, each) != "Ignore"]
         self.returned = [each for each in old if self._is_ready(refresh, each, now)] if refresh.rolling_back else []
         self.terminating = [each for each in group.instance_states if each.lifecycle_state == TERMINATING]
         goal = self.desired
@@ -114,15 +89,11 @@ def _split(
     return old, new, kept
 
 
-def _is_blocked(refresh: InstanceRefresh, instance: ManagedInstance) -> bool:
+def _left_alone(refresh: InstanceRefresh, instance: ManagedInstance) -> str | None:
+    """Return whether a refresh is to `Wait` for an instance or `Ignore` it; None if it replaces the instance."""
+    choice = None
     if instance.lifecycle_state == STANDBY:
-        return refresh.preferences.standby != "Terminate"
-    return bool(instance.protected_from_scale_in) and refresh.preferences.scale_in_protected != "Refresh"
-
-
-def _is_ignored(refresh: InstanceRefresh, instance: ManagedInstance) -> bool:
-    if not _is_blocked(refresh, instance):
-        return False
-    on_standby = instance.lifecycle_state == STANDBY
-    choice = refresh.preferences.standby if on_standby else refresh.preferences.scale_in_protected
-    return choice == "Ignore"
+        choice = refresh.preferences.standby
+    elif instance.protected_from_scale_in:
+        choice = refresh.preferences.scale_in_protected
+    return choice if choice in {"Wait", "Ignore"} else None
