@@ -33,7 +33,7 @@ THROTTLING_CODES: Final = frozenset({
 TRANSIENT_CODES: Final = THROTTLING_CODES | {"RequestTimeout", "RequestTimeoutException", "ResourceContention"}
 
 SERVER_ERRORS: Final = frozenset({"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable"})
-"""The codes with which AWS says that it failed itself, where only the code is known ("Common error types" of its APIs)."""
+"""The codes with which AWS says that it failed itself, for where only the code is known."""
 
 RETRY_SECONDS: Final = 120.0
 """How long the pauses of `retry_transient` may be together."""
