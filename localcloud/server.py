@@ -245,7 +245,7 @@ def serve(settings: Settings, announce: Callable[[str], None], fill: Callable[[C
         parts = install(cloud, os_image)
         authorize = None
         if settings.enforce_iam:
-            from localcloud import iam  # it needs a package, and half a second, that others do without
+            from localcloud import iam
 
             authorize = iam.enforce(cloud, settings.root_keys)
         for part in parts:

@@ -4,6 +4,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 from moto.autoscaling import models as moto_models
@@ -16,6 +17,7 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 from localcloud.adoption import answers, replace
 
 from . import exceptions
+from .activities import ScalingActivity
 from .group import ManagedGroup
 from .hooks import Hook
 from .models import LocalAutoScalingBackend
@@ -70,8 +72,18 @@ def describe_scaling_activities(self: Any) -> ActionResult:
     backend, ids = _backend(self), self._get_param("ActivityIds", [])
     groups = [_group(self)] if self._get_param("AutoScalingGroupName") else backend.autoscaling_groups.values()
     found = [each for group in groups for each in group.scaling_activities if not ids or each.activity_id in ids]
+    for one in self._get_param("Filters", []):
+        found = [each for each in found if _passes(each, one["Name"], one["Values"])]
     found.sort(key=lambda activity: activity.start_time, reverse=True)
     return ActionResult({"Activities": found})
+
+
+def _passes(activity: ScalingActivity, name: str, values: list[str]) -> bool:
+    """Return whether an activity passes a filter of DescribeScalingActivities."""
+    if name == "Status":
+        return activity.status_code in values
+    bound, start = datetime.fromisoformat(values[0]), activity.start_time
+    return start >= bound if name == "StartTimeLowerBound" else start <= bound
 
 
 def describe_auto_scaling_groups(self: Any) -> ActionResult:

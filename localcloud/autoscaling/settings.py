@@ -32,6 +32,7 @@ MOST_INSTANCES = {"attach_instances": 20, "detach_instances": 20, "describe_auto
 """Instances that one request may name."""
 FILTERS = {
     "describe_auto_scaling_groups": {"tag-key", "tag-value", "tag:"},
+    "describe_scaling_activities": {"StartTimeLowerBound", "StartTimeUpperBound", "Status"},
     "describe_tags": {"auto-scaling-group", "key", "propagate-at-launch", "value"},
 }
 """What lists are filtered by."""
@@ -71,7 +72,8 @@ def check_request(backend: AutoScalingBackend, action: str, request: Mapping[str
     named, most = len(request.get("InstanceIds", [])), MOST_INSTANCES.get(action)
     if most and named > most:
         raise ValidationError(f"At most {most} instances may be specified, not {named}.")
-    _check_filters(FILTERS.get(action, set()), request.get("Filters", []))
+    if action in FILTERS:
+        _check_filters(FILTERS[action], request.get("Filters", []))
     if action.startswith(("attach", "create")):
         groups = backend.elbv2_backend.target_groups
         for arn in request.get("TargetGroupARNs", []):

@@ -10,7 +10,6 @@ from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES, build_policy
 
 from localcloud.adoption import replace
-from localcloud.pages import page
 
 from .exceptions import NotEmulatedError
 
@@ -74,9 +73,14 @@ def _refusing(action: str, parameter: str) -> Callable[[Any], ActionResult]:
 
 
 def _page(self: Any, key: str, found: Any) -> ActionResult:
+    """Return one page; its marker is the ARN that the next one begins with, so that deletions between two skip none."""
     size, marker = self._get_int_param("PageSize", LARGEST_PAGE), self._get_param("Marker")
-    items, following = page(list(found), size, marker, lambda unknown: ValidationError(f"Invalid marker '{unknown}'"))
-    return ActionResult({key: items, "NextMarker": following})
+    items = list(found)
+    starts = [index for index, item in enumerate(items) if item.arn == marker] if marker else [0]
+    if not starts:
+        raise ValidationError(f"Invalid marker '{marker}'")
+    end = starts[0] + size
+    return ActionResult({key: items[starts[0] : end], "NextMarker": items[end].arn if end < len(items) else None})
 
 
 ACTIONS = (

@@ -9,12 +9,12 @@ from localcloud.iam import table
 from localcloud.iam.authentication import Authenticator
 from localcloud.iam.enforcement import Enforcement
 from localcloud.iam.principals import RootKey
-from localcloud.iam.sessions import credentials_of, install
+from localcloud.iam.sessions import install
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-__all__ = ["Enforcement", "RootKey", "credentials_of", "enforce"]
+__all__ = ["Enforcement", "RootKey", "enforce"]
 
 
 def enforce(cloud: Cloud, root_keys: Iterable[tuple[str, str, str]]) -> Enforcement:

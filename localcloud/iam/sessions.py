@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EC2 = "ec2.amazonaws.com"
 INSTANCE_SECONDS = 6 * 3600
-RENEWED_BEFORE = timedelta(minutes=5)
+RENEWED_BEFORE = timedelta(minutes=10)  # AWS has new ones at least five minutes before the old ones expire
 HOUR = 3600
 _of_instances: WeakKeyDictionary[Any, tuple[AccessKey, Session]] = WeakKeyDictionary()
 _moto_assume: Callable[[Any], ActionResult] = TokenResponse.assume_role
@@ -45,12 +45,13 @@ class _NoKeys:
 def credentials_of(instance: Instance) -> dict[str, str]:
     """Return what the instance metadata service gives: temporary credentials of the role in the instance's profile.
 
-    Without a profile, a role in it, or a trust policy that names EC2, it gives none. They are the same until they are
-    about to expire.
+    Without a profile or a role in it, it gives none. They are the same until they are about to expire.
     """
     role = role_of(instance)
-    if role is None or not consents(role.assume_role_policy_document, _assumption_of(role), {EC2}):
+    if role is None:
         return {}
+    if not consents(role.assume_role_policy_document, _assumption_of(role), {EC2}):
+        return {"Code": "AssumeRoleUnauthorizedAccess", "Message": f"EC2 cannot assume the role {role.name}."}
     known = _of_instances.get(instance)
     if known is None or known[1].role_arn != role.arn or known[1].expires - utcnow() < RENEWED_BEFORE:
         region, account = instance.ec2_backend.region_name, instance.owner_id

@@ -32,7 +32,15 @@ THROTTLING_CODES: Final = frozenset({
 
 TRANSIENT_CODES: Final = THROTTLING_CODES | {"RequestTimeout", "RequestTimeoutException", "ResourceContention"}
 
-SERVER_ERRORS: Final = frozenset({"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable"})
+SERVER_ERRORS: Final = frozenset({
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "Unavailable",
+})  # fmt: skip
 """The codes with which AWS says that it failed itself, for where only the code is known."""
 
 RETRY_SECONDS: Final = 120.0

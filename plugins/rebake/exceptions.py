@@ -64,7 +64,7 @@ class ToolStoppedError(RebakeError):
 
 
 class CloudUnreachableError(RebakeError):
-    """Raised when nothing answers at the address of the AWS API."""
+    """Raised when the AWS API does not answer, throttles or fails itself, for longer than is waited for."""
 
 
 class ProbeFailedError(RebakeError):

@@ -136,6 +136,24 @@ def test_launch_of_a_deleted_version_fails(fleet: Fleet) -> None:
     assert statuses() == {"Failed"}
 
 
+@pytest.mark.fact("Scaling activities are filtered by status and time, and by nothing else",
+                  autoscaling("DescribeScalingActivities"))  # fmt: skip
+def test_activities_are_filtered(fleet: Fleet) -> None:
+    fleet.create("filtered", 1)
+
+    def found(**filters: str) -> int:
+        wanted = [{"Name": name, "Values": [value]} for name, value in filters.items()]
+        answer = fleet.asg.describe_scaling_activities(AutoScalingGroupName="filtered", Filters=wanted)
+        return len(answer["Activities"])
+
+    wait_until(lambda: found(Status="Successful") == 1, "an activity")
+    assert found(Status="Failed") == 0
+    assert found(StartTimeLowerBound="2020-01-01T00:00:00Z") == 1
+    assert found(StartTimeUpperBound="2020-01-01T00:00:00Z") == 0
+    with refused("ValidationError", 400, "Filter type Cause is not correct"):
+        found(Cause="x")
+
+
 @pytest.mark.fact("A group needs a launch template, launch configuration, instance or mixed instances policy",
                   autoscaling("CreateAutoScalingGroup"))  # fmt: skip
 def test_group_needs_a_launch_source(fleet: Fleet) -> None:

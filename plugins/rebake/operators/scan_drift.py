@@ -18,7 +18,7 @@ from rebake.estate.drift.drift import Deployed, Services, View
 from rebake.estate.drift.finding import Finding, FindingKind, Unseen
 from rebake.estate.drift.results import ScanResult
 from rebake.estate.outdated import promotions
-from rebake.exceptions import ConfigError, ToolFailedError, ToolKilledError
+from rebake.exceptions import CloudUnreachableError, ConfigError, ToolFailedError, ToolKilledError
 from rebake.hooks.estate import EstateHook
 from rebake.hooks.exposure import ExposureHook
 from rebake.hooks.lease import LeaseHook
@@ -142,7 +142,7 @@ class PlanFleetsOperator(EnvironmentConnection, AwsBaseOperator[LeaseHook]):
             service = config.load_service(fleet.service, self.environment)
             files = tool.files(service, ami_id=fleet.ami_id, version=fleet.version)
             return terraform_plan.findings(fleet.service, tool.runner.plan(*files))
-        except (ConfigError, ToolFailedError, ToolKilledError) as error:
+        except (CloudUnreachableError, ConfigError, ToolFailedError, ToolKilledError) as error:
             self.log.warning("%s cannot be planned: %s", fleet.service, error)
             state = terraform.state_key(fleet.service, self.environment.name)
             return [

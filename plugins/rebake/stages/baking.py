@@ -10,7 +10,7 @@ from airflow.sdk import Context
 
 from rebake import tags
 from rebake.estate.inventory import Image
-from rebake.exceptions import ImageError, ToolFailedError, ToolKilledError
+from rebake.exceptions import CloudUnreachableError, ImageError, ToolFailedError, ToolKilledError
 from rebake.hooks.builder import BuilderHook
 from rebake.hooks.image import ImageHook
 from rebake.hooks.network import NetworkHook
@@ -142,6 +142,8 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
             what = f"baking {recipe.subject} {recipe.label} failed: {error}"
             if isinstance(error, ToolFailedError):
                 raise ToolFailedError(what) from error
+            if isinstance(error, CloudUnreachableError):
+                raise CloudUnreachableError(what) from error
             if isinstance(error, ToolKilledError):
                 raise ToolKilledError(what, cleans_up=error.cleans_up) from error
             raise

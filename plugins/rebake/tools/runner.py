@@ -41,8 +41,17 @@ SHOWN_LINES: Final = 30
 _UNREACHED: Final = re.compile(r"RequestError: send request failed|request send failed", re.IGNORECASE)
 """What AWS's libraries for Go print, versions 1 and 2, when nothing answered at all."""
 
-_REFUSED_FOR_NOW: Final = re.compile(rf"\b(?:{'|'.join(sorted(TRANSIENT_CODES | SERVER_ERRORS))}): ")
-"""What they print when AWS throttled, or failed itself, more often than they retry."""
+_REFUSED_FOR_NOW: Final = re.compile(
+    rf"(?<![\w.])(?:{'|'.join(sorted((TRANSIENT_CODES | SERVER_ERRORS) - {'LimitExceededException'}))}): "
+)
+"""What they print when AWS throttled, or failed itself, more often than they retry.
+
+Behind a dot it is another text: `Client.InternalError` is why an instance did not start, and a program on the builder
+may print exceptions of its own. `LimitExceededException` is a quota of several services too.
+"""
+
+_STATE_KEPT_HERE: Final = "errored.tfstate"
+"""What Terraform names when it could not save the state: another apply would begin from the old one."""
 
 _PLUGIN_LOST: Final = re.compile(r"Plugin did not respond|errored[^:\n]*: unexpected EOF$", re.MULTILINE)
 _PLUGIN_CRASHED: Final = "plugin crashed!"
@@ -262,6 +271,8 @@ class Runner:
                 # Of a killed guardian the program gets SIGTERM, and of a killed plugin an error: both clean up.
                 cleans_up = result.status < _SIGNALLED
                 raise ToolKilledError(f"{name} {killed}, perhaps for want of memory. {why}", cleans_up=cleans_up)
+            if _STATE_KEPT_HERE in result.output:
+                raise ToolFailedError(f"{name} failed with status {result.status}. {why}")
             if _UNREACHED.search(why):
                 raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
             if _REFUSED_FOR_NOW.search(why):

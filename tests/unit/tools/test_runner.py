@@ -133,6 +133,9 @@ def test_a_failure_carries_status_and_the_end_of_the_output(make_runner: Callabl
         ("Error: S3: PutObject, https response error StatusCode: 0, request send failed, Put", CloudUnreachableError),
         ("Error querying AMI: RequestLimitExceeded: Request limit exceeded.", CloudUnreachableError),
         ("Error: operation error EC2: DescribeVpcs, api error InternalError: An internal error", CloudUnreachableError),
+        ("Error: waiting for capacity: Client.InternalError: Client error on launch", ToolFailedError),
+        ("pymysql.err.InternalError: (1049, Unknown database)", ToolFailedError),
+        ("api error SlowDown: Slow down\\nThe state has been written to errored.tfstate", ToolFailedError),
         ("Error: Plugin did not respond", ToolKilledError),
         ("Build 'amazon-ebs' errored after 9 seconds: unexpected EOF", ToolKilledError),
         ("tar: Unexpected EOF in archive", ToolFailedError),
@@ -143,6 +146,9 @@ def test_a_failure_carries_status_and_the_end_of_the_output(make_runner: Callabl
         "nothing sent",
         "throttled",
         "AWS failed",
+        "instance did not start",
+        "a program's own",
+        "state not saved",
         "plugin killed",
         "Packer's plugin killed",
         "bad archive",
@@ -155,7 +161,10 @@ def test_the_output_of_a_failed_tool_decides_whether_it_may_be_tried_again(
     with pytest.raises(error) as caught:
         make_runner(f'printf "{output}\\n"; exit 1').run("build")
 
-    assert ("AWS" in str(caught.value).splitlines()[0]) == (error is CloudUnreachableError)
+    first = str(caught.value).splitlines()[0]
+    not_reached = "send request failed" in output or "request send failed" in output
+    assert ("did not reach AWS" in first) == not_reached
+    assert ("AWS throttled it or failed itself" in first) == (error is CloudUnreachableError and not not_reached)
 
 
 @pytest.mark.parametrize("script", ["echo half; kill -KILL $$", "echo half; exit 137"])
