@@ -102,7 +102,7 @@ def test_credentials_of_the_profile_are_those_of_its_role(guest: Guest) -> None:
     """What the service gives signs requests as the role."""
     info, text = map(json.loads, guest.documents("meta-data/iam/info", "meta-data/iam/security-credentials/guest"))
 
-    keys = guest.server.client("sts", text["AccessKeyId"], token=text["Token"])
+    keys = guest.server.client("sts", text["AccessKeyId"], token=text["Token"], secret=text["SecretAccessKey"])
     assert keys.get_caller_identity()["Arn"].endswith(f":assumed-role/guest/{guest.id}")
     assert info["InstanceProfileArn"].endswith(":instance-profile/guests")
     assert (text["Code"], text["Type"]) == ("Success", "AWS-HMAC")
