@@ -141,17 +141,29 @@ class Api:
         try:
             if "Authorization" not in self._session.headers:
                 self._log_in()
-            answer = self._session.request(method, url, json=body, timeout=30)
+            answer = self._request(method, url, body)
             if answer.status_code == 401:
                 self._log_in()
-                answer = self._session.request(method, url, json=body, timeout=30)
+                answer = self._request(method, url, body)
         except requests.ConnectionError as error:
             raise StackError(
                 f"Airflow does not run here (nothing answers at {self._settings.airflow_url}): `make up` starts it"
             ) from error
         except requests.RequestException as error:
-            raise StackError(f"Airflow at {self._settings.airflow_url} failed: {type(error).__name__}") from error
+            raise StackError(
+                f"Airflow at {self._settings.airflow_url} failed: {type(error).__name__}. A run that was triggered "
+                "goes on: `make status` shows it"
+            ) from error
         return answer
+
+    def _request(self, method: str, url: str, body: dict[str, Any] | None) -> requests.Response:
+        """Send a request; one that only reads is sent a second time where a busy Airflow was too slow to answer."""
+        try:
+            return self._session.request(method, url, json=body, timeout=30)
+        except requests.Timeout:
+            if method != "GET":
+                raise
+            return self._session.request(method, url, json=body, timeout=60)
 
     def _log_in(self) -> None:
         body = {"username": USER, "password": self._settings.admin_password}

@@ -108,7 +108,7 @@ def _report(stack: Stack, outcomes: tuple[RunOutcome, RunOutcome, RunOutcome], r
     detail(f"latency            {latencies}; each second in {stack.layout.state / 'demo' / 'load.csv'}")
     detail(f"the service        {url}/version  now {VERSIONS[1]}")
     detail(f"Airflow            {stack.settings.airflow_url}  user {USER}, password {stack.settings.admin_password}")
-    detail("go on with         make status | make deploy VERSION=... | make logs | make down")
+    detail("go on with         make status | make artifact | make deploy VERSION=... | make rollback | make down")
     step(f"the demo took {elapsed():.0f} s")
 
 

@@ -25,7 +25,9 @@ def run(stack: Stack, kind: str, form: str) -> str:
     with reading():
         found = latest(stack.cloud.client("s3"), config.load_environment(ENVIRONMENT).bucket, kind)
     if found is None:
-        raise InputError(f"there is no report {kind} yet: its DAG writes one with each run")
+        raise InputError(
+            f"there is no report {kind} yet: trigger its DAG, which writes one with each run (docs/estate.md)"
+        )
     if form == "json":
         return json.dumps(found, indent=2)
     report = Report.load(found)

@@ -100,7 +100,7 @@ def test_a_version_that_breaks_the_pattern_is_refused_before_anything_runs(stack
 @pytest.mark.parametrize(
     ("name", "stage", "parts"),
     [
-        ("missing", "bake", ["webapp-9.9.9.tar.gz does not exist", "make artifact VERSION=9.9.9"]),
+        ("missing", "bake", ["webapp-9.9.9.tar.gz does not exist", "make artifact SERVICE=webapp VERSION=9.9.9"]),
         ("orphan", "bake", ["amazon-linux-2023", "rebuild_base_image"]),
         ("typo", "service_file_is_valid", ["typo.yaml", "maximum_size"]),
         ("provisioner", "bake", ["install-artifact", "no-such-package-anywhere"]),

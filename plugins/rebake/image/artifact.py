@@ -53,11 +53,11 @@ def fetch(service: str, template: str, version: str, folder: Path, s3: Callable[
     source = template.replace("{version}", version)
     copy = folder / PurePosixPath(source).name
     checksum_copy = copy.with_name(copy.name + ".sha256")
-    remedy = f"build it: make artifact VERSION={version}"
+    remedy = f"build it and put it there; for an example: make artifact SERVICE={service} VERSION={version}"
     if source.startswith("s3://"):
         client = s3()
         if not _download(client, source, copy):
-            raise ArtifactError(f"{source} does not exist: {remedy}, and upload it there")
+            raise ArtifactError(f"{source} does not exist: {remedy}")
         has_checksum = _download(client, f"{source}.sha256", checksum_copy)
     else:
         original = paths.home() / source

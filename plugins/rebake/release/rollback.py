@@ -62,7 +62,10 @@ def default(
     previous = before(known, known[0])
     if previous is None:
         raise ConfigError(
-            f"{service} has no release before {known[0].release_id}, its current one: nothing to roll back to"
+            f"{service} has no release before {known[0].release_id}, its current one, which rolled back from what came "
+            "after it: to go forward again, name a release"
+            if known[0].restores
+            else f"{service} has no release before {known[0].release_id}, its current one: nothing to roll back to"
         )
     return previous, f"the one before {known[0].release_id}"
 

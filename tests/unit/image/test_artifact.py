@@ -65,7 +65,8 @@ def test_a_missing_artifact_is_named_with_the_command_that_builds_it(home: Path)
         _fetch(home, None)
 
     assert (
-        str(caught.value) == f"{home}/build/webapp-1.2.3.tar.gz does not exist: build it: make artifact VERSION=1.2.3"
+        str(caught.value) == f"{home}/build/webapp-1.2.3.tar.gz does not exist: build it and "
+        "put it there; for an example: make artifact SERVICE=webapp VERSION=1.2.3"
     )
 
 
@@ -144,7 +145,7 @@ def test_an_artifact_in_s3_is_downloaded_and_compared_with_its_checksum(home: Pa
 
 
 def test_a_missing_artifact_in_s3_is_named(home: Path, bucket: Any) -> None:
-    with pytest.raises(ArtifactError, match=r"s3://artifacts/webapp/1\.2\.3\.tar\.gz does not exist: build it: make"):
+    with pytest.raises(ArtifactError, match=r"s3://artifacts/webapp/1\.2\.3\.tar\.gz does not exist: build it and put"):
         _fetch_s3(home, bucket)
 
 
