@@ -8,11 +8,10 @@ from localcloud.autoscaling.group import IN_SERVICE, PENDING, STANDBY, TERMINATI
 
 from .arithmetic import next_step, percentage_complete
 from .models import InstanceRefresh, Status
-from .roster import Roster
+from .roster import Actuator, Roster
 
 if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
-    from localcloud.autoscaling.reconciler import Reconciler
 
 NO_PROGRESS_LIMIT = 3600.0  # seconds that AWS keeps trying without a further instance getting ready
 TOTAL_LIMIT = 14 * 24 * 3600.0  # seconds of replacing, pauses at checkpoints not counted
@@ -21,7 +20,7 @@ TOTAL_LIMIT = 14 * 24 * 3600.0  # seconds of replacing, pauses at checkpoints no
 class RefreshEngine:
     """The rules of a refresh; the actuator launches and retires instances."""
 
-    def __init__(self, actuator: Reconciler) -> None:
+    def __init__(self, actuator: Actuator) -> None:
         self._actuator = actuator
 
     def step(self, refresh: InstanceRefresh, group: ManagedGroup, now: float) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localcloud.autoscaling.group import ManagedInstance
     from localcloud.autoscaling.templates import TemplateRef
 
     from .preferences import Preferences
@@ -94,7 +93,7 @@ class InstanceRefresh:
     capacity: int = 0  # the group's, as last seen
     most_ready: int = 0
     cancel_waits: bool = True
-    baking: list[ManagedInstance] = field(default_factory=list)  # those that may not break until it ends
+    baking: list[Any] = field(default_factory=list)  # instances that may not break until it ends
 
     @property
     def is_active(self) -> bool:

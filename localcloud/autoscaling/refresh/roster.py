@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from localcloud.autoscaling.group import STANDBY, TERMINATING
 
@@ -10,15 +10,36 @@ from .arithmetic import FleetSize
 
 if TYPE_CHECKING:
     from localcloud.autoscaling.group import ManagedGroup, ManagedInstance
-    from localcloud.autoscaling.reconciler import Reconciler
+    from localcloud.autoscaling.templates import TemplateRef
 
-    from .models import InstanceRefresh
+    from .models import InstanceRefresh, Mark
+
+
+class Actuator(Protocol):
+    """Actions and queries that the reconciler provides to the engine, which it imports."""
+
+    def is_available(self, instance: ManagedInstance) -> bool:
+        """Return whether an instance is in service and healthy, at its target groups too if those count."""
+
+    def launch(
+        self, group: ManagedGroup, count: int, template: TemplateRef | None, why: str, mark: Mark | None
+    ) -> None:
+        """Launch instances."""
+
+    def retire(self, instance: ManagedInstance, why: str) -> None:
+        """Drain and terminate an instance."""
+
+    def matches(self, instance: ManagedInstance, template: TemplateRef | None) -> bool:
+        """Return whether an instance is of a launch template version, and of its instance type."""
+
+    def alarm_state(self, group: ManagedGroup, name: str) -> str | None:
+        """Return the state of the CloudWatch alarm of that name beside a group; none without one."""
 
 
 class Roster:
     """Every instance of a group by its role; the actuator knows which serve."""
 
-    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, actuator: Reconciler, now: float) -> None:
+    def __init__(self, refresh: InstanceRefresh, group: ManagedGroup, actuator: Actuator, now: float) -> None:
         self._actuator = actuator
         self.desired = group.desired_capacity or 0
         old, self.new, kept = _split(refresh, group)
