@@ -12,9 +12,10 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from localcloud.__main__ import parse
 from localcloud.cloud import ACCOUNT_ID, Cloud
-from localcloud.iam import Enforcement, RootKey, credentials_of
+from localcloud.iam import Enforcement, RootKey
 from localcloud.iam.authentication import Authenticator
 from localcloud.iam.principals import begin_session, iam_of
+from localcloud.iam.sessions import credentials_of
 from tests.localcloud.fault_support import Api, running_api
 from tests.localcloud.server_support import REGION
 
@@ -112,7 +113,7 @@ def test_an_instances_credentials_stay_the_same_until_they_are_about_to_expire(a
 
 
 def test_an_instance_whose_role_does_not_trust_ec2_has_no_credentials(api: Api) -> None:
-    assert credentials_of(instance_with_profile(api, {"AWS": ACCOUNT_ID})) == {}
+    assert credentials_of(instance_with_profile(api, {"AWS": ACCOUNT_ID}))["Code"] == "AssumeRoleUnauthorizedAccess"
 
 
 def test_an_instance_without_a_profile_has_no_credentials(api: Api) -> None:
