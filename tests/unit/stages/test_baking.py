@@ -173,7 +173,7 @@ def test_a_retry_does_not_take_the_image_of_its_own_run_that_was_revoked_meanwhi
         run.execute(app(force=True))
 
 
-MISSING = r"webapp-9\.9\.9\.tar\.gz does not exist: build it: make artifact"
+MISSING = r"webapp-9\.9\.9\.tar\.gz does not exist: build it and put"
 PATTERN = r"version '.*' of webapp does not match \^\[0-9\]\+\\\.\["
 
 
