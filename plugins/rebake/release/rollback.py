@@ -61,12 +61,10 @@ def default(
         return current, f"the fleet runs {others} besides the current release"
     previous = before(known, known[0])
     if previous is None:
-        raise ConfigError(
-            f"{service} has no release before {known[0].release_id}, its current one, which rolled back from what came "
-            "after it: to go forward again, name a release"
-            if known[0].restores
-            else f"{service} has no release before {known[0].release_id}, its current one: nothing to roll back to"
-        )
+        why = ": nothing to roll back to"
+        if known[0].restores:
+            why = ", which rolled back from what came after it: to go forward again, name a release"
+        raise ConfigError(f"{service} has no release before {known[0].release_id}, its current one{why}")
     return previous, f"the one before {known[0].release_id}"
 
 

@@ -140,10 +140,8 @@ class BakeStage(EnvironmentConnection, AwsBaseOperator[ImageHook]):
             # Packer cleans up after itself; this removes what it failed to.
             self._sweep_quietly(context, run)
             what = f"baking {recipe.subject} {recipe.label} failed: {error}"
-            if isinstance(error, ToolFailedError):
-                raise ToolFailedError(what) from error
-            if isinstance(error, CloudUnreachableError):
-                raise CloudUnreachableError(what) from error
+            if isinstance(error, (ToolFailedError, CloudUnreachableError)):
+                raise type(error)(what) from error
             if isinstance(error, ToolKilledError):
                 raise ToolKilledError(what, cleans_up=error.cleans_up) from error
             raise

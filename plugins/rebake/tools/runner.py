@@ -271,12 +271,11 @@ class Runner:
                 # Of a killed guardian the program gets SIGTERM, and of a killed plugin an error: both clean up.
                 cleans_up = result.status < _SIGNALLED
                 raise ToolKilledError(f"{name} {killed}, perhaps for want of memory. {why}", cleans_up=cleans_up)
-            if _STATE_KEPT_HERE in result.output:
-                raise ToolFailedError(f"{name} failed with status {result.status}. {why}")
-            if _UNREACHED.search(why):
-                raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
-            if _REFUSED_FOR_NOW.search(why):
-                raise CloudUnreachableError(f"{name} failed because AWS throttled it or failed itself: {why}")
+            if _STATE_KEPT_HERE not in result.output:
+                if _UNREACHED.search(why):
+                    raise CloudUnreachableError(f"{name} did not reach AWS: {why}")
+                if _REFUSED_FOR_NOW.search(why):
+                    raise CloudUnreachableError(f"{name} failed because AWS throttled it or failed itself: {why}")
             raise ToolFailedError(f"{name} failed with status {result.status}. {why}")
         return result
 
